@@ -1,11 +1,12 @@
-// How much of a publish is the helper's own? Processor time per delivered message, less that of a bare
-// publish of the same frames on the same sockets: for the helper on wsbroker in Node, and for the same
-// behaviour written in JavaScript upon `Bun.serve` (servers/share.mjs). Needs redis-server.
-// User and system time together: the kernel splits them by ticks, which timers of a server may never meet.
+// How much of a publish is the helper's own? Processor time per delivered message, less that of a
+// bare publish of the same frames on the same sockets: for the helper on wsbroker in Node, and for
+// the same behaviour written in JavaScript upon `Bun.serve` (servers/share.mjs). Needs redis-server.
+// It is user and system time together: the kernel splits them by ticks, and the timers of a server
+// may never be seen by one.
 //
 //   node bench/share.mjs [--runs 5] [--seconds 2] [scenario ...]
 //
-// The four servers run in turns. Clients count every byte: a run in which one is missing has no figure.
+// The four servers run in turns. Clients count every byte: a run in which one is missing fails.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';

@@ -68,8 +68,9 @@ class Emitter {
      * waiting for Redis. ERR_WSBROKER_SHUT_DOWN: {@link close} was called
      */
     async publish(channel, data) {
-        if (this.#closed)
+        if (this.#closed) {
             throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'publish: the emitter is closed');
+        }
         const to = bytes('channel', channel);
         const task = this.#publish(Buffer.from(to), typeof data === 'string' ? data : bytes('data', data));
         const settled = task.catch(() => undefined);
@@ -109,8 +110,9 @@ function bytes(name, value) {
         return Buffer.from(value);
     if (value instanceof ArrayBuffer)
         return Buffer.from(value);
-    if (value instanceof Uint8Array)
+    if (value instanceof Uint8Array) {
         return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    }
     throw (0, checks_cjs_1.wrongType)('publish', name, 'a string, ArrayBuffer or Uint8Array', value);
 }
 /**
@@ -151,10 +153,12 @@ function publisherFor(client, prefix, timeout) {
         // Also for a message that is not sent, so that receivers notice a gap.
         const number = sequence.next++;
         const size = Buffer.byteLength(data) + channel.length + OVERHEAD;
-        if (pending > 0 && pending + size > MAX_PENDING)
+        if (pending > 0 && pending + size > MAX_PENDING) {
             throw lost(`too much is waiting for Redis: ${pending} of at most ${MAX_PENDING} bytes`);
-        if (timeout === 0 && client.status !== undefined && client.status !== 'ready')
+        }
+        if (timeout === 0 && client.status !== undefined && client.status !== 'ready') {
             throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
+        }
         const payload = Buffer.from(data);
         const kind = typeof data === 'string' ? 0 : 1;
         const envelope = Buffer.concat([

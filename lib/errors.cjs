@@ -64,11 +64,12 @@ const BUILT_IN = {
 /** @see {@link PortableError} */
 function toPortable(error, depth = 0) {
     try {
-        if (!isError(error))
+        if (!isError(error)) {
             return {
                 message: typeof error === 'string' ? error : (0, node_util_1.inspect)(error, { depth: 1 }),
                 plain: true,
             };
+        }
         const { name, message, stack, code, cause } = error;
         return {
             name: String(name),

@@ -4,27 +4,41 @@ export type * from './native/raw-values.cjs';
 export interface Native {
     /** Connects in the background. */
     readonly NativeEmitter: new (options: NativeCluster, onEvents: (arg: Array<NativeBusEvent>) => void) => NativeEmitter;
-    /** Connects in the background. `wake` is called when there is something to `take`, and not again before that was nothing. */
+    /**
+     * Connects in the background. `wake` is called when there is something to
+     * `take`, and not again before `take` has returned nothing.
+     */
     readonly NativeRelay: new (options: NativeRelayOptions, wake: () => void) => NativeRelay;
     /** What defaults are made from. */
     brokerDefaults(): NativeDefaults;
-    /** How many clients of helpers on this thread, which has ended, could not be reported: there was no other helper of their identifier. Returns the number once. */
+    /**
+     * How many clients of a thread that has ended could not be reported, since there was no other
+     * helper of their identifier. Returns the number once.
+     */
     clientsLeftBy(thread: number): number;
     /** Closes the channel's subscribers on all instances. Returns how many there are here. */
     closeChannelEverywhere(channel: Buffer, code: number, reason: string): number;
-    /** Takes no connections there any more, closes those it has with 1001, resolves when they are gone. */
+    /**
+     * Accepts no more connections, closes those of the listener with 1001, and resolves when they are
+     * gone.
+     */
     closeListener(listener: number): Promise<void>;
     /** Counts subscribers on all instances; `limit` in milliseconds. */
     clusterCount(channel: Buffer, limit: number): Promise<NativeClusterCount>;
     /** Resolves when the bus is ready; false when there is none any more. */
     clusterReady(): Promise<boolean>;
-    /** From now on, what this thread listens on ends with its environment. Not for the main thread, with which everything ends. */
+    /**
+     * What this thread listens on, now and later, ends with its environment. Not needed for the main
+     * thread, with which everything ends.
+     */
     endWithThread(): void;
-    /** Resolves when the helper has no connections any more; after `timeout` milliseconds they are cut. */
+    /**
+     * Resolves when the helper has no more connections. After `timeout` milliseconds they are cut.
+     */
     helperEmptied(helper: number, timeout: number): Promise<void>;
-    /** Where the instance listens; nothing before it does. */
+    /** Where the instance listens. Null: it does not. */
     instanceAddress(helper: number): NativeAddress | null;
-    /** Instances that have helpers, of all threads. */
+    /** How many instances have helpers, on all threads. */
     instanceCount(): number;
     /**
      * Joins the other instances: at once, or as soon as there is a broker.
@@ -33,51 +47,72 @@ export interface Native {
      */
     joinCluster(options: NativeCluster, onEvents: (arg: Array<NativeBusEvent>) => void): void;
     /**
-     * Takes a place in the instance of that name, which is made if there is none.
+     * Registers a helper with the instance of that identifier, which is made if there is none.
      *
-     * Throws ERR_WSBROKER_CONFLICT when this thread has a helper there already, or an option differs.
+     * Throws ERR_WSBROKER_CONFLICT if this thread has a helper of that identifier already, or an
+     * option differs.
      */
     joinInstance(join: NativeJoin): NativeJoinResult;
-    /** Takes back a `join_cluster` that no broker has followed yet, or none but one that nobody uses. False when the process stays joined. */
+    /**
+     * Takes back a `join_cluster` that no broker has followed yet, or none but one that nobody uses.
+     * False when the process stays joined.
+     */
     leaveCluster(): Promise<boolean>;
-    /** Gives the helper's place up. Its connections are closed. With the last helper goes what the instance has opened; resolves then. */
+    /**
+     * Ends the registration of a helper. Its connections are closed. With the last helper, the
+     * instance closes what it has opened. Resolves when that is done.
+     */
     leaveInstance(helper: number): Promise<void>;
     /**
-     * Binds an address and reserves its paths, without accepting. The first call makes the broker.
+     * Binds an address and reserves its paths, without accepting connections. The first call begins
+     * the broker.
      *
-     * Rejects with ERR_WSBROKER_INVALID_BIND, ERR_WSBROKER_BIND (`syscallCode` says why), ERR_WSBROKER_CONFLICT, ERR_WSBROKER_UNSUPPORTED or
-     * ERR_WSBROKER_SHUT_DOWN.
+     * Rejects with ERR_WSBROKER_INVALID_BIND, ERR_WSBROKER_BIND (`syscallCode` says why),
+     * ERR_WSBROKER_CONFLICT, ERR_WSBROKER_UNSUPPORTED or ERR_WSBROKER_SHUT_DOWN.
      */
     listen(options: NativeListenOptions): Promise<number>;
-    /** Where it listens, with the port that the system chose. */
+    /** Where the listener listens, with the port that the operating system has chosen. */
     listenerAddress(listener: number): NativeAddress;
     /** Resolves when what others publish to the channel arrives here. */
     listening(channel: Buffer): Promise<boolean>;
     /**
-     * Opens the instance's address, or its path on one that is open, unless that has been done; from then on this helper gets connections.
+     * Opens the instance's address, or its path on an address that is open, unless another helper has
+     * done so. From then on this helper gets connections.
      *
      * Rejects as `listen` does.
      */
     openInstance(helper: number, options: NativeListenOptions): Promise<void>;
     /**
-     * The options of the broker there is, for who follows them where he gives none; without handlers' where no `start` has set them. `started`: also those of a broker
-     * that `start` has made.
+     * The options of the broker, for a caller that follows them where it gives none. Unless
+     * `started`,
+     * only of a broker on which `start` has not been called.
      */
     processOptionsNow(started: boolean): NativeProcessOptions | null;
-    /** Replaces the settings of Redis. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached with them; everything stays as it was. */
+    /**
+     * Replaces the settings of Redis. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached
+     * with them; everything stays as it was.
+     */
     reloadCluster(redis: NativeRedis): Promise<void>;
-    /** Replaces certificates and keys of the address. If they are no good it throws ERR_WSBROKER_TLS, and the old ones stay. */
+    /**
+     * Replaces certificates and keys of the listener's address. If they cannot be used, it throws
+     * ERR_WSBROKER_TLS and the old ones stay.
+     */
     reloadTls(listener: number, tls: NativeTls): void;
-    /** Takes connections from now on. */
+    /** Accepts connections from now on. */
     serve(listener: number): void;
     /**
-     * Closes everything and ends the broker; `timeout` in milliseconds. Afterwards `listen` may make a new one. `replaced`: a worker that ends is followed by
-     * another, for which events are kept.
+     * Closes everything and ends the broker. Afterwards `listen` can begin another one.
+     *
+     * `timeout` is in milliseconds. `replaced`: a worker that ends meanwhile is replaced, and events
+     * are kept for its successor.
      */
     shutdownBroker(code: number, timeout: number, replaced?: boolean | undefined | null): Promise<NativeShutdownReport>;
-    /** Tells this thread of workers that are stuck, by the number of their thread; without a function no longer. One that is told keeps nothing alive. */
+    /**
+     * Tells this thread of workers that are stuck, by the `threadId` of their thread. Without a
+     * function it is no longer told. The function does not keep the thread alive.
+     */
     watchWorkers(onStuck?: ((arg: number) => void) | undefined | null): void;
-    /** Workers that are attached in the whole process, by whichever thread. */
+    /** How many raw workers are attached in the process, on all threads. */
     workerCount(): number;
     send(socketId: number, data: Data, options?: Pick<SendOptions, 'compress'>): SendResult;
     sendToChannel(channel: Data, data: Data, options?: SendOptions): number;
@@ -89,7 +124,7 @@ export interface Native {
     copySubscriptions(from: Data, to: Data): void;
     setToken(socketId: number, token: Data): void;
     getToken(socketId: number): Buffer | undefined;
-    /** 0 = no token, or no such socket any more. */
+    /** 0: the socket has no token, or is gone. */
     tokenVersion(socketId: number): number;
     close(socketId: number, code?: number, reason?: string): void;
     terminate(socketId: number): void;
@@ -103,75 +138,134 @@ export interface Native {
     getSubscribers(channel: Data): number[];
     connectionCount(): number;
     stats(): Stats;
-    /** `isShared`, which tells a SharedArrayBuffer, is for Bun. */
+    /**
+     * Gives a function that has `settle` called at the end of the turn. `isShared` is for Bun: it
+     * says whether its argument is a `SharedArrayBuffer`.
+     */
     init(scheduleFlush: () => void, isShared?: (value: unknown) => boolean): void;
+    /**
+     * Makes this thread a raw worker with the handlers in `mask`. `again` has `drain` called after
+     * other work of the event loop. `slots`, for tests, is how many events can be unsettled.
+     */
     attachWorker(mask: number, dispatch: Dispatch, again: () => void, keepAlive: boolean, slots?: number): NativeAttached;
+    /** Events whose handlers have not been called go to other workers. */
     detachWorker(): void;
+    /** Sets whether the worker keeps its thread's event loop alive. */
     keepAlive(on: boolean): void;
+    /** Runs what has come. */
     drain(): void;
+    /** Settles events whose handlers have settled, and flushes what was sent. */
     settle(): void;
+    /** Returns whether the verdict has come in time. */
     openVerdict(slot: number, accepted: boolean, detail?: NativeAccept | NativeReject): boolean;
+    /** The token of the socket whose event is in that slot. */
     slotToken(slot: number): Buffer | undefined;
-    /** The bytes of a binary message that is waiting or being handed over, once more. */
+    /** The bytes of the binary message in that slot, once more. */
     slotBytes(slot: number): Buffer | undefined;
-    /** Returns the control block. */
+    /** Makes this thread a worker of the helper. Returns its control block. */
     attachHelper(helper: number, dispatch: Dispatch, again: () => void, receive: Receive): ArrayBuffer;
+    /** Runs what has come for the helper. */
     drainHelper(helper: number): void;
+    /** Sets whether the helper keeps its thread's event loop alive. */
     keepHelperAlive(helper: number, on: boolean): void;
+    /** Sends to the shards what this thread has sent. */
     flushSends(): void;
+    /** Sets whether the helper gets connections. */
     helperAccept(helper: number, accepts: boolean): void;
-    /** Bytes of payload; -1: the socket is over its limit now; 0: dropped. */
+    /**
+     * Returns the bytes of the payload, -1 if the socket is now over its limit, or 0 if the
+     * message was dropped.
+     */
     helperSend(helper: number, socketId: number, data: Data, compress?: boolean): number;
     helperClose(helper: number, socketId: number, code?: number, reason?: string): void;
+    /** Returns whether it was not subscribed before. */
     helperSubscribe(helper: number, socketId: number, topic: string): boolean;
+    /** Returns whether it was subscribed before. */
     helperUnsubscribe(helper: number, socketId: number, topic: string): boolean;
     helperIsSubscribed(helper: number, socketId: number, topic: string): boolean;
-    /** `socketId` 0: a socket that the application has made. False: another helper has a client of that id. */
+    /**
+     * `socketId` is 0 for a socket that the application has made. False: another helper has a
+     * client of that id.
+     */
     helperAddClient(helper: number, clientId: string, socketId: number): boolean;
+    /**
+     * What is published to everybody reaches the client from now on, and it may send messages of
+     * up to `maxPayload`.
+     */
     helperFinishClient(helper: number, clientId: string): void;
-    /** The epoch since which it is held: what was published in an earlier one has reached it directly. */
+    /**
+     * Publishes to the client go through its helper from now on. Returns since which epoch, or 0
+     * if they did before or it is not a client of this helper.
+     */
     helperHoldClient(helper: number, clientId: string): number;
     helperRemoveClient(helper: number, clientId: string): void;
-    /** `kind` 0: a room; 1: a user; 2, of a publish: everybody. */
+    /** Adds a client to a room or a user, an `AudienceKind`. */
     helperAddMember(helper: number, clientId: string, kind: number, name: string): void;
     helperRemoveMember(helper: number, clientId: string, kind: number, name: string): void;
+    /** Whether another helper of the instance has the client. */
     helperIsElsewhere(helper: number, clientId: string): boolean;
+    /** Counts the instance's clients. */
     helperClientCount(helper: number): number;
+    /** Counts the instance's clients in a room. */
     helperRoomCount(helper: number, room: string): number;
-    /** To how many helpers it could not be posted. */
+    /** Returns how many helpers could not be asked to send it to their clients. */
     helperPublish(helper: number, kind: number, name: string, frame: string, exclude?: readonly string[]): number;
+    /** Sends to a client of another helper. Returns what `helperSend` does. */
     helperSendElsewhere(helper: number, clientId: string, frame: string): number;
+    /** Asks the helper of a client to have it join or leave a room. False: it cannot be asked. */
     helperAskMember(helper: number, clientId: string, room: string, join: boolean): boolean;
+    /**
+     * Whether this helper takes the messages from Redis: the first that asks does, until it
+     * leaves.
+     */
     helperClaimInput(helper: number): boolean;
-    /** False: it was so already. */
+    /** Sets whether the input from Redis is ready. Returns whether that is a change. */
     helperSetInput(helper: number, ready: boolean): boolean;
     helperInputIsReady(helper: number): boolean;
-    /** Messages to its clients that were dropped on their way. `again`: `Receive` is called for the next one. */
+    /**
+     * Counts messages to its clients that were dropped on their way. `again`: `Receive` is called
+     * for the next one.
+     */
     helperDropped(helper: number, again: boolean): number;
-    /** Id and user of a client whose helper ended without reporting it. Each is handed out once. */
+    /**
+     * The id and the user of a client whose helper has ended without reporting it. Each is
+     * returned once.
+     */
     helperTakeLeftClient(helper: number): [clientId: string, userId?: string] | undefined;
 }
 /** Publishes without sockets. */
 export interface NativeEmitter {
-    /** Resolves when Redis has it. Waits for the bus at most `limit` milliseconds. Rejects with ERR_WSBROKER_BUS_LOST. */
+    /**
+     * Resolves when Redis has it. Waits for the bus at most `limit` milliseconds. Rejects with
+     * ERR_WSBROKER_BUS_LOST.
+     */
     publish(channel: Buffer, data: string | Buffer, limit: number): Promise<void>;
     /** Publishes what waits, and ends. */
     close(): void;
 }
 /** A helper's or an emitter's connections to Redis. */
 export interface NativeRelay {
-    /** What has come since: envelopes of others as text, and events, in order. Empty: nothing, and the next wake will tell. */
+    /**
+     * What has arrived: envelopes of others as text, and events, in order. When it is empty,
+     * `wake` is called for the next.
+     */
     take(): Array<string | NativeRelayEvent>;
     /**
-     * Takes a message, and does not wait. Returns its number, with which an `unpublished` tells that it failed; 0 if Redis is lost, -1 if too much waits, -2
-     * after `close`.
+     * Takes a message without waiting. Returns its number, which an `unpublished` event has if it
+     * fails. 0: Redis is lost; -1: too much waits; -2: `close` was called.
      */
     publish(channel: string, text: string): number;
-    /** Of messages up to this number nothing more will be told. */
+    /** No more `unpublished` events will come for messages up to this number. */
     settled(): number;
-    /** Publishes, and resolves when Redis has it. Rejects with ERR_WSBROKER_BUS_LOST, ERR_WSBROKER_REDIS if Redis refuses it, ERR_WSBROKER_SHUT_DOWN after `close`. */
+    /**
+     * Publishes, and resolves when Redis has the message. Rejects with ERR_WSBROKER_BUS_LOST, with
+     * ERR_WSBROKER_REDIS if Redis refuses it, or with ERR_WSBROKER_SHUT_DOWN after `close`.
+     */
     request(channel: string, text: string): Promise<void>;
-    /** Leaves; the last one publishes what waits, for at most `limit` milliseconds, and ends the connections. Resolves when that is done. */
+    /**
+     * Stops using the relay. The last user lets it publish what waits, for at most `limit`
+     * milliseconds, and ends it. Resolves then.
+     */
     close(limit: number): Promise<void>;
 }
 /** Where a listener listens. */
@@ -183,13 +277,13 @@ export interface NativeAddress {
     /** For clients on this machine. */
     url: string;
 }
-/** Something that the helpers of an instance must agree on, and its value as text. */
+/** An option in which the helpers of an instance must agree, and its value as text. */
 export interface NativeAgreed {
-    /** The option, for messages. */
+    /** The name of the option, for error messages. */
     name: string;
-    /** Absent when it was not given. */
+    /** Absent: it was not given. */
     text?: string | undefined;
-    /** Whether only those must agree that give it. */
+    /** Whether a helper that does not give it agrees with any value. */
     optional: boolean;
 }
 /** What the bus has to tell. */
@@ -227,84 +321,86 @@ export interface NativeClusterCount {
 }
 /** What defaults are made from. */
 export interface NativeDefaults {
-    /** Bytes of memory for this process: the cgroup's limit, else what the machine has; 0 when neither is known. */
+    /** Bytes of memory for this process: the cgroup's limit, or what the machine has. 0: unknown. */
     memory: number;
-    /** Threads that can run at once. */
+    /** How many threads can run at the same time. */
     cpus: number;
 }
 /** Compression of messages. */
 export interface NativeDeflate {
-    /** Bytes from which on a message is compressed. */
+    /** Messages of at least that many bytes are compressed. */
     threshold: number;
     /** 1 to 9. */
     level: number;
 }
-/** What is on its way to JavaScript, towards one socket and one worker. */
+/** Limits of messages whose handlers have not settled. */
 export interface NativeInFlight {
     /** Messages of one socket. */
     messages: number;
     /** Bytes of one socket. */
     bytes: number;
-    /** Bytes towards one worker. */
+    /** Bytes of one worker. */
     workerBytes: number;
 }
 /** What a helper joins with. */
 export interface NativeJoin {
-    /** Who has the same is in the same instance. */
+    /** Helpers with the same identifier are in the same instance. */
     identifier: string;
     /** The id of the instance if this is its first helper. */
     serverId: string;
-    /** What must be as the others have it. */
+    /** Options that must be those of the other helpers. */
     agreed: Array<NativeAgreed>;
-    /** What the process has once. */
+    /** Options that the process can have only one value of. */
     process: NativeProcessOptions;
-    /** Whether it shares the address of a server with the same `bind`, whatever its port is. */
+    /**
+     * Whether it shares the address of a server with the same `bind`, even if the port in it is 0.
+     */
     beside: boolean;
     /** Whether its clients may become held. */
     encrypts: boolean;
 }
 /** What a helper gets when it joins. */
 export interface NativeJoinResult {
-    /** For all its calls. */
+    /** The number of the helper, the first argument of all its calls. */
     helper: number;
     /** The id of the instance. */
     serverId: string;
 }
-/** Everything `listen` takes; every default is filled in, and what is absent is off. */
+/** The options of `listen`. JavaScript has filled in every default; what is absent is off. */
 export interface NativeListenOptions {
-    /** `host:port`, `[v6]:port` or `unix:/path`. */
+    /** `host:port`, `[IPv6]:port` or `unix:/path`. */
     bind: string;
-    /** Paths to serve; `*` for all that are left. */
+    /** Paths to serve. `*`: all that nothing else serves. */
     paths: Array<string>;
     /** Subprotocols, best first. */
     protocols: Array<string>;
-    /** From accept to the end of the request. */
+    /** From accept to the end of the request, in milliseconds. */
     handshakeTimeout: number;
-    /** For `handleOpen`. */
+    /** How long `handleOpen` may take, in milliseconds. */
     openTimeout: number;
     /** Bytes of request line and headers. */
     maxHeaderSize: number;
     /** Bytes of one inbound message. */
     maxPayload: number;
-    /** Silence after which a connection is cut; 0 = off. */
+    /** Silence after which a connection is cut, in milliseconds. 0 is off. */
     idleTimeout: number;
     /** Whether pings are sent. */
     pings: boolean;
-    /** Silence in one direction after which one is; 0 = none. */
+    /** Silence in one direction after which a ping is sent, in milliseconds. 0: no pings. */
     pingInterval: number;
-    /** How long a closing may stand still. */
+    /** How long a closing connection may make no progress, in milliseconds. */
     closeTimeout: number;
-    /** Bytes in the outbox from which on `overflow` applies. */
+    /** Bytes in an outbox above which `overflow` applies. */
     maxBackpressure: number;
     /** What happens then. */
     overflow: 'close' | 'dropNewest' | 'dropOldest';
-    /** How long a connection may live; 0 = off. */
+    /** How long a connection may live, in milliseconds. 0 is off. */
     maxLifetime: number;
-    /** How much it may send. */
+    /** How much a socket may send. */
     rateLimit?: NativeRateLimit | undefined;
-    /** Values of `Origin` that are let in. */
+    /** Values of `Origin` that are accepted, in lower case. */
     origins?: Array<string> | undefined;
-    /** Proxies that are believed. */
+    /** Proxies that are trusted. */
     trustProxy?: NativeTrustProxy | undefined;
     /** Whether connections begin with a PROXY protocol header. */
     proxyProtocol: boolean;
@@ -314,13 +410,22 @@ export interface NativeListenOptions {
     deflate?: NativeDeflate | undefined;
     /** Encryption. */
     tls?: NativeTls | undefined;
-    /** What the process has once. */
+    /** Options that the process can have only one value of. */
     process: NativeProcessOptions;
-    /** Of a helper: bytes of one inbound message until its client is finished; absent is `max_payload`. */
+    /**
+     * Of a helper: bytes of one inbound message until its client is finished. Absent is
+     * `maxPayload`.
+     */
     maxFirstPayload?: number | undefined;
-    /** Of a helper: those of the options of the whole address that were given. */
+    /**
+     * Of a helper: which options of the whole address were given. The others are as they are
+     * there.
+     */
     given?: Array<string> | undefined;
-    /** Of a helper: whether it shares the address of a server with the same `bind`, whatever its port is. */
+    /**
+     * Of a helper: whether it shares the address of a server with the same `bind`, even if the
+     * port in it is 0.
+     */
     beside?: boolean | undefined;
 }
 /** A host and a port. */
@@ -337,47 +442,50 @@ export interface NativePair {
     /** The key. */
     key: NativePem;
 }
-/** PEM, and where it is from. */
+/** PEM, and where it comes from. */
 export interface NativePem {
-    /** For messages: `"tls.key" (/etc/key.pem)`. */
+    /** For error messages: `"tls.key" (/etc/key.pem)`. */
     name: string;
-    /** What is there. */
+    /** The text. */
     pem: Buffer;
 }
-/** Limits that the process has once. Integers; durations in milliseconds, sizes in bytes. */
+/**
+ * Options that a process can have only one value of. Integers; durations in milliseconds, sizes in
+ * bytes.
+ */
 export interface NativeProcessOptions {
-    /** Shards. */
+    /** How many shards. */
     ioThreads: number;
-    /** Bytes that may wait for slow receivers. */
+    /** Bytes that may wait in all outboxes. */
     maxSendMemory: number;
     /** Bytes of unfinished inbound messages. */
     maxReceiveMemory: number;
-    /** The inbound window. */
+    /** Limits of messages whose handlers have not settled. */
     maxInFlight: NativeInFlight;
     /** Connections between accept and 101. */
     maxPendingUpgrades: number;
-    /** Connections at once; absent is unlimited, as in the next three. */
+    /** Connections at the same time. Absent is unlimited, as in the next three. */
     maxConnections?: number | undefined;
-    /** Connections at once from one address. */
+    /** Connections at the same time from one IP address. */
     maxConnectionsPerIp?: number | undefined;
     /** Channels that one socket may be in. */
     maxChannelsPerSocket?: number | undefined;
     /** Bytes of a channel's name. */
     maxChannelNameLength?: number | undefined;
-    /** Told to the workers: whether a socket's handlers run at the same time. */
+    /** Whether the handlers of a socket run at the same time. */
     concurrent: boolean;
-    /** Told to the workers; 0 = off. */
+    /** How long a handler may take to settle. 0 is off. */
     handlerTimeout: number;
 }
 /** What one socket may send. */
 export interface NativeRateLimit {
-    /** A second; absent is unlimited. */
+    /** Messages a second. Absent is unlimited. */
     messages?: number | undefined;
-    /** A second; absent is unlimited. */
+    /** Bytes a second. Absent is unlimited. */
     bytes?: number | undefined;
-    /** How many messages may come at once; absent is a second's worth. */
+    /** How many messages may come at once. Absent is as many as in a second. */
     burst?: number | undefined;
-    /** What happens above it. */
+    /** What happens when more come. */
     action: 'pause' | 'close';
 }
 /** A Redis: by `url`, or else by the rest. */
@@ -414,54 +522,60 @@ export interface NativeRedisTls {
     /** Whether the server's certificate must be good. */
     rejectUnauthorized: boolean;
 }
-/** What a relay has to tell. */
+/** What a relay reports. */
 export interface NativeRelayEvent {
-    /** Which kind. `unpublished` is a message of ours that did not get there. */
+    /** Which kind. `unpublished`: a message of ours did not reach Redis, or may not have. */
     kind: 'connected' | 'failed' | 'lost' | 'ready' | 'invalid' | 'dropped' | 'unpublished' | 'warning';
-    /** Whether it is the listener that is lost or ready. */
+    /**
+     * Of `lost` and `ready`: whether it is the connection that listens, and not the one that
+     * publishes.
+     */
     listener: boolean;
     /** Why. */
     reason?: string | undefined;
-    /** How many, or the number of the message. */
+    /** How many, or of `unpublished` the number of the message. */
     count: number;
 }
 /** Settings of a relay. */
 export interface NativeRelayOptions {
-    /** Where. */
+    /** The Redis. */
     redis: NativeRedis;
-    /** Envelopes that bear it are this instance's own. */
+    /** Envelopes with this server id are our own. */
     serverId?: string | undefined;
-    /** Whether it listens, too. */
+    /** Whether it listens. Otherwise it only publishes. */
     listens: boolean;
-    /** Whether all helpers with this server id use the same relay. */
-    shared: boolean;
+    /**
+     * The helper, if it belongs to an instance: all helpers of the instance use the same relay,
+     * and messages from Redis go to their clients without JavaScript.
+     */
+    helper?: number | undefined;
 }
 /** What a shutdown did. */
 export interface NativeShutdownReport {
-    /** Ended with a close handshake. */
+    /** Connections that were closed with a close handshake. */
     closed: number;
-    /** Had to be cut. */
+    /** Connections that were cut. */
     terminated: number;
 }
 /** What a listener encrypts with. */
 export interface NativeTls {
     /** At least one. */
     pairs: Array<NativePair>;
-    /** Authorities of clients' certificates. */
+    /** The authorities that sign certificates of clients. */
     ca: Array<NativePem>;
     /** Whether clients are asked for a certificate. */
     requestCert: boolean;
-    /** Whether they must have one. */
+    /** Whether clients must have one. */
     rejectUnauthorized: boolean;
     /** The oldest version. */
     minVersion: 'TLSv1.2' | 'TLSv1.3';
 }
-/** Proxies that are believed. */
+/** Proxies that are trusted. */
 export interface NativeTrustProxy {
     /** Networks. */
     from: Array<string>;
-    /** Whoever comes through a unix socket, too. */
+    /** Whether everything that connects through a Unix socket is trusted. */
     unix: boolean;
-    /** Where they write the client's address. */
+    /** The header in which they put the client's address. */
     header: 'x-forwarded-for' | 'forwarded';
 }

@@ -39,8 +39,8 @@ const FILES = [
 const TESTS = [
   ['crates/wsbroker-proto/', ['round_trip', 'splits', 'differential']],
   [`${CORE}/dispatch/`, ['broker', 'namespace', 'inbound', 'limits', 'stats', 'shutdown', 'memory']],
-  [`${CORE}/shard/outbox.rs`, ['broker', 'limits', 'memory', 'model', 'deflate', 'namespace']],
-  [`${CORE}/shard/inbound.rs`, ['broker', 'hostile', 'inbound', 'limits', 'memory', 'clocks']],
+  [`${CORE}/shard/outbox.rs`, ['broker', 'limits', 'memory', 'model', 'deflate', 'namespace', 'tls']],
+  [`${CORE}/shard/inbound.rs`, ['broker', 'hostile', 'inbound', 'limits', 'memory', 'clocks', 'tls']],
   [`${CORE}/namespace/`, ['namespace']],
   [`${BUS}/`, ['cluster']],
 ];
@@ -329,7 +329,7 @@ async function build(name, mutants, once = false) {
   return { errors: primary.length > 0 ? primary : errors, text: messages.map(({ message }) => message?.rendered ?? '').join('') + stderr };
 }
 
-/** What notices this break: the unit tests, or the integration tests that fit its file. */
+/** What notices this break: a unit test, or one of the integration tests that fit its file. */
 async function notice(tests, mutant, number) {
   const fitting = targetsOf([mutant]);
   // Of the unit tests those of the same module first.

@@ -22,7 +22,7 @@ const MADE = '// Made from crates/wsbroker by scripts/native-types.mjs, which np
 
 /** The generated files: their paths and what must be in them. */
 export function generated() {
-  return { 'src/native.cts': nativeTypes(), 'src/native/shared-numbers.cts': sharedNumbers() };
+  return { 'src/native.cts': wrapped(nativeTypes()), 'src/native/shared-numbers.cts': wrapped(sharedNumbers()) };
 }
 
 export function writeGenerated() {
@@ -134,6 +134,28 @@ function pascal(name) {
 function jsdoc(lines) {
   if (lines.length === 0) return '';
   return lines.length === 1 ? `/** ${lines[0]} */\n` : `/**\n${lines.map((line) => ` * ${line}\n`).join('')} */\n`;
+}
+
+/** Comments of at most 100 columns. */
+function wrapped(text) {
+  const lines = text.split('\n').flatMap((line) => {
+    if (line.length <= 100) return [line];
+    const [, indent, words] = /^( *)\/\*\* (.*) \*\/$/.exec(line) ?? [];
+    if (words !== undefined) return [`${indent}/**`, ...wrappedWords(`${indent} * `, words), `${indent} */`];
+    const [, start, rest] = /^( *\* )(.*)$/.exec(line) ?? [];
+    return rest === undefined ? [line] : wrappedWords(start, rest);
+  });
+  return lines.join('\n');
+}
+
+function wrappedWords(start, text) {
+  const lines = [];
+  for (const word of text.split(' ')) {
+    const longer = lines.length === 0 ? undefined : `${lines.at(-1)} ${word}`;
+    if (longer !== undefined && longer.length <= 100) lines[lines.length - 1] = longer;
+    else lines.push(`${start}${word}`);
+  }
+  return lines;
 }
 
 function indented(text) {

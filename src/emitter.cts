@@ -119,8 +119,9 @@ export class Emitter {
    * waiting for Redis. ERR_WSBROKER_SHUT_DOWN: {@link close} was called
    */
   async publish(channel: Data, data: Data): Promise<void> {
-    if (this.#closed)
+    if (this.#closed) {
       throw new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'publish: the emitter is closed');
+    }
     const to = bytes('channel', channel);
     const task = this.#publish(
       Buffer.from(to),
@@ -164,8 +165,9 @@ function isClient(value: unknown): value is RedisClientLike {
 function bytes(name: string, value: unknown): Buffer {
   if (typeof value === 'string') return Buffer.from(value);
   if (value instanceof ArrayBuffer) return Buffer.from(value);
-  if (value instanceof Uint8Array)
+  if (value instanceof Uint8Array) {
     return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  }
   throw wrongType('publish', name, 'a string, ArrayBuffer or Uint8Array', value);
 }
 
@@ -212,10 +214,12 @@ function publisherFor(
     // Also for a message that is not sent, so that receivers notice a gap.
     const number = sequence.next++;
     const size = Buffer.byteLength(data) + channel.length + OVERHEAD;
-    if (pending > 0 && pending + size > MAX_PENDING)
+    if (pending > 0 && pending + size > MAX_PENDING) {
       throw lost(`too much is waiting for Redis: ${pending} of at most ${MAX_PENDING} bytes`);
-    if (timeout === 0 && client.status !== undefined && client.status !== 'ready')
+    }
+    if (timeout === 0 && client.status !== undefined && client.status !== 'ready') {
       throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
+    }
     const payload = Buffer.from(data as string);
     const kind = typeof data === 'string' ? 0 : 1;
     const envelope = Buffer.concat([

@@ -158,11 +158,12 @@ export interface PortableError {
 /** @see {@link PortableError} */
 export function toPortable(error: unknown, depth = 0): PortableError {
   try {
-    if (!isError(error))
+    if (!isError(error)) {
       return {
         message: typeof error === 'string' ? error : inspect(error, { depth: 1 }),
         plain: true,
       };
+    }
     const { name, message, stack, code, cause } = error as Error & { code?: unknown };
     return {
       name: String(name),

@@ -1,8 +1,9 @@
-// `npm test`: builds and checks everything that can be checked on this machine. `npm test -- rust e2e` runs only these parts.
+// `npm test`: builds and checks everything that can be checked on this machine.
+// `npm test -- rust e2e` runs only these parts.
 //
 // Nothing is installed into the system. What cannot run here is listed as skipped at the end, with
-// the command that would enable it; with CI=true a skip is a failure. The output of each step is kept
-// in test/.out/, and shown when it fails.
+// the command that would enable it; with CI=true a skip is a failure. The output of each step is
+// kept in test/.out/, and shown when it fails.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 

@@ -1,9 +1,9 @@
-// What the helper adds to a publish: a little application with rooms, `helper` on wsbroker's sockets or
-// `peer`, the same behaviour in JavaScript upon `Bun.serve`; and `bare-wsbroker` and `bare-bun`, which
-// publish the same frames and do nothing else. Arguments: which of them, rooms, URL of Redis.
+// What the helper adds to a publish: a little application with rooms, `helper` on wsbroker's sockets
+// or `peer`, the same behaviour in JavaScript upon `Bun.serve`; and `bare-wsbroker` and `bare-bun`,
+// which publish the same frames and do nothing else. Arguments: which of them, rooms, URL of Redis.
 //
 // Clients authenticate, join a room, and say `room` to all in it or `all` to all.
-// Lines on stdin: `say [rounds] [room] [ms]` publishes once to every room each so many ms, or to all
+// Lines on stdin: `say [rounds] [room] [ms]` publishes to every room once each so many ms, or to all
 // clients if there is no room; `cpu` prints the processor time so far, in microseconds.
 import { createInterface } from 'node:readline';
 

@@ -264,8 +264,8 @@ export interface IWebSocketServerOptions<AuthDataType extends Record<string, unk
     /** How long a client may be silent before it is closed, in milliseconds. @default 90000 */
     heartbeatTimeout?: number;
     /**
-     * How many calls of `outboundTransformer` one send may run at the same time, at least 1. @default
-     * 10
+     * How many calls of `outboundTransformer` one send may run at the same time, at least 1.
+     * @default 10
      */
     encryptedBatchLimit?: number;
     /** Whether every client must agree on keys with `handshakeFn`. @default false */
@@ -288,8 +288,8 @@ export interface IWebSocketServerOptions<AuthDataType extends Record<string, unk
      */
     logger?: IWebSocketLogger;
     /**
-     * How many rooms a client may join by itself, and ask for at once. `Infinity`: no limit. @default
-     * 1024
+     * How many rooms a client may join by itself, and ask for at once. `Infinity`: no limit.
+     * @default 1024
      */
     maxRoomsPerClient?: number;
     /**
@@ -298,8 +298,8 @@ export interface IWebSocketServerOptions<AuthDataType extends Record<string, unk
      */
     maxAuthPayloadLength?: number;
     /**
-     * How many frames a client may send before it is authenticated. `Infinity`: no limit. @default
-     * 128
+     * How many frames a client may send before it is authenticated. `Infinity`: no limit.
+     * @default 128
      */
     maxUnauthenticatedMessages?: number;
     /**

@@ -25,7 +25,7 @@ const SCOPE = 'WebSocketEmitter';
  * ```
  */
 class WebSocketEmitter extends helper_base_cjs_1.HelperBase {
-    #life = new helper_lifecycle_cjs_1.HelperLifecycle(SCOPE);
+    #lifecycle = new helper_lifecycle_cjs_1.HelperLifecycle(SCOPE);
     #bus;
     #states;
     /**
@@ -52,21 +52,21 @@ class WebSocketEmitter extends helper_base_cjs_1.HelperBase {
      * ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called
      */
     configure() {
-        return this.#life.configure(async () => {
+        return this.#lifecycle.configure(async () => {
             await this.#bus.connect({
                 scope: SCOPE,
                 logger: (0, log_cjs_1.safeLogger)(this.logger),
                 received: () => undefined,
                 changed: () => this.#update(),
             }, undefined);
-            this.#life.check();
+            this.#lifecycle.check();
             this.#states.begin();
             this.#update();
         }, () => Promise.resolve());
     }
     /** Ends the connection within 5 s. Further calls return the same promise. */
     shutdown() {
-        return this.#life.shutdown(async () => {
+        return this.#lifecycle.shutdown(async () => {
             this.#states.end();
             await this.#bus.close();
         });
@@ -112,7 +112,7 @@ class WebSocketEmitter extends helper_base_cjs_1.HelperBase {
         await this.#send(protocol_cjs_1.WebSocketChannels.BROADCAST, protocol_cjs_1.WebSocketMessageTypes.BROADCAST, { event, data });
     }
     async #send(channel, type, message) {
-        this.#life.check();
+        this.#lifecycle.check();
         await this.#bus.request(channel, (0, envelope_cjs_1.makeEnvelope)(protocol_cjs_1.EMITTER_ID, type, message));
     }
     #update() {

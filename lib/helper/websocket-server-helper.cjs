@@ -25,8 +25,8 @@ const helper_options_cjs_1 = require("./helper-options.cjs");
 const log_cjs_1 = require("./log.cjs");
 const protocol_cjs_1 = require("./protocol.cjs");
 const settings_cjs_1 = require("./settings.cjs");
-const bun_cjs_1 = require("./transport/bun.cjs");
-const native_cjs_1 = require("./transport/native.cjs");
+const bun_transport_cjs_1 = require("./transport/bun-transport.cjs");
+const native_transport_cjs_1 = require("./transport/native-transport.cjs");
 const SCOPE = 'WebSocketServerHelper';
 /**
  * Authentication, users, rooms, a heartbeat, encryption for each client, and delivery between
@@ -49,7 +49,7 @@ const SCOPE = 'WebSocketServerHelper';
  * ```
  */
 class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
-    #life = new helper_lifecycle_cjs_1.HelperLifecycle(SCOPE);
+    #lifecycle = new helper_lifecycle_cjs_1.HelperLifecycle(SCOPE);
     #log;
     #settings;
     /** Whether exactly one of `bind` and `server` was given. `configure()` checks it. */
@@ -91,7 +91,8 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         this.#users = new users_cjs_1.Users(clients, instance);
         this.#rooms = new rooms_cjs_1.Rooms(settings, clients, instance, log);
         this.#heartbeatCheck = new heartbeat_check_cjs_1.HeartbeatCheck(clients, settings.heartbeatTimeout, log);
-        this.#disconnects = new disconnect_reporter_cjs_1.DisconnectReporter({ settings, life: this.#life, log, instance });
+        const lifecycle = this.#lifecycle;
+        this.#disconnects = new disconnect_reporter_cjs_1.DisconnectReporter({ settings, lifecycle, log, instance });
         this.#states = new bus_state_reporter_cjs_1.BusStateReporter(opts.busStateFn ? (0, async_scope_cjs_1.inScopeHere)(opts.busStateFn) : undefined, log);
         const sendError = (client, message) => this.#sendOwn(client, protocol_cjs_1.WebSocketEvents.ERROR, { message });
         this.#auth = new authenticator_cjs_1.Authenticator({
@@ -128,7 +129,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         });
         this.#input = new redis_input_cjs_1.RedisInput({
             scope: SCOPE,
-            life: this.#life,
+            lifecycle,
             bus: this.#bus,
             relay: this.#relay,
             states: this.#states,
@@ -137,8 +138,8 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         });
         this.#transport =
             bind === undefined
-                ? (0, bun_cjs_1.bunTransport)(server, log)
-                : (0, native_cjs_1.nativeTransport)({
+                ? (0, bun_transport_cjs_1.bunTransport)(server, log)
+                : (0, native_transport_cjs_1.nativeTransport)({
                     identifier: opts.identifier,
                     path: settings.path,
                     bind,
@@ -172,7 +173,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
      * @throws the first error of a connection to Redis
      */
     configure() {
-        return this.#life.configure(() => this.#configure(), () => this.#unconfigure());
+        return this.#lifecycle.configure(() => this.#configure(), () => this.#unconfigure());
     }
     /**
      * Closes all clients, the address and the connections to Redis. It does not reject, and does not
@@ -180,12 +181,13 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
      * helper does not keep the process alive.
      */
     shutdown() {
-        return this.#life.shutdown(() => this.#shutdown());
+        return this.#lifecycle.shutdown(() => this.#shutdown());
     }
     /** The option `websocket` of `Bun.serve`. The application upgrades with `data: { clientId }`. */
     getBunWebSocketHandler() {
         return { ...this.#handler, ...this.#settings.serverOptions };
     }
+    /** The path of its sockets. */
     getPath() {
         return this.#settings.path;
     }
@@ -217,6 +219,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     countRoom(opts) {
         return this.#transport.instance?.countRoom(opts.room) ?? this.#rooms.count(opts.room);
     }
+    /** Counters since construction, and the state of the bus. */
     getStats() {
         const { refused, failed, invalid } = this.#relay;
         return {
@@ -232,7 +235,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
      */
     onClientConnect(opts) {
         const { clientId, socket } = opts;
-        if (this.#life.ended)
+        if (this.#lifecycle.ended)
             return (0, sockets_cjs_1.closeSocket)(socket, protocol_cjs_1.CLOSE.shutdown, this.#log);
         const known = this.#clients.get(clientId);
         if (known !== undefined) {
@@ -259,8 +262,9 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     /** To be called with each message of a client, as text. */
     onClientMessage(opts) {
         const client = this.#clients.get(opts.clientId);
-        if (client === undefined)
+        if (client === undefined) {
             return this.#log.debug(`a message of ${(0, log_cjs_1.quoted)(opts.clientId)}, which is not a client`);
+        }
         this.#inbound.route(client, opts.raw);
     }
     /** To be called when a socket has closed, or to forget a client. */
@@ -288,6 +292,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     joinRoom(opts) {
         this.#changeRoom('join', opts);
     }
+    /** Removes a client of this instance from a room. An unknown client is ignored. */
     leaveRoom(opts) {
         this.#changeRoom('leave', opts);
     }
@@ -336,12 +341,14 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             return;
         try {
             this.#sendEverywhere(destination, payload.topic, payload.data);
-            if (doLog)
+            if (doLog) {
                 this.#log.debug(`${(0, log_cjs_1.quoted)(payload.topic)} to ${destination ? (0, log_cjs_1.quoted)(destination) : 'everybody'}`);
+            }
         }
         finally {
-            if (cb)
+            if (cb) {
                 setTimeout(() => (0, callbacks_cjs_1.callApplication)(cb, () => undefined, (error) => this.#log.error('the callback of send failed', error)), 0);
+            }
         }
     }
     #sendEverywhere(destination, event, data) {
@@ -354,12 +361,13 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             this.#delivery.toClient(destination, new message_cjs_1.Message(event, data));
             return this.#publish(protocol_cjs_1.WebSocketChannels.forClient({ clientId: destination }), 'client', destination, event, data);
         }
-        if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination))
+        if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination)) {
             this.#delivery.toRoom(destination, new message_cjs_1.Message(event, data), undefined);
+        }
         this.#publish(protocol_cjs_1.WebSocketChannels.forRoom({ room: destination }), 'room', destination, event, data);
     }
     #publish(channel, type, target, event, data) {
-        if (!this.#life.ended)
+        if (!this.#lifecycle.ended)
             this.#relay.publish(channel, type, { target, event, data });
     }
     /** Sends a message of the helper itself. Does not throw. */
@@ -376,8 +384,9 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         if (client !== undefined)
             return this.#rooms[op](client, room);
         const { instance } = this.#transport;
-        if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room }))
+        if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room })) {
             this.#delivery.drop();
+        }
     }
     #encrypt(client) {
         if (client.encrypted)
@@ -399,8 +408,9 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         }
     }
     #hold(client, instance) {
-        if (instance !== undefined)
+        if (instance !== undefined) {
             this.#clients.internals(client).heldSince = instance.encryptClient(client.id);
+        }
     }
     #socketEvents() {
         const idOf = (socket) => {
@@ -449,7 +459,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         // clients before this call returns.
         if (transport.native) {
             await transport.join(this.#transportHost());
-            this.#life.check();
+            this.#lifecycle.check();
             if (transport.instance !== undefined)
                 this.#enter(transport.instance);
         }
@@ -461,12 +471,12 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             received: (text) => this.#input.received(text),
             changed: () => this.#input.busChanged(),
         }, instance);
-        this.#life.check();
+        this.#lifecycle.check();
         await this.#input.open(instance);
-        this.#life.check();
+        this.#lifecycle.check();
         if (transport.native)
             await transport.open();
-        this.#life.check();
+        this.#lifecycle.check();
         this.#heartbeatCheck.start(this.#settings.heartbeatInterval);
         this.#states.begin();
         this.#input.update();
@@ -481,8 +491,9 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         this.#states.end();
         this.#transport.stopAccepting();
         this.#heartbeatCheck.stop();
-        for (const client of [...this.#clients.map.values()])
+        for (const client of [...this.#clients.map.values()]) {
             (0, sockets_cjs_1.closeSocket)(client.socket, protocol_cjs_1.CLOSE.shutdown, log);
+        }
         for (const clientId of [...this.#clients.map.keys()])
             this.onClientDisconnect({ clientId });
         this.#clients.map.clear();

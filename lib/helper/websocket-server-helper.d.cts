@@ -53,6 +53,7 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
     shutdown(): Promise<void>;
     /** The option `websocket` of `Bun.serve`. The application upgrades with `data: { clientId }`. */
     getBunWebSocketHandler(): IBunWebSocketHandler;
+    /** The path of its sockets. */
     getPath(): string;
     /**
      * Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined if
@@ -82,6 +83,7 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
     countRoom(opts: {
         room: string;
     }): number;
+    /** Counters since construction, and the state of the bus. */
     getStats(): IWebSocketServerStats;
     /**
      * To be called when a socket has been opened. From now on it has `authTimeout` to authenticate.
@@ -107,6 +109,7 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
         clientId: string;
         room: string;
     }): void;
+    /** Removes a client of this instance from a room. An unknown client is ignored. */
     leaveRoom(opts: {
         clientId: string;
         room: string;

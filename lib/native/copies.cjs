@@ -5,7 +5,7 @@ exports.enterPool = enterPool;
 exports.isInPool = isInPool;
 exports.registerCopy = registerCopy;
 exports.checkSameCopy = checkSameCopy;
-exports.setCopyShutdown = setCopyShutdown;
+exports.setCopyLifecycle = setCopyLifecycle;
 exports.otherActiveCopies = otherActiveCopies;
 const node_fs_1 = require("node:fs");
 const node_path_1 = require("node:path");
@@ -47,13 +47,14 @@ function registerCopy(addon) {
                 'which package depends on which copy');
         }
     }
-    if (copyOfParentThread() === undefined && exports.registry.pool === undefined)
+    if (copyOfParentThread() === undefined && exports.registry.pool === undefined) {
         (0, node_worker_threads_1.setEnvironmentData)(KEY, { folder: FOLDER, addon });
+    }
     self = {
         folder: FOLDER,
         addon,
-        isActive: () => life.isActive(),
-        shutdown: (code, timeout) => life.shutdown(code, timeout),
+        isActive: () => lifecycle.isActive(),
+        shutdown: (code, timeout) => lifecycle.shutdown(code, timeout),
     };
     // A copy in the same folder is this one before a reload under `bun --hot`: its state is gone, but
     // its server still listens.
@@ -81,13 +82,13 @@ function copyOfParentThread() {
 }
 let self;
 /** Until the lifecycle is loaded, there is nothing to shut down. */
-let life = {
+let lifecycle = {
     isActive: () => false,
     shutdown: async () => ({ closed: 0, terminated: 0 }),
 };
 /** Sets how this copy is shut down. */
-function setCopyShutdown(own) {
-    life = own;
+function setCopyLifecycle(own) {
+    lifecycle = own;
 }
 /**
  * Other copies that have something to shut down on this thread. `shutdown` ends them, too, as if

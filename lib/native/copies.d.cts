@@ -33,7 +33,7 @@ export declare function registerCopy(addon: string): void;
 /** @throws if the worker module imports another copy than that of its pool */
 export declare function checkSameCopy(): void;
 /** Sets how this copy is shut down. */
-export declare function setCopyShutdown(own: Pick<Copy, 'isActive' | 'shutdown'>): void;
+export declare function setCopyLifecycle(own: Pick<Copy, 'isActive' | 'shutdown'>): void;
 /**
  * Other copies that have something to shut down on this thread. `shutdown` ends them, too, as if
  * there were only one copy.

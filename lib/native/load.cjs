@@ -42,8 +42,9 @@ function load() {
 }
 function fromFile(path, failures) {
     // A file that may not be read looks as if it did not exist.
-    if (permission?.has('fs.read', path) === false)
+    if (permission?.has('fs.read', path) === false) {
         failures.tried.push(`${path}: Node's permission model does not permit reading it`);
+    }
     else if ((0, node_fs_1.existsSync)(path))
         return required(path, path, failures);
     else
@@ -55,8 +56,9 @@ function fromPackage(name, failures) {
         manifest((0, node_path_1.join)(package_folders_cjs_1.ROOT, 'package.json')).version,
         manifest(installed(name)).version,
     ];
-    if (ours === undefined || its === undefined || its === ours)
+    if (ours === undefined || its === undefined || its === ours) {
         return required(name, `package ${name}`, failures);
+    }
     failures.otherVersion = its;
     failures.tried.push(`package ${name}: its version is ${its}, that of wsbroker is ${ours}`);
     return undefined;
@@ -101,12 +103,14 @@ function advice(target, named, { tried, errors, otherVersion }) {
             `--allow-fs-read=${(0, node_path_1.join)(folder, '*')} and, for worker threads, --allow-worker, in ` +
             'addition to what your own modules need');
     }
-    if (codes.includes('ERR_DLOPEN_DISABLED'))
+    if (codes.includes('ERR_DLOPEN_DISABLED')) {
         return ('wsbroker needs its addon, but --no-addons forbids addons: run Node without that flag, ' +
             'which may also be set in NODE_OPTIONS');
-    if (named !== undefined)
+    }
+    if (named !== undefined) {
         return ('The environment variable WSBROKER_BINARY names the only file that is tried: correct ' +
             'it, or unset it');
+    }
     const { version, optionalDependencies = {} } = manifest((0, node_path_1.join)(package_folders_cjs_1.ROOT, 'package.json'));
     const own = `wsbroker-${target}`;
     const bun = process.versions['bun'] !== undefined;

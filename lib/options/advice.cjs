@@ -4,6 +4,7 @@ exports.OPTION_HINTS = exports.START_OVER = void 0;
 exports.exampleBind = exampleBind;
 exports.explainBindError = explainBindError;
 exports.withAdvice = withAdvice;
+exports.conflictWithEarlier = conflictWithEarlier;
 const errors_cjs_1 = require("../errors.cjs");
 // Sentences at the end of messages that say what to do.
 /** For everything that contradicts an earlier call. */
@@ -48,4 +49,10 @@ function explainBindError(error, bind, reusePort) {
 function withAdvice(error, advice) {
     error.message += `; ${advice}`;
     return error;
+}
+/** A process-wide option has another value than in an earlier `start`. */
+function conflictWithEarlier(name, before, now) {
+    const was = before === undefined ? 'off' : String(before);
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" applies to the whole process and has been ${was} since an earlier start, ` +
+        `got ${String(now)}; ${exports.START_OVER}`);
 }

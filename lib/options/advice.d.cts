@@ -9,3 +9,5 @@ export declare function exampleBind(given: unknown): string;
 export declare function explainBindError(error: unknown, bind: string, reusePort: boolean): unknown;
 /** The same error, with more to say. */
 export declare function withAdvice(error: WSBrokerError, advice: string): WSBrokerError;
+/** A process-wide option has another value than in an earlier `start`. */
+export declare function conflictWithEarlier(name: string, before: unknown, now: unknown): WSBrokerError;

@@ -12,8 +12,9 @@ function channelBytes(call, channel) {
         return Buffer.from(channel);
     if (node_util_1.types.isArrayBuffer(channel))
         return Buffer.from(channel);
-    if (node_util_1.types.isUint8Array(channel))
+    if (node_util_1.types.isUint8Array(channel)) {
         return Buffer.from(channel.buffer, channel.byteOffset, channel.byteLength);
+    }
     throw (0, checks_cjs_1.wrongType)(call, 'channel', 'a string, ArrayBuffer or Uint8Array', channel);
 }
 /** @returns `undefined` for this instance only */
@@ -34,9 +35,11 @@ function checkCloseChannel(channel, code, reason, options) {
     const given = (0, checks_cjs_1.integer)(call, 'code', code, 1000, 4999) ?? 1000;
     if (!(0, checks_cjs_1.isSendableCode)(given))
         throw (0, checks_cjs_1.wrongValue)(call, 'code', checks_cjs_1.SENDABLE_CODES, given);
-    if (reason !== undefined && typeof reason !== 'string')
+    if (reason !== undefined && typeof reason !== 'string') {
         throw (0, checks_cjs_1.wrongType)(call, 'reason', 'a string', reason);
-    if (reason !== undefined && Buffer.byteLength(reason) > 123)
+    }
+    if (reason !== undefined && Buffer.byteLength(reason) > 123) {
         throw (0, checks_cjs_1.wrongValue)(call, 'reason', 'at most 123 bytes', reason);
+    }
     return { channel: channelBytes(call, channel), code: given, reason: reason ?? '' };
 }

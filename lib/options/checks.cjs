@@ -26,8 +26,9 @@ exports.MAX_SIZE = 2 ** 31 - 1;
  * @param hints what to use instead of names that come from other libraries
  */
 function knownKeys(call, name, value, known, hints = {}) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
         throw wrongType(call, name, 'an object', value);
+    }
     for (const key of Object.keys(value)) {
         if (known.includes(key))
             continue;
@@ -36,7 +37,7 @@ function knownKeys(call, name, value, known, hints = {}) {
         const hint = Object.hasOwn(hints, key)
             ? hints[key]
             : near === undefined
-                ? `known are ${known.join(', ')}`
+                ? `known options: ${known.join(', ')}`
                 : `did you mean "${near}"?`;
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_UNKNOWN_OPTION', `${call}: unknown option "${key}"${where}; ${hint}`);
     }
@@ -47,8 +48,9 @@ function integer(call, name, value, from, to) {
         return undefined;
     if (typeof value !== 'number')
         throw wrongType(call, name, 'a number', value);
-    if (!Number.isInteger(value) || value < from || value > to)
+    if (!Number.isInteger(value) || value < from || value > to) {
         throw wrongValue(call, name, `an integer from ${from} to ${to}`, value);
+    }
     return value;
 }
 function oneOf(call, name, value, allowed) {
@@ -56,8 +58,9 @@ function oneOf(call, name, value, allowed) {
         return undefined;
     if (typeof value !== 'string')
         throw wrongType(call, name, 'a string', value);
-    if (!allowed.includes(value))
+    if (!allowed.includes(value)) {
         throw wrongValue(call, name, allowed.map((one) => `'${one}'`).join(' or '), value);
+    }
     return value;
 }
 function optional(call, name, value, type) {
@@ -125,8 +128,9 @@ function editDistance(a, b) {
         const next = [i];
         for (let j = 1; j <= b.length; j++) {
             let least = Math.min((next[j - 1] ?? 0) + 1, (row[j] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1));
-            if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+            if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
                 least = Math.min(least, (before[j - 2] ?? 0) + 1);
+            }
             next.push(least);
         }
         [before, row] = [row, next];

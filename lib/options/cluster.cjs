@@ -5,15 +5,16 @@ const checks_cjs_1 = require("./checks.cjs");
 const redis_cjs_1 = require("./redis.cjs");
 const CLUSTER_OPTIONS = ['redis', 'prefix', 'instanceId', 'required', 'maxOutgoing', 'onBus'];
 /**
- * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a
- * password
+ * @throws {TypeError | WSBrokerError} an option is wrong; the message says which, what was expected
+ * and what was given, but never shows a password
  */
 function checkClusterOptions(call, name, value, known = CLUSTER_OPTIONS) {
     const bag = (0, checks_cjs_1.knownKeys)(call, name, value, known);
     const within = (option) => (name === 'options' ? option : `${name}.${option}`);
     const prefix = (0, redis_cjs_1.text)(call, within('prefix'), bag['prefix']) ?? 'wsbroker';
-    if (prefix === '' || Buffer.byteLength(prefix) > 256)
+    if (prefix === '' || Buffer.byteLength(prefix) > 256) {
         throw (0, checks_cjs_1.wrongValue)(call, within('prefix'), '1 to 256 bytes', prefix);
+    }
     const instanceId = (0, redis_cjs_1.text)(call, within('instanceId'), bag['instanceId']);
     if (instanceId !== undefined && (instanceId === '' || Buffer.byteLength(instanceId) > 256)) {
         throw (0, checks_cjs_1.wrongValue)(call, within('instanceId'), '1 to 256 bytes', instanceId);

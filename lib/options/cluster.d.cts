@@ -7,7 +7,7 @@ export interface CheckedClusterOptions {
     readonly onBus: ((event: BusEvent) => void) | undefined;
 }
 /**
- * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a
- * password
+ * @throws {TypeError | WSBrokerError} an option is wrong; the message says which, what was expected
+ * and what was given, but never shows a password
  */
 export declare function checkClusterOptions(call: string, name: string, value: unknown, known?: string[]): CheckedClusterOptions;

@@ -25,14 +25,15 @@ const REDIS_TLS_OPTIONS = ['ca', 'cert', 'key', 'rejectUnauthorized'];
 /** With `servername`, the name that the server's certificate must be for. */
 exports.REDIS_TLS_OPTIONS_NAMED = [...REDIS_TLS_OPTIONS, 'servername'];
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came; never a password
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given, but never shows a password
  */
 function checkRedisOptions(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
     if (typeof value === 'string')
         return { url: url(call, name, value), nodes: [], kind: 'single' };
-    if (typeof value !== 'object' || value === null)
+    if (typeof value !== 'object' || value === null) {
         throw (0, checks_cjs_1.wrongType)(call, name, 'a redis:// or rediss:// URL, or an object', value);
+    }
     const bag = (0, checks_cjs_1.knownKeys)(call, name, value, REDIS_OPTIONS);
     const kinds = ['url', 'host', 'nodes', 'sentinels'].filter((kind) => bag[kind] !== undefined);
     if (kinds.length > 1) {
@@ -52,12 +53,14 @@ function checkRedisOptions(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
         ...defined('connectTimeout', (0, checks_cjs_1.integer)(call, `${name}.connectTimeout`, bag['connectTimeout'], 1, checks_cjs_1.MAX_DURATION)),
         ...defined('tls', redisTls(call, `${name}.tls`, bag['tls'], tlsOptions)),
     };
-    if (bag['url'] !== undefined)
+    if (bag['url'] !== undefined) {
         return { url: url(call, `${name}.url`, bag['url']), nodes: [], kind: 'single', ...shared };
+    }
     if (bag['sentinels'] !== undefined) {
         const master = text(call, `${name}.name`, bag['name']);
-        if (master === undefined || master === '')
+        if (master === undefined || master === '') {
             throw (0, checks_cjs_1.wrongType)(call, `${name}.name`, 'the name of the master that the Sentinels watch', bag['name']);
+        }
         return {
             kind: 'sentinel',
             nodes: nodes(call, `${name}.sentinels`, bag['sentinels'], 26379),
@@ -65,8 +68,9 @@ function checkRedisOptions(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
             ...shared,
         };
     }
-    if (bag['nodes'] !== undefined)
+    if (bag['nodes'] !== undefined) {
         return { kind: 'cluster', nodes: nodes(call, `${name}.nodes`, bag['nodes'], 6379), ...shared };
+    }
     return {
         kind: 'single',
         nodes: [node(call, name, { host: bag['host'] ?? '127.0.0.1', port: bag['port'] }, 6379)],
@@ -77,20 +81,23 @@ function url(call, name, value) {
     if (typeof value !== 'string')
         throw (0, checks_cjs_1.wrongType)(call, name, 'a string', value);
     // The URL is not shown: it may contain a password.
-    if (!/^rediss?:\/\/\S+$/.test(value))
+    if (!/^rediss?:\/\/\S+$/.test(value)) {
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must be a redis:// or rediss:// URL`);
+    }
     return value;
 }
 function nodes(call, name, value, port) {
     if (!Array.isArray(value))
         throw (0, checks_cjs_1.wrongType)(call, name, 'an array of { host, port }', value);
-    if (value.length === 0)
+    if (value.length === 0) {
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must contain at least one server, got an empty array`);
+    }
     return value.map((one, i) => node(call, `${name}[${i}]`, (0, checks_cjs_1.knownKeys)(call, `${name}[${i}]`, one, ['host', 'port']), port));
 }
 function node(call, name, { host, port }, usual) {
-    if (typeof host !== 'string' || host === '')
+    if (typeof host !== 'string' || host === '') {
         throw (0, checks_cjs_1.wrongType)(call, `${name}.host`, 'a host name or an IP address', host);
+    }
     return { host, port: (0, checks_cjs_1.integer)(call, `${name}.port`, port, 1, 65_535) ?? usual };
 }
 function redisTls(call, name, value, known) {
@@ -107,13 +114,15 @@ function redisTls(call, name, value, known) {
             return Buffer.from(one);
         if (typeof one !== 'string')
             throw (0, checks_cjs_1.wrongType)(call, `${name}.${option}`, 'PEM', one);
-        if (!one.includes('-----BEGIN'))
+        if (!one.includes('-----BEGIN')) {
             throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}.${option}" must be PEM, which contains a line with -----BEGIN`);
+        }
         return Buffer.from(one);
     };
     const [cert, key] = [pem('cert'), pem('key')];
-    if ((cert === undefined) !== (key === undefined))
+    if ((cert === undefined) !== (key === undefined)) {
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must have both "cert" and "key", or neither`);
+    }
     return {
         ...defined('ca', pem('ca')),
         ...defined('cert', cert),
@@ -123,8 +132,9 @@ function redisTls(call, name, value, known) {
     };
 }
 function text(call, name, value) {
-    if (value !== undefined && typeof value !== 'string')
+    if (value !== undefined && typeof value !== 'string') {
         throw (0, checks_cjs_1.wrongType)(call, name, 'a string', value);
+    }
     return value;
 }
 function defined(name, value) {

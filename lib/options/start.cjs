@@ -26,13 +26,14 @@ exports.START_OPTIONS = [
 ];
 /**
  * @param call the name of the call, for messages
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given
  */
 function checkStartOptions(options, call = 'start') {
     const bag = (0, checks_cjs_1.knownKeys)(call, 'options', options, exports.START_OPTIONS, advice_cjs_1.OPTION_HINTS);
-    if (typeof bag['bind'] !== 'string')
+    if (typeof bag['bind'] !== 'string') {
         throw (0, checks_cjs_1.wrongType)(call, 'bind', (0, advice_cjs_1.exampleBind)(bag['bind']), bag['bind']);
+    }
     const number = (name, from, to, fallback) => (0, checks_cjs_1.integer)(call, name, bag[name], from, to) ?? fallback;
     return {
         workerPath: path(call, 'workerPath', bag['workerPath']),
@@ -83,16 +84,18 @@ function abortSignal(call, value) {
     if (value === undefined)
         return undefined;
     const { aborted, addEventListener } = (value ?? {});
-    if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
+    if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function') {
         throw (0, checks_cjs_1.wrongType)(call, 'signal', 'an AbortSignal', value);
+    }
     return value;
 }
 function threadOptions(call, bag) {
     if (bag['worker'] === undefined)
         return undefined;
     const threads = (0, threads_cjs_1.checkThreadOptions)(call, bag['worker']);
-    if (bag['threads'] === 0)
+    if (bag['threads'] === 0) {
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "worker" cannot be combined with threads: 0, which starts no worker threads`);
+    }
     return threads;
 }
 function processOptions(call, bag) {
@@ -126,11 +129,13 @@ function servedPaths(call, value) {
     const paths = typeof value === 'string'
         ? [value]
         : (0, checks_cjs_1.strings)(call, 'path', value, 'a string or an array of strings');
-    if (paths.length === 0)
+    if (paths.length === 0) {
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "path" must contain at least one path, got an empty array`);
+    }
     for (const one of paths) {
-        if (one !== '*' && !/^\/[^?#\s]*$/.test(one))
+        if (one !== '*' && !/^\/[^?#\s]*$/.test(one)) {
             throw (0, checks_cjs_1.wrongValue)(call, 'path', "'*', or a path that begins with '/' and has no '?', '#' or space", one);
+        }
     }
     return [...new Set(paths)];
 }
@@ -139,8 +144,9 @@ function subprotocols(call, value) {
         return [];
     const list = (0, checks_cjs_1.strings)(call, 'protocols', value, 'an array of strings');
     for (const one of list) {
-        if (!(0, checks_cjs_1.isHttpToken)(one))
+        if (!(0, checks_cjs_1.isHttpToken)(one)) {
             throw (0, checks_cjs_1.wrongValue)(call, 'protocols', "names of letters, digits and !#$%&'*+-.^_`|~", one);
+        }
     }
     return [...new Set(list)];
 }
@@ -164,8 +170,9 @@ function rateLimit(call, value) {
 function deflate(call, value) {
     if (value === undefined || value === false)
         return undefined;
-    if (value !== true && typeof value !== 'object')
+    if (value !== true && typeof value !== 'object') {
         throw (0, checks_cjs_1.wrongType)(call, 'perMessageDeflate', 'a boolean or an object', value);
+    }
     const bag = value === true ? {} : (0, checks_cjs_1.knownKeys)(call, 'perMessageDeflate', value, ['threshold', 'level']);
     return {
         threshold: (0, checks_cjs_1.integer)(call, 'perMessageDeflate.threshold', bag['threshold'], 0, checks_cjs_1.MAX_SIZE) ?? 1024,
@@ -184,9 +191,10 @@ function allowedOrigins(call, value) {
         return undefined;
     return oneOrMore(call, 'origins', value, (name, one) => {
         const origin = originOf(one);
-        if (origin === undefined)
+        if (origin === undefined) {
             throw (0, checks_cjs_1.wrongValue)(call, name, "'*', 'null', or an origin such as 'https://app.example' or 'https://*.app.example', " +
                 'without a path', one);
+        }
         return origin;
     });
 }
@@ -213,12 +221,14 @@ function trustProxy(call, value) {
         return undefined;
     const bag = (0, checks_cjs_1.knownKeys)(call, 'trustProxy', value, ['from', 'header']);
     const from = oneOrMore(call, 'trustProxy.from', bag['from'], (name, one) => {
-        if (one !== 'unix' && !isNetwork(one))
+        if (one !== 'unix' && !isNetwork(one)) {
             throw (0, checks_cjs_1.wrongValue)(call, name, "an IP address, a network such as '10.0.0.0/8', or 'unix'", one);
+        }
         return one;
     });
-    if (from.length === 0)
+    if (from.length === 0) {
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "trustProxy.from" must contain at least one proxy, got an empty array`);
+    }
     return {
         from: from.filter((one) => one !== 'unix'),
         unix: from.includes('unix'),
@@ -235,12 +245,14 @@ function path(call, name, value) {
     if (value === undefined)
         return undefined;
     if (typeof value === 'string' && !value.startsWith('file:')) {
-        if (value === '' || value.includes('\0'))
+        if (value === '' || value.includes('\0')) {
             throw (0, checks_cjs_1.wrongValue)(call, name, 'the path of a module', value);
+        }
         return value;
     }
-    if (typeof value !== 'string' && !(value instanceof URL))
+    if (typeof value !== 'string' && !(value instanceof URL)) {
         throw (0, checks_cjs_1.wrongType)(call, name, 'a string or a file: URL', value);
+    }
     try {
         return (0, node_url_1.fileURLToPath)(value);
     }

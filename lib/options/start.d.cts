@@ -35,8 +35,8 @@ export interface CheckedStartOptions {
 export declare const START_OPTIONS: readonly ['bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout', 'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal'];
 /**
  * @param call the name of the call, for messages
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given
  */
 export declare function checkStartOptions(options: unknown, call?: string): CheckedStartOptions;
 /** @throws as {@link checkStartOptions} */

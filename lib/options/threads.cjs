@@ -16,13 +16,14 @@ const LIMITS = [
     'stackSizeMb',
 ];
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given
  */
 function checkThreadOptions(call, value) {
-    if (typeof value === 'string')
+    if (typeof value === 'string') {
         throw new errors_cjs_1.WSBrokerTypeError(`${call}: "worker" must be an object, got string; pass the path of the worker module ` +
             'as "workerPath"');
+    }
     const bag = (0, checks_cjs_1.knownKeys)(call, 'worker', value, [
         'workerData',
         'env',
@@ -31,8 +32,9 @@ function checkThreadOptions(call, value) {
         'name',
     ]);
     const { workerData, env, execArgv, resourceLimits, name } = bag;
-    if (name !== undefined && typeof name !== 'string')
+    if (name !== undefined && typeof name !== 'string') {
         throw (0, checks_cjs_1.wrongType)(call, 'worker.name', 'a string', name);
+    }
     return {
         workerData: workerData === undefined ? {} : cloned(call, workerData),
         options: {
@@ -70,8 +72,9 @@ function cloned(call, value) {
 function environment(call, value) {
     if (value === node_worker_threads_1.SHARE_ENV)
         return node_worker_threads_1.SHARE_ENV;
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
         throw (0, checks_cjs_1.wrongType)(call, 'worker.env', 'an object of strings, or SHARE_ENV', value);
+    }
     const all = Object.entries(value).filter(([, text]) => text !== undefined);
     for (const [key, text] of all) {
         // Only the type of the value is named: the value may be a secret.
@@ -89,10 +92,12 @@ function limits(call, value) {
     const bag = (0, checks_cjs_1.knownKeys)(call, 'worker.resourceLimits', value, LIMITS);
     const given = Object.entries(bag).filter(([, number]) => number !== undefined);
     for (const [name, number] of given) {
-        if (typeof number !== 'number')
+        if (typeof number !== 'number') {
             throw (0, checks_cjs_1.wrongType)(call, `worker.resourceLimits.${name}`, 'a number', number);
-        if (!(number > 0 && number < 2 ** 31))
+        }
+        if (!(number > 0 && number < 2 ** 31)) {
             throw (0, checks_cjs_1.wrongValue)(call, `worker.resourceLimits.${name}`, 'a number of MiB greater than 0 and less than 2^31', number);
+        }
     }
     return Object.fromEntries(given);
 }

@@ -11,8 +11,8 @@ export interface CheckedThreadOptions {
 }
 export declare const NO_THREAD_OPTIONS: CheckedThreadOptions;
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given
  */
 export declare function checkThreadOptions(call: string, value: unknown): CheckedThreadOptions;
 /** Whether a running pool has these options. */

@@ -11,24 +11,28 @@ const TLS_OPTIONS = ['cert', 'key', 'ca', 'requestCert', 'rejectUnauthorized', '
 /** Paths are shorter (PATH_MAX), but a key without its first line is longer. */
 const LONGEST_PATH = 4096;
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came; never what PEM or a key holds
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given, but never shows PEM or a key
  */
 function checkTlsOptions(call, value) {
     const bag = (0, checks_cjs_1.knownKeys)(call, 'tls', value, TLS_OPTIONS);
     const certs = pemLocations(call, 'tls.cert', bag['cert']);
     const keys = pemLocations(call, 'tls.key', bag['key']);
-    if (certs.length === 0)
+    if (certs.length === 0) {
         throw invalid(call, '"tls.cert" must contain at least one certificate, got an empty array');
-    if (certs.length !== keys.length)
+    }
+    if (certs.length !== keys.length) {
         throw invalid(call, `"tls.key" must have one key for each "tls.cert", got ${keys.length} for ${certs.length}`);
+    }
     const ca = bag['ca'] === undefined ? [] : pemLocations(call, 'tls.ca', bag['ca']);
     const requestCert = (0, checks_cjs_1.optional)(call, 'tls.requestCert', bag['requestCert'], 'boolean') ?? false;
-    if (requestCert && ca.length === 0)
+    if (requestCert && ca.length === 0) {
         throw invalid(call, '"tls.requestCert" requires "tls.ca", the authorities that may issue client certificates');
+    }
     // With authorities, one would expect that clients are checked.
-    if (!requestCert && ca.length > 0)
+    if (!requestCert && ca.length > 0) {
         throw invalid(call, '"tls.ca" requires "tls.requestCert": without it, clients are not asked for certificates');
+    }
     return {
         pairs: certs.map((cert, i) => ({ cert, key: keys[i] })),
         ca,
@@ -37,7 +41,10 @@ function checkTlsOptions(call, value) {
         minVersion: (0, checks_cjs_1.oneOf)(call, 'tls.minVersion', bag['minVersion'], ['TLSv1.2', 'TLSv1.3']) ?? 'TLSv1.2',
     };
 }
-/** @throws {WSBrokerError} ERR_WSBROKER_TLS naming the file and the system's reason */
+/**
+ * @throws {WSBrokerError} ERR_WSBROKER_TLS: a file cannot be read; the message has its name and the
+ * system's reason
+ */
 async function readTls(call, request) {
     const { pairs, ca, ...settings } = request;
     const [readPairs, authorities] = await Promise.all([
@@ -59,16 +66,19 @@ function pemLocation(call, name, value) {
         return { name, pem: Buffer.from(value) };
     if (value instanceof ArrayBuffer)
         return { name, pem: Buffer.from(value.slice(0)) };
-    if (typeof value === 'string' && value.includes('-----BEGIN'))
+    if (typeof value === 'string' && value.includes('-----BEGIN')) {
         return { name, pem: Buffer.from(value) };
+    }
     if (typeof value === 'string' && !value.startsWith('file:')) {
         // The value is not shown: it may be a truncated key.
-        if (value === '' || value.length > LONGEST_PATH || /[\0\n\r]/.test(value))
+        if (value === '' || value.length > LONGEST_PATH || /[\0\n\r]/.test(value)) {
             throw invalid(call, `"${name}" must be PEM, which contains a line with -----BEGIN, or the path of a file`);
+        }
         return { name, path: (0, node_path_1.resolve)(value) };
     }
-    if (typeof value !== 'string' && !(value instanceof URL))
+    if (typeof value !== 'string' && !(value instanceof URL)) {
         throw (0, checks_cjs_1.wrongType)(call, name, 'PEM (a string or bytes) or the path of a file', value);
+    }
     try {
         return { name, path: (0, node_url_1.fileURLToPath)(value) };
     }

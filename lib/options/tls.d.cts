@@ -19,10 +19,13 @@ export interface CheckedTlsOptions {
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
 }
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came; never what PEM or a key holds
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given, but never shows PEM or a key
  */
 export declare function checkTlsOptions(call: string, value: unknown): CheckedTlsOptions;
-/** @throws {WSBrokerError} ERR_WSBROKER_TLS naming the file and the system's reason */
+/**
+ * @throws {WSBrokerError} ERR_WSBROKER_TLS: a file cannot be read; the message has its name and the
+ * system's reason
+ */
 export declare function readTls(call: string, request: CheckedTlsOptions): Promise<NativeTls>;
 export {};

@@ -79,26 +79,28 @@ class Pool {
         this.#stopping = true;
         for (const pause of this.#pauses.keys())
             clearTimeout(pause);
-        await Promise.all([...this.#running].map((started) => started.stop(timeout)));
+        await Promise.all([...this.#running].map((thread) => thread.stop(timeout)));
     }
     #launch(failures) {
-        const started = new PoolThread(this.file, this.given, this.startTimeout);
-        this.#running.add(started);
-        started.ready.then(() => this.#notify({ type: 'started', workerId: started.id }), () => undefined);
-        void started.ended.then((reason) => {
-            this.#running.delete(started);
+        const thread = new PoolThread(this.file, this.given, this.startTimeout);
+        this.#running.add(thread);
+        thread.ready.then(() => this.#notify({ type: 'started', workerId: thread.id }), () => undefined);
+        void thread.ended.then((reason) => {
+            this.#running.delete(thread);
             if (this.#stopping) {
-                if (started.wasReady)
-                    this.#notify({ type: 'stopped', workerId: started.id });
+                if (thread.wasReady)
+                    this.#notify({ type: 'stopped', workerId: thread.id });
             }
-            else if (started.wasReady)
-                this.#replace(started, 'died', reason, started.age() >= STABLE_AFTER ? 0 : failures);
-            else if (failures > 0)
-                this.#replace(started, 'failed', reason, failures);
+            else if (thread.wasReady) {
+                this.#replace(thread, 'died', reason, thread.age() >= STABLE_AFTER ? 0 : failures);
+            }
+            else if (failures > 0) {
+                this.#replace(thread, 'failed', reason, failures);
+            }
         });
-        return started;
+        return thread;
     }
-    #replace(started, type, reason, failures) {
+    #replace(thread, type, reason, failures) {
         const longest = this.#hurried && this.#running.size === 0 ? FIRST_PAUSE : LONGEST_PAUSE;
         const pause = failures === 0 ? 0 : Math.min(longest, FIRST_PAUSE * 2 ** (failures - 1));
         const launch = () => {
@@ -108,12 +110,13 @@ class Pool {
         const timer = setTimeout(launch, pause);
         timer.unref?.();
         this.#pauses.set(timer, launch);
-        if (this.watchers.size === 0)
-            (0, report_cjs_1.reportError)(`worker ${started.id} ${type}; starting another in ${pause} ms`, reason);
-        const untoldClients = load_cjs_1.native.clientsLeftBy(started.id);
+        if (this.watchers.size === 0) {
+            (0, report_cjs_1.reportError)(`worker ${thread.id} ${type}; starting another in ${pause} ms`, reason);
+        }
+        const untoldClients = load_cjs_1.native.clientsLeftBy(thread.id);
         this.#notify({
             type,
-            workerId: started.id,
+            workerId: thread.id,
             reason,
             ...(untoldClients > 0 && { untoldClients }),
         });

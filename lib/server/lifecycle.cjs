@@ -12,17 +12,17 @@ const join_cluster_cjs_1 = require("../native/join-cluster.cjs");
 const load_cjs_1 = require("../native/load.cjs");
 const advice_cjs_1 = require("../options/advice.cjs");
 const process_cjs_1 = require("../options/process.cjs");
-const threads_cjs_1 = require("../options/threads.cjs");
 const tls_cjs_1 = require("../options/tls.cjs");
 const pool_cjs_1 = require("../pool/pool.cjs");
 const report_cjs_1 = require("../report.cjs");
-const load_errors_cjs_1 = require("../worker/load-errors.cjs");
 const module_file_cjs_1 = require("../worker/module-file.cjs");
-const modules_cjs_1 = require("../worker/modules.cjs");
 const register_cjs_1 = require("../worker/register.cjs");
 const abort_cjs_1 = require("./abort.cjs");
 const keep_alive_cjs_1 = require("./keep-alive.cjs");
 const server_object_cjs_1 = require("./server-object.cjs");
+const workers_cjs_1 = require("./workers.cjs");
+// `start` and `shutdown`, and the servers and workers of this thread. Calls of `start` and
+// `shutdown` run one after the other, so that none of them sees another one half done.
 /** How long `start` waits for a Redis that is required, in milliseconds. */
 const BUS_TIMEOUT = 10_000;
 /** For `handleStop` of workers that end because another one did not load. */
@@ -35,8 +35,7 @@ const LEAST_FOR_WORKERS = 100;
 const MOST_FOR_WORKERS = 1_000;
 /** The functions that `onWorker` gave, each with the one that calls it in its async context. */
 const watchers = new Map();
-let workers;
-let agreed;
+let processOptions;
 let joined;
 /** Aborted by `shutdown`, so that a `start` under way gives up. */
 let untilShutdown = new AbortController();
@@ -89,19 +88,20 @@ async function withSignals(own, begin) {
     }
 }
 function shutdownAll(code, timeout) {
-    if (register_cjs_1.thread.inPool)
+    if (register_cjs_1.thread.inPool) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot shut down; call shutdown on the thread that ' +
             'called start');
+    }
     const others = (0, copies_cjs_1.otherActiveCopies)();
     return others.length === 0
         ? shutdownHere(code, timeout)
         : (0, keep_alive_cjs_1.keepingAlive)(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
 }
-(0, copies_cjs_1.setCopyShutdown)({
+(0, copies_cjs_1.setCopyLifecycle)({
     isActive: () => (0, keep_alive_cjs_1.hasTasks)() ||
         keep_alive_cjs_1.servers.size > 0 ||
-        workers !== undefined ||
-        agreed !== undefined ||
+        (0, workers_cjs_1.hasWorkers)() ||
+        processOptions !== undefined ||
         joined !== undefined ||
         (0, register_cjs_1.currentRegistration)() !== undefined,
     shutdown: shutdownHere,
@@ -129,11 +129,11 @@ async function start(request, file, signal) {
     let listened = false;
     try {
         (0, abort_cjs_1.throwIfAborted)(signal);
-        const options = agree(request.process);
-        checkWorkers(file, request.process.threads, request.threads);
-        if (agreed === undefined) {
-            agreed = options;
-            undo.push(() => (agreed = undefined));
+        const options = mergeProcessOptions(request.process);
+        (0, workers_cjs_1.checkWorkers)(file, request.process.threads, request.threads);
+        if (processOptions === undefined) {
+            processOptions = options;
+            undo.push(() => (processOptions = undefined));
         }
         const { onWorker } = request;
         if (onWorker !== undefined && !watchers.has(onWorker)) {
@@ -165,7 +165,7 @@ async function start(request, file, signal) {
         (0, abort_cjs_1.throwIfAborted)(signal);
         if (request.cluster?.required === true)
             await (0, abort_cjs_1.unlessAborted)(signal, (0, join_cluster_cjs_1.busReady)(BUS_TIMEOUT));
-        await readyWorkers(file, request, signal, undo);
+        await (0, workers_cjs_1.startWorkers)(file, request, { signal, watchers, undo, undoTimeout });
         load_cjs_1.native.watchWorkers(reportStuckWorker);
         const location = load_cjs_1.native.listenerAddress(listener);
         load_cjs_1.native.serve(listener);
@@ -210,7 +210,7 @@ async function attempt(step) {
 /** Is over at the deadline, whatever hangs. */
 async function shutdown(code, timeout, deadline) {
     const left = () => Math.max(0, deadline - node_perf_hooks_1.performance.now());
-    const pool = workers !== undefined && 'pool' in workers ? workers.pool : undefined;
+    const pool = (0, workers_cjs_1.currentPool)();
     pool?.hurry();
     const forWorkers = Math.max(LEAST_FOR_WORKERS, Math.min(MOST_FOR_WORKERS, timeout / 8));
     const { closed, terminated } = await load_cjs_1.native.shutdownBroker(code, Math.max(0, left() - forWorkers), pool !== undefined);
@@ -221,8 +221,8 @@ async function shutdown(code, timeout, deadline) {
     keep_alive_cjs_1.servers.clear();
     const rest = Math.max(LEAST_FOR_WORKERS, left());
     await Promise.all([pool?.stop(rest), (0, register_cjs_1.currentRegistration)()?.stop(rest)]);
-    workers = undefined;
-    agreed = undefined;
+    (0, workers_cjs_1.forgetWorkers)();
+    processOptions = undefined;
     joined = undefined;
     nextDeadline = Infinity;
     load_cjs_1.native.watchWorkers();
@@ -245,98 +245,31 @@ function reportStuckWorker(workerId) {
 }
 // Options.
 /** The process-wide options with those of this call, which must not contradict earlier ones. */
-function agree({ threads: _, ...given }) {
-    if (agreed === undefined)
+function mergeProcessOptions({ threads: _, ...given }) {
+    if (processOptions === undefined)
         return (0, process_cjs_1.processOptionsWith)(load_cjs_1.native, given, false);
     for (const [name, value] of Object.entries(given)) {
-        const before = agreed[name];
+        const before = processOptions[name];
         if (value !== before)
-            throw conflict(name, before, value);
+            throw (0, advice_cjs_1.conflictWithEarlier)(name, before, value);
     }
-    return agreed;
+    return processOptions;
 }
 /** Whether an earlier `start` of this thread has joined with the same options. */
 function isJoined({ native: options, onBus }) {
     return (joined !== undefined && joined.onBus === onBus && (0, node_util_1.isDeepStrictEqual)(joined.native, options));
-}
-function conflict(name, before, now) {
-    const was = before === undefined ? 'off' : String(before);
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" applies to the whole process and has been ${was} since an earlier ` +
-        `start, got ${String(now)}; ${advice_cjs_1.START_OVER}`);
-}
-// Workers.
-function checkWorkers(file, threads, given) {
-    if (given !== undefined &&
-        workers !== undefined &&
-        !('pool' in workers && (0, threads_cjs_1.sameThreadOptions)(workers.pool.given, given))) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', 'start: "worker" applies to the whole process, and an earlier start gave other values; ' +
-            `${advice_cjs_1.START_OVER}`);
-    }
-    if (given !== undefined && workers === undefined && file === undefined)
-        throw new errors_cjs_1.WSBrokerRangeError('start: "worker" requires "workerPath", the module that the worker threads load');
-    if (file === undefined) {
-        if (workers !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined || load_cjs_1.native.workerCount() > 0)
-            return;
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_NO_WORKER', 'start: "workerPath" is missing, and no worker is registered; pass "workerPath", or ' +
-            'call registerWorkerThread first');
-    }
-    if (workers === undefined) {
-        if (threads !== 0 || (0, register_cjs_1.currentRegistration)() === undefined)
-            return;
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', 'start: "threads" is 0, but this thread has already registered handlers');
-    }
-    if (workers.file !== file)
-        throw conflict('workerPath', workers.file, file);
-    const running = 'pool' in workers ? workers.pool.threads : 0;
-    if (threads !== undefined && threads !== running)
-        throw conflict('threads', running, threads);
-}
-async function readyWorkers(file, request, signal, undo) {
-    const { process: { threads }, threads: given, startTimeout, } = request;
-    try {
-        await (0, abort_cjs_1.unlessAborted)(signal, (0, register_cjs_1.currentRegistration)()?.ready ?? Promise.resolve());
-        if (file === undefined || workers !== undefined)
-            return;
-        if (threads === 0) {
-            const loading = (0, modules_cjs_1.loadWorker)(file, startTimeout);
-            undo.push(() => void loading.then((late) => late.stop(undoTimeout()), () => undefined));
-            workers = { file, registration: await (0, abort_cjs_1.unlessAborted)(signal, loading) };
-        }
-        else {
-            const pool = new pool_cjs_1.Pool(file, threads ?? Math.max(4, load_cjs_1.native.brokerDefaults().cpus), given ?? threads_cjs_1.NO_THREAD_OPTIONS, watchers, startTimeout);
-            undo.push(() => pool.stop(undoTimeout()));
-            await (0, abort_cjs_1.unlessAborted)(signal, pool.start());
-            workers = { file, pool };
-        }
-        undo.push(() => (workers = undefined));
-    }
-    catch (error) {
-        const refused = (0, threads_cjs_1.explainThreadError)(error);
-        if (refused !== error || (signal.aborted && error === signal.reason))
-            throw refused;
-        const more = file === undefined
-            ? ''
-            : await (0, abort_cjs_1.unlessAborted)(signal, (0, load_errors_cjs_1.explainLoadError)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error)).catch(() => '');
-        if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
-            error.message += more;
-            throw error;
-        }
-        const message = error?.message;
-        const what = `start: worker ${file ?? 'of this thread'} failed to load: ` +
-            `${typeof message === 'string' ? message : (0, report_cjs_1.errorText)(error)}${more}`;
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
-    }
 }
 /**
  * A `start` that failed leaves no broker with its options behind, unless another thread uses one.
  */
 async function dropUnusedBroker() {
     if (keep_alive_cjs_1.servers.size > 0 ||
-        agreed !== undefined ||
+        processOptions !== undefined ||
         (0, register_cjs_1.currentRegistration)() !== undefined ||
         load_cjs_1.native.workerCount() > 0 ||
-        load_cjs_1.native.instanceCount() > 0)
+        load_cjs_1.native.instanceCount() > 0) {
         return;
+    }
     await load_cjs_1.native.shutdownBroker(1001, 0);
 }
 /** One task after the other. */

@@ -219,8 +219,11 @@ function createDispatcher(native, table, onBrokerGone) {
     // Tokens. They are cached: a new Buffer would cost more than the rest of the event.
     function tokenOf(id, slot, version) {
         const cached = tokenCache.get(id);
-        if (cached !== undefined && cached.version === version && cached.bytes.length === cached.length)
+        if (cached !== undefined &&
+            cached.version === version &&
+            cached.bytes.length === cached.length) {
             return cached.bytes;
+        }
         const bytes = slotToken(slot);
         if (bytes === undefined)
             return undefined;
@@ -292,12 +295,14 @@ function createDispatcher(native, table, onBrokerGone) {
             return report(value, kind, id);
         if (kind !== 1 /* EventKind.Open */ ||
             handleClose === undefined ||
-            !checkOrReport(value, pending.offered, id).accepted)
+            !checkOrReport(value, pending.offered, id).accepted) {
             return;
+        }
         try {
             const result = handleClose(id, undefined, 1006, '');
-            if ((0, promises_cjs_1.isThenable)(result))
+            if ((0, promises_cjs_1.isThenable)(result)) {
                 Promise.resolve(result).then(undefined, (error) => report(error, 5 /* EventKind.Close */, id));
+            }
         }
         catch (error) {
             report(error, 5 /* EventKind.Close */, id);

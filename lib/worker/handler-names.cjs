@@ -100,8 +100,9 @@ function isClassOfHandlers(value, handlers) {
     if (typeof prototype !== 'object' || prototype === null)
         return false;
     const methods = exports.HANDLER_NAMES.filter((name) => name in prototype);
-    if (handlers !== undefined)
+    if (handlers !== undefined) {
         return methods.some((name) => Reflect.get(handlers, name) === undefined);
+    }
     return methods.length > 0 || /^class\b/.test(Function.prototype.toString.call(value));
 }
 /** For a default export. */
@@ -141,8 +142,9 @@ function isHolder(value) {
     if ((typeof value !== 'object' && typeof value !== 'function') ||
         value === null ||
         Array.isArray(value) ||
-        ArrayBuffer.isView(value))
+        ArrayBuffer.isView(value)) {
         return false;
+    }
     // Not `Object.prototype` of any context, where every chain of prototypes ends.
     return (!(Object.hasOwn(value, 'constructor') &&
         Object.hasOwn(value, 'toString') &&
@@ -162,8 +164,9 @@ function isForeignFunction(holder, key) {
  * The handler whose name this almost is. A name with a digit is deliberate, not a typing error.
  */
 function misspelledHandler(key) {
-    if (key.length > 32 || /\d/.test(key) || exports.HANDLER_NAMES.includes(key))
+    if (key.length > 32 || /\d/.test(key) || exports.HANDLER_NAMES.includes(key)) {
         return undefined;
+    }
     const lower = key.toLowerCase();
     return exports.HANDLER_NAMES.find((name) => {
         const prefix = name.startsWith('on') ? 'on' : 'handle';

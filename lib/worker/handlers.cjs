@@ -22,16 +22,19 @@ function hasHandlers(value) {
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler is misspelled
  */
 function handlerTable(call, handlers, holders = [handlers]) {
-    if ((0, handler_names_cjs_1.isClassOfHandlers)(handlers, hasHandlers(handlers) ? handlers : undefined))
+    if ((0, handler_names_cjs_1.isClassOfHandlers)(handlers, hasHandlers(handlers) ? handlers : undefined)) {
         throw (0, handler_names_cjs_1.classGiven)(call, handlers);
+    }
     // A function can have handlers, too: a class with static methods, or an exported function with
     // properties.
-    if ((typeof handlers !== 'object' || handlers === null) && !hasHandlers(handlers))
+    if ((typeof handlers !== 'object' || handlers === null) && !hasHandlers(handlers)) {
         throw (0, checks_cjs_1.wrongType)(call, 'handlers', 'an object', handlers);
+    }
     const pick = (name) => {
         const value = Reflect.get(handlers, name);
-        if (value !== undefined && typeof value !== 'function')
+        if (value !== undefined && typeof value !== 'function') {
             throw (0, checks_cjs_1.wrongType)(call, `handlers.${name}`, 'a function', value);
+        }
         return value;
     };
     (0, handler_names_cjs_1.checkNames)(call, holders, handlers);

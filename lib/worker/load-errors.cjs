@@ -41,16 +41,18 @@ async function explainLoadError(file, error) {
     if (typeof error !== 'object' || error === null || onBun)
         return '';
     const { name, code, message, stack } = error;
-    if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && /\.[cm]?tsx?\b/.test(String(message)))
+    if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && /\.[cm]?tsx?\b/.test(String(message))) {
         return `\n${adviceOnTypeScript(file)}`;
+    }
     if (code === 'ERR_ACCESS_DENIED')
         return `\n${adviceOnPermission(error)}`;
     if (name !== 'SyntaxError')
         return '';
     const location = locationIn(String(stack)) ??
         (/^ +at (?!.*(?:node:|<anonymous>))/m.test(String(stack)) ? '' : await locationByChild(file));
-    if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX')
+    if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') {
         return `${location}\nNode only strips types. Compile it to JavaScript. ${adviceOnTsx(file)}`;
+    }
     if (/import statement outside a module|Unexpected token 'export'/.test(String(message))) {
         return (`${location}\nNode treats the file as CommonJS: name it .mjs, or set "type": "module" ` +
             'in the nearest package.json.');
@@ -58,9 +60,10 @@ async function explainLoadError(file, error) {
     return location;
 }
 function adviceOnPermission({ permission, resource, }) {
-    if (permission === 'WorkerThreads')
+    if (permission === 'WorkerThreads') {
         return ("Node's permission model forbids worker threads: run node with --allow-worker, or " +
             'start with threads: 0.');
+    }
     const what = typeof permission === 'string' ? ` (${permission} ${String(resource)})` : '';
     return (`Node's permission model forbids it${what}: allow it with flags such as --allow-fs-read ` +
         'and --allow-fs-write.');

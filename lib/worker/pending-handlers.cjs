@@ -45,7 +45,7 @@ class PendingHandler {
     /** `handlerTimeout` has passed: another one has its slot and its waiting events. */
     expired = false;
     /** The next one in its bucket of the table. */
-    neighbour = undefined;
+    nextInBucket = undefined;
     #head = undefined;
     #tail = undefined;
     // An object is used for one promise after another, so that a promise costs no new closures.
@@ -95,37 +95,39 @@ class PendingHandlers {
     find(id) {
         let handler = this.#buckets[id & this.#mask];
         while (handler !== undefined && handler.id !== id)
-            handler = handler.neighbour;
+            handler = handler.nextInBucket;
         return handler;
     }
     add(handler) {
         if (this.size > 2 * this.#mask)
             this.#grow();
         const bucket = handler.id & this.#mask;
-        handler.neighbour = this.#buckets[bucket];
+        handler.nextInBucket = this.#buckets[bucket];
         this.#buckets[bucket] = handler;
         this.size++;
     }
     remove(handler) {
         const bucket = handler.id & this.#mask;
         let before;
-        for (let one = this.#buckets[bucket]; one !== undefined; before = one, one = one.neighbour) {
+        for (let one = this.#buckets[bucket]; one !== undefined; before = one, one = one.nextInBucket) {
             if (one !== handler)
                 continue;
             if (before === undefined)
-                this.#buckets[bucket] = handler.neighbour;
+                this.#buckets[bucket] = handler.nextInBucket;
             else
-                before.neighbour = handler.neighbour;
-            handler.neighbour = undefined;
+                before.nextInBucket = handler.nextInBucket;
+            handler.nextInBucket = undefined;
             this.size--;
             return;
         }
     }
     all() {
         const handlers = [];
-        for (const first of this.#buckets)
-            for (let handler = first; handler !== undefined; handler = handler.neighbour)
+        for (const first of this.#buckets) {
+            for (let handler = first; handler !== undefined; handler = handler.nextInBucket) {
                 handlers.push(handler);
+            }
+        }
         return handlers;
     }
     clear() {

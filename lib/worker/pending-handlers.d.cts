@@ -43,7 +43,7 @@ export declare class PendingHandler {
     /** `handlerTimeout` has passed: another one has its slot and its waiting events. */
     expired: boolean;
     /** The next one in its bucket of the table. */
-    neighbour: PendingHandler | undefined;
+    nextInBucket: PendingHandler | undefined;
     readonly resolved: (value: unknown) => void;
     readonly rejected: (error: unknown) => void;
     constructor(done: (handler: PendingHandler, failed: boolean, value: unknown) => void);

@@ -36,8 +36,9 @@ function checkVerdict(verdict, offered) {
         return exports.ACCEPTED;
     if (verdict === false)
         return exports.FORBIDDEN;
-    if (typeof verdict !== 'object' || verdict === null || Array.isArray(verdict))
+    if (typeof verdict !== 'object' || verdict === null || Array.isArray(verdict)) {
         throw invalidVerdict(`got ${(0, checks_cjs_1.typeName)(verdict)}`);
+    }
     const bag = verdict;
     const refuses = 'status' in bag;
     const known = refuses ? REJECT_KEYS : ACCEPT_KEYS;
@@ -72,19 +73,23 @@ function accept(bag, offered) {
     const { protocol, token, channels } = bag;
     const detail = {};
     if (protocol !== undefined) {
-        if (typeof protocol !== 'string')
+        if (typeof protocol !== 'string') {
             throw invalidVerdict(`"protocol" must be a string, got ${(0, checks_cjs_1.typeName)(protocol)}`);
-        if (!offered.includes(protocol))
+        }
+        if (!offered.includes(protocol)) {
             throw invalidVerdict('"protocol" must be one of those that the client offered');
+        }
         detail.protocol = protocol;
     }
     if (bag['headers'] !== undefined)
         detail.headers = headerPairs(bag['headers']);
-    if (token !== undefined)
+    if (token !== undefined) {
         detail.token = typeof token === 'string' ? Buffer.from(token) : bytes(token, 'token');
+    }
     if (channels !== undefined) {
-        if (!Array.isArray(channels))
+        if (!Array.isArray(channels)) {
             throw invalidVerdict(`"channels" must be an array, got ${(0, checks_cjs_1.typeName)(channels)}`);
+        }
         detail.channels = channels.map((channel) => typeof channel === 'string' ? channel : bytes(channel, 'channels'));
     }
     return detail;
@@ -103,13 +108,15 @@ function bytes(value, name) {
  * another header.
  */
 function headerPairs(headers) {
-    if (typeof headers !== 'object' || headers === null)
+    if (typeof headers !== 'object' || headers === null) {
         throw invalidVerdict(`"headers" must be an object, got ${(0, checks_cjs_1.typeName)(headers)}`);
+    }
     const entries = Symbol.iterator in headers ? [...headers] : Object.entries(headers);
     return entries.flatMap((entry) => {
         const [name, value] = Array.isArray(entry) ? entry : [];
-        if (typeof name !== 'string' || !(0, checks_cjs_1.isHttpToken)(name))
+        if (typeof name !== 'string' || !(0, checks_cjs_1.isHttpToken)(name)) {
             throw invalidVerdict('"headers" has a name that HTTP does not allow');
+        }
         if (RESERVED.has(name.toLowerCase()))
             throw invalidVerdict(`"headers" may not set ${name}`);
         return (Array.isArray(value) ? value : [value]).map((one) => [
@@ -119,11 +126,13 @@ function headerPairs(headers) {
     });
 }
 function headerValue(name, value) {
-    if (typeof value !== 'string' && typeof value !== 'number')
+    if (typeof value !== 'string' && typeof value !== 'number') {
         throw invalidVerdict(`"headers" must have strings as values, got ${(0, checks_cjs_1.typeName)(value)} for ${name}`);
+    }
     const text = String(value);
-    if (!/^[\t\x20-\x7e]*$/.test(text))
+    if (!/^[\t\x20-\x7e]*$/.test(text)) {
         throw invalidVerdict(`"headers" has a value for ${name} that is not printable ASCII`);
+    }
     return text;
 }
 function isPlain(value) {

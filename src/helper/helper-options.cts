@@ -52,7 +52,8 @@ export function knownOptions<T extends object>(
     known,
     known === SERVER_HELPER_OPTIONS ? OPTION_HINTS : {},
   );
-  if (typeof serverOptions === 'object' && serverOptions !== null)
+  if (typeof serverOptions === 'object' && serverOptions !== null) {
     knownKeys(scope, 'serverOptions', serverOptions, SERVER_OPTIONS);
+  }
   return options;
 }

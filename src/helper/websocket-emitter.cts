@@ -34,7 +34,7 @@ interface EmitterMessage {
  * ```
  */
 export class WebSocketEmitter extends HelperBase {
-  readonly #life = new HelperLifecycle(SCOPE);
+  readonly #lifecycle = new HelperLifecycle(SCOPE);
   readonly #bus: Bus;
   readonly #states: BusStateReporter;
 
@@ -63,7 +63,7 @@ export class WebSocketEmitter extends HelperBase {
    * ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called
    */
   override configure(): Promise<void> {
-    return this.#life.configure(
+    return this.#lifecycle.configure(
       async () => {
         await this.#bus.connect(
           {
@@ -74,7 +74,7 @@ export class WebSocketEmitter extends HelperBase {
           },
           undefined,
         );
-        this.#life.check();
+        this.#lifecycle.check();
         this.#states.begin();
         this.#update();
       },
@@ -84,7 +84,7 @@ export class WebSocketEmitter extends HelperBase {
 
   /** Ends the connection within 5 s. Further calls return the same promise. */
   override shutdown(): Promise<void> {
-    return this.#life.shutdown(async () => {
+    return this.#lifecycle.shutdown(async () => {
       this.#states.end();
       await this.#bus.close();
     });
@@ -144,7 +144,7 @@ export class WebSocketEmitter extends HelperBase {
     type: TWebSocketMessageType,
     message: EmitterMessage,
   ): Promise<void> {
-    this.#life.check();
+    this.#lifecycle.check();
     await this.#bus.request(channel, makeEnvelope(EMITTER_ID, type, message));
   }
 

@@ -23,8 +23,8 @@ import { knownOptions, SERVER_HELPER_OPTIONS } from './helper-options.cjs';
 import { quoted, safeLogger } from './log.cjs';
 import { CLOSE, WebSocketChannels, WebSocketDefaults, WebSocketEvents } from './protocol.cjs';
 import { type Settings, settingsOf } from './settings.cjs';
-import { bunTransport } from './transport/bun.cjs';
-import { nativeTransport } from './transport/native.cjs';
+import { bunTransport } from './transport/bun-transport.cjs';
+import { nativeTransport } from './transport/native-transport.cjs';
 import type {
   HelperOperation,
   Instance,
@@ -66,7 +66,7 @@ export class WebSocketServerHelper<
   AuthDataType extends Record<string, unknown> = Record<string, unknown>,
   MetadataType extends Record<string, unknown> = Record<string, unknown>,
 > extends HelperBase {
-  readonly #life = new HelperLifecycle(SCOPE);
+  readonly #lifecycle = new HelperLifecycle(SCOPE);
   readonly #log: IWebSocketLogger;
   readonly #settings: Settings<AuthDataType, MetadataType>;
   /** Whether exactly one of `bind` and `server` was given. `configure()` checks it. */
@@ -109,7 +109,8 @@ export class WebSocketServerHelper<
     this.#users = new Users(clients, instance);
     this.#rooms = new Rooms(settings, clients, instance, log);
     this.#heartbeatCheck = new HeartbeatCheck(clients, settings.heartbeatTimeout, log);
-    this.#disconnects = new DisconnectReporter({ settings, life: this.#life, log, instance });
+    const lifecycle = this.#lifecycle;
+    this.#disconnects = new DisconnectReporter({ settings, lifecycle, log, instance });
     this.#states = new BusStateReporter(
       opts.busStateFn ? inScopeHere(opts.busStateFn) : undefined,
       log,
@@ -150,7 +151,7 @@ export class WebSocketServerHelper<
     });
     this.#input = new RedisInput({
       scope: SCOPE,
-      life: this.#life,
+      lifecycle,
       bus: this.#bus,
       relay: this.#relay,
       states: this.#states,
@@ -196,7 +197,7 @@ export class WebSocketServerHelper<
    * @throws the first error of a connection to Redis
    */
   override configure(): Promise<void> {
-    return this.#life.configure(
+    return this.#lifecycle.configure(
       () => this.#configure(),
       () => this.#unconfigure(),
     );
@@ -208,7 +209,7 @@ export class WebSocketServerHelper<
    * helper does not keep the process alive.
    */
   override shutdown(): Promise<void> {
-    return this.#life.shutdown(() => this.#shutdown());
+    return this.#lifecycle.shutdown(() => this.#shutdown());
   }
 
   /** The option `websocket` of `Bun.serve`. The application upgrades with `data: { clientId }`. */
@@ -216,6 +217,7 @@ export class WebSocketServerHelper<
     return { ...this.#handler, ...this.#settings.serverOptions } as IBunWebSocketHandler;
   }
 
+  /** The path of its sockets. */
   getPath(): string {
     return this.#settings.path;
   }
@@ -257,6 +259,7 @@ export class WebSocketServerHelper<
     return this.#transport.instance?.countRoom(opts.room) ?? this.#rooms.count(opts.room);
   }
 
+  /** Counters since construction, and the state of the bus. */
   getStats(): IWebSocketServerStats {
     const { refused, failed, invalid } = this.#relay;
     return {
@@ -273,7 +276,7 @@ export class WebSocketServerHelper<
    */
   onClientConnect(opts: { clientId: string; socket: IWebSocket }): void {
     const { clientId, socket } = opts;
-    if (this.#life.ended) return closeSocket(socket, CLOSE.shutdown, this.#log);
+    if (this.#lifecycle.ended) return closeSocket(socket, CLOSE.shutdown, this.#log);
     const known = this.#clients.get(clientId);
     if (known !== undefined) {
       this.#log.warn(`client ${clientId} is already connected`);
@@ -297,8 +300,9 @@ export class WebSocketServerHelper<
   /** To be called with each message of a client, as text. */
   onClientMessage(opts: { clientId: string; raw: string }): void {
     const client = this.#clients.get(opts.clientId);
-    if (client === undefined)
+    if (client === undefined) {
       return this.#log.debug(`a message of ${quoted(opts.clientId)}, which is not a client`);
+    }
     this.#inbound.route(client, opts.raw);
   }
 
@@ -328,6 +332,7 @@ export class WebSocketServerHelper<
     this.#changeRoom('join', opts);
   }
 
+  /** Removes a client of this instance from a room. An unknown client is ignored. */
   leaveRoom(opts: { clientId: string; room: string }): void {
     this.#changeRoom('leave', opts);
   }
@@ -385,12 +390,13 @@ export class WebSocketServerHelper<
     if (!payload || !payload.topic || payload.data === undefined) return;
     try {
       this.#sendEverywhere(destination, payload.topic, payload.data);
-      if (doLog)
+      if (doLog) {
         this.#log.debug(
           `${quoted(payload.topic)} to ${destination ? quoted(destination) : 'everybody'}`,
         );
+      }
     } finally {
-      if (cb)
+      if (cb) {
         setTimeout(
           () =>
             callApplication(
@@ -400,6 +406,7 @@ export class WebSocketServerHelper<
             ),
           0,
         );
+      }
     }
   }
 
@@ -419,8 +426,9 @@ export class WebSocketServerHelper<
         data,
       );
     }
-    if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination))
+    if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination)) {
       this.#delivery.toRoom(destination, new Message(event, data), undefined);
+    }
     this.#publish(
       WebSocketChannels.forRoom({ room: destination }),
       'room',
@@ -437,7 +445,7 @@ export class WebSocketServerHelper<
     event: string,
     data: unknown,
   ): void {
-    if (!this.#life.ended) this.#relay.publish(channel, type, { target, event, data });
+    if (!this.#lifecycle.ended) this.#relay.publish(channel, type, { target, event, data });
   }
 
   /** Sends a message of the helper itself. Does not throw. */
@@ -453,8 +461,9 @@ export class WebSocketServerHelper<
     const client = this.#clients.get(clientId);
     if (client !== undefined) return this.#rooms[op](client, room);
     const { instance } = this.#transport;
-    if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room }))
+    if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room })) {
       this.#delivery.drop();
+    }
   }
 
   #encrypt(client: IWebSocketClient<MetadataType>): void {
@@ -478,8 +487,9 @@ export class WebSocketServerHelper<
   }
 
   #hold(client: IWebSocketClient<MetadataType>, instance: Instance | undefined): void {
-    if (instance !== undefined)
+    if (instance !== undefined) {
       this.#clients.internals(client).heldSince = instance.encryptClient(client.id);
+    }
   }
 
   #socketEvents(): Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'> {
@@ -527,7 +537,7 @@ export class WebSocketServerHelper<
     // clients before this call returns.
     if (transport.native) {
       await transport.join(this.#transportHost());
-      this.#life.check();
+      this.#lifecycle.check();
       if (transport.instance !== undefined) this.#enter(transport.instance);
     }
     const { instance } = transport;
@@ -541,11 +551,11 @@ export class WebSocketServerHelper<
       },
       instance,
     );
-    this.#life.check();
+    this.#lifecycle.check();
     await this.#input.open(instance);
-    this.#life.check();
+    this.#lifecycle.check();
     if (transport.native) await transport.open();
-    this.#life.check();
+    this.#lifecycle.check();
     this.#heartbeatCheck.start(this.#settings.heartbeatInterval);
     this.#states.begin();
     this.#input.update();
@@ -562,8 +572,9 @@ export class WebSocketServerHelper<
     this.#states.end();
     this.#transport.stopAccepting();
     this.#heartbeatCheck.stop();
-    for (const client of [...this.#clients.map.values()])
+    for (const client of [...this.#clients.map.values()]) {
       closeSocket(client.socket, CLOSE.shutdown, log);
+    }
     for (const clientId of [...this.#clients.map.keys()]) this.onClientDisconnect({ clientId });
     this.#clients.map.clear();
     this.#users.clear();

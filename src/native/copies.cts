@@ -73,13 +73,14 @@ export function registerCopy(addon: string): void {
       );
     }
   }
-  if (copyOfParentThread() === undefined && registry.pool === undefined)
+  if (copyOfParentThread() === undefined && registry.pool === undefined) {
     setEnvironmentData(KEY, { folder: FOLDER, addon });
+  }
   self = {
     folder: FOLDER,
     addon,
-    isActive: () => life.isActive(),
-    shutdown: (code, timeout) => life.shutdown(code, timeout),
+    isActive: () => lifecycle.isActive(),
+    shutdown: (code, timeout) => lifecycle.shutdown(code, timeout),
   };
   // A copy in the same folder is this one before a reload under `bun --hot`: its state is gone, but
   // its server still listens.
@@ -113,14 +114,14 @@ function copyOfParentThread(): Pick<Copy, 'folder' | 'addon'> | undefined {
 
 let self: Copy | undefined;
 /** Until the lifecycle is loaded, there is nothing to shut down. */
-let life: Pick<Copy, 'isActive' | 'shutdown'> = {
+let lifecycle: Pick<Copy, 'isActive' | 'shutdown'> = {
   isActive: () => false,
   shutdown: async () => ({ closed: 0, terminated: 0 }),
 };
 
 /** Sets how this copy is shut down. */
-export function setCopyShutdown(own: Pick<Copy, 'isActive' | 'shutdown'>): void {
-  life = own;
+export function setCopyLifecycle(own: Pick<Copy, 'isActive' | 'shutdown'>): void {
+  lifecycle = own;
 }
 
 /**

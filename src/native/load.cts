@@ -68,9 +68,9 @@ function load(): { addon: Native; file: string } {
 
 function fromFile(path: string, failures: Failures): { addon: Native; file: string } | undefined {
   // A file that may not be read looks as if it did not exist.
-  if (permission?.has('fs.read', path) === false)
+  if (permission?.has('fs.read', path) === false) {
     failures.tried.push(`${path}: Node's permission model does not permit reading it`);
-  else if (existsSync(path)) return required(path, path, failures);
+  } else if (existsSync(path)) return required(path, path, failures);
   else failures.tried.push(`${path}: no such file`);
   return undefined;
 }
@@ -83,8 +83,9 @@ function fromPackage(
     manifest(join(ROOT, 'package.json')).version,
     manifest(installed(name)).version,
   ];
-  if (ours === undefined || its === undefined || its === ours)
+  if (ours === undefined || its === undefined || its === ours) {
     return required(name, `package ${name}`, failures);
+  }
   failures.otherVersion = its;
   failures.tried.push(`package ${name}: its version is ${its}, that of wsbroker is ${ours}`);
   return undefined;
@@ -142,16 +143,18 @@ function advice(
       'addition to what your own modules need'
     );
   }
-  if (codes.includes('ERR_DLOPEN_DISABLED'))
+  if (codes.includes('ERR_DLOPEN_DISABLED')) {
     return (
       'wsbroker needs its addon, but --no-addons forbids addons: run Node without that flag, ' +
       'which may also be set in NODE_OPTIONS'
     );
-  if (named !== undefined)
+  }
+  if (named !== undefined) {
     return (
       'The environment variable WSBROKER_BINARY names the only file that is tried: correct ' +
       'it, or unset it'
     );
+  }
   const { version, optionalDependencies = {} } = manifest(join(ROOT, 'package.json'));
   const own = `wsbroker-${target}`;
   const bun = process.versions['bun'] !== undefined;

@@ -74,7 +74,10 @@ export const enum EventKind {
 
 /** What one helper asks another one of its instance to do. */
 export const enum Operation {
-  /** Send a frame to those of its clients that Rust does not reach: audience, frame, exclude, epoch. */
+  /**
+   * Send a frame to those of its clients that Rust does not reach: audience, frame, exclude,
+   * epoch.
+   */
   Publish = 0,
   /** Send a frame to one of its clients. */
   Send = 1,

@@ -50,3 +50,13 @@ export function withAdvice(error: WSBrokerError, advice: string): WSBrokerError 
   error.message += `; ${advice}`;
   return error;
 }
+
+/** A process-wide option has another value than in an earlier `start`. */
+export function conflictWithEarlier(name: string, before: unknown, now: unknown): WSBrokerError {
+  const was = before === undefined ? 'off' : String(before);
+  return new WSBrokerError(
+    'ERR_WSBROKER_CONFLICT',
+    `start: "${name}" applies to the whole process and has been ${was} since an earlier start, ` +
+      `got ${String(now)}; ${START_OVER}`,
+  );
+}

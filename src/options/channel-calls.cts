@@ -16,8 +16,9 @@ import {
 export function channelBytes(call: string, channel: unknown): Buffer {
   if (typeof channel === 'string') return Buffer.from(channel);
   if (types.isArrayBuffer(channel)) return Buffer.from(channel);
-  if (types.isUint8Array(channel))
+  if (types.isUint8Array(channel)) {
     return Buffer.from(channel.buffer, channel.byteOffset, channel.byteLength);
+  }
   throw wrongType(call, 'channel', 'a string, ArrayBuffer or Uint8Array', channel);
 }
 
@@ -46,9 +47,11 @@ export function checkCloseChannel(
   if (optional(call, 'cluster', bag['cluster'], 'boolean') !== true) return undefined;
   const given = integer(call, 'code', code, 1000, 4999) ?? 1000;
   if (!isSendableCode(given)) throw wrongValue(call, 'code', SENDABLE_CODES, given);
-  if (reason !== undefined && typeof reason !== 'string')
+  if (reason !== undefined && typeof reason !== 'string') {
     throw wrongType(call, 'reason', 'a string', reason);
-  if (reason !== undefined && Buffer.byteLength(reason) > 123)
+  }
+  if (reason !== undefined && Buffer.byteLength(reason) > 123) {
     throw wrongValue(call, 'reason', 'at most 123 bytes', reason);
+  }
   return { channel: channelBytes(call, channel), code: given, reason: reason ?? '' };
 }

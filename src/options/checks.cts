@@ -20,8 +20,9 @@ export function knownKeys(
   known: readonly string[],
   hints: Readonly<Record<string, string>> = {},
 ): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw wrongType(call, name, 'an object', value);
+  }
   for (const key of Object.keys(value)) {
     if (known.includes(key)) continue;
     const near = mostSimilar(key, known);
@@ -29,7 +30,7 @@ export function knownKeys(
     const hint = Object.hasOwn(hints, key)
       ? hints[key]
       : near === undefined
-        ? `known are ${known.join(', ')}`
+        ? `known options: ${known.join(', ')}`
         : `did you mean "${near}"?`;
     throw new WSBrokerError(
       'ERR_WSBROKER_UNKNOWN_OPTION',
@@ -48,8 +49,9 @@ export function integer(
 ): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'number') throw wrongType(call, name, 'a number', value);
-  if (!Number.isInteger(value) || value < from || value > to)
+  if (!Number.isInteger(value) || value < from || value > to) {
     throw wrongValue(call, name, `an integer from ${from} to ${to}`, value);
+  }
   return value;
 }
 
@@ -61,8 +63,9 @@ export function oneOf<T extends string>(
 ): T | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'string') throw wrongType(call, name, 'a string', value);
-  if (!allowed.includes(value as T))
+  if (!allowed.includes(value as T)) {
     throw wrongValue(call, name, allowed.map((one) => `'${one}'`).join(' or '), value);
+  }
   return value as T;
 }
 
@@ -165,8 +168,9 @@ export function editDistance(a: string, b: string): number {
         (row[j] ?? 0) + 1,
         (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
       );
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
         least = Math.min(least, (before[j - 2] ?? 0) + 1);
+      }
       next.push(least);
     }
     [before, row] = [row, next];

@@ -16,8 +16,8 @@ export interface CheckedClusterOptions {
 const CLUSTER_OPTIONS = ['redis', 'prefix', 'instanceId', 'required', 'maxOutgoing', 'onBus'];
 
 /**
- * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a
- * password
+ * @throws {TypeError | WSBrokerError} an option is wrong; the message says which, what was expected
+ * and what was given, but never shows a password
  */
 export function checkClusterOptions(
   call: string,
@@ -28,8 +28,9 @@ export function checkClusterOptions(
   const bag = knownKeys(call, name, value, known);
   const within = (option: string): string => (name === 'options' ? option : `${name}.${option}`);
   const prefix = text(call, within('prefix'), bag['prefix']) ?? 'wsbroker';
-  if (prefix === '' || Buffer.byteLength(prefix) > 256)
+  if (prefix === '' || Buffer.byteLength(prefix) > 256) {
     throw wrongValue(call, within('prefix'), '1 to 256 bytes', prefix);
+  }
   const instanceId = text(call, within('instanceId'), bag['instanceId']);
   if (instanceId !== undefined && (instanceId === '' || Buffer.byteLength(instanceId) > 256)) {
     throw wrongValue(call, within('instanceId'), '1 to 256 bytes', instanceId);

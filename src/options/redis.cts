@@ -23,8 +23,8 @@ const REDIS_TLS_OPTIONS = ['ca', 'cert', 'key', 'rejectUnauthorized'];
 export const REDIS_TLS_OPTIONS_NAMED: readonly string[] = [...REDIS_TLS_OPTIONS, 'servername'];
 
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came; never a password
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given, but never shows a password
  */
 export function checkRedisOptions(
   call: string,
@@ -33,8 +33,9 @@ export function checkRedisOptions(
   tlsOptions: readonly string[] = REDIS_TLS_OPTIONS,
 ): NativeRedis {
   if (typeof value === 'string') return { url: url(call, name, value), nodes: [], kind: 'single' };
-  if (typeof value !== 'object' || value === null)
+  if (typeof value !== 'object' || value === null) {
     throw wrongType(call, name, 'a redis:// or rediss:// URL, or an object', value);
+  }
   const bag = knownKeys(call, name, value, REDIS_OPTIONS);
   const kinds = ['url', 'host', 'nodes', 'sentinels'].filter((kind) => bag[kind] !== undefined);
   if (kinds.length > 1) {
@@ -63,17 +64,19 @@ export function checkRedisOptions(
     ),
     ...defined('tls', redisTls(call, `${name}.tls`, bag['tls'], tlsOptions)),
   };
-  if (bag['url'] !== undefined)
+  if (bag['url'] !== undefined) {
     return { url: url(call, `${name}.url`, bag['url']), nodes: [], kind: 'single', ...shared };
+  }
   if (bag['sentinels'] !== undefined) {
     const master = text(call, `${name}.name`, bag['name']);
-    if (master === undefined || master === '')
+    if (master === undefined || master === '') {
       throw wrongType(
         call,
         `${name}.name`,
         'the name of the master that the Sentinels watch',
         bag['name'],
       );
+    }
     return {
       kind: 'sentinel',
       nodes: nodes(call, `${name}.sentinels`, bag['sentinels'], 26379),
@@ -81,8 +84,9 @@ export function checkRedisOptions(
       ...shared,
     };
   }
-  if (bag['nodes'] !== undefined)
+  if (bag['nodes'] !== undefined) {
     return { kind: 'cluster', nodes: nodes(call, `${name}.nodes`, bag['nodes'], 6379), ...shared };
+  }
   return {
     kind: 'single',
     nodes: [node(call, name, { host: bag['host'] ?? '127.0.0.1', port: bag['port'] }, 6379)],
@@ -93,8 +97,9 @@ export function checkRedisOptions(
 function url(call: string, name: string, value: unknown): string {
   if (typeof value !== 'string') throw wrongType(call, name, 'a string', value);
   // The URL is not shown: it may contain a password.
-  if (!/^rediss?:\/\/\S+$/.test(value))
+  if (!/^rediss?:\/\/\S+$/.test(value)) {
     throw new WSBrokerRangeError(`${call}: "${name}" must be a redis:// or rediss:// URL`);
+  }
   return value;
 }
 
@@ -105,10 +110,11 @@ function nodes(
   port: number,
 ): { host: string; port: number }[] {
   if (!Array.isArray(value)) throw wrongType(call, name, 'an array of { host, port }', value);
-  if (value.length === 0)
+  if (value.length === 0) {
     throw new WSBrokerRangeError(
       `${call}: "${name}" must contain at least one server, got an empty array`,
     );
+  }
   return value.map((one, i) =>
     node(call, `${name}[${i}]`, knownKeys(call, `${name}[${i}]`, one, ['host', 'port']), port),
   );
@@ -120,8 +126,9 @@ function node(
   { host, port }: { host?: unknown; port?: unknown },
   usual: number,
 ): { host: string; port: number } {
-  if (typeof host !== 'string' || host === '')
+  if (typeof host !== 'string' || host === '') {
     throw wrongType(call, `${name}.host`, 'a host name or an IP address', host);
+  }
   return { host, port: integer(call, `${name}.port`, port, 1, 65_535) ?? usual };
 }
 
@@ -139,15 +146,17 @@ function redisTls(
     if (one === undefined) return undefined;
     if (one instanceof Uint8Array) return Buffer.from(one);
     if (typeof one !== 'string') throw wrongType(call, `${name}.${option}`, 'PEM', one);
-    if (!one.includes('-----BEGIN'))
+    if (!one.includes('-----BEGIN')) {
       throw new WSBrokerRangeError(
         `${call}: "${name}.${option}" must be PEM, which contains a line with -----BEGIN`,
       );
+    }
     return Buffer.from(one);
   };
   const [cert, key] = [pem('cert'), pem('key')];
-  if ((cert === undefined) !== (key === undefined))
+  if ((cert === undefined) !== (key === undefined)) {
     throw new WSBrokerRangeError(`${call}: "${name}" must have both "cert" and "key", or neither`);
+  }
   return {
     ...defined('ca', pem('ca')),
     ...defined('cert', cert),
@@ -159,8 +168,9 @@ function redisTls(
 }
 
 export function text(call: string, name: string, value: unknown): string | undefined {
-  if (value !== undefined && typeof value !== 'string')
+  if (value !== undefined && typeof value !== 'string') {
     throw wrongType(call, name, 'a string', value);
+  }
   return value;
 }
 

@@ -76,13 +76,14 @@ export const START_OPTIONS = [
 
 /**
  * @param call the name of the call, for messages
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given
  */
 export function checkStartOptions(options: unknown, call = 'start'): CheckedStartOptions {
   const bag = knownKeys(call, 'options', options, START_OPTIONS, OPTION_HINTS);
-  if (typeof bag['bind'] !== 'string')
+  if (typeof bag['bind'] !== 'string') {
     throw wrongType(call, 'bind', exampleBind(bag['bind']), bag['bind']);
+  }
   const number = (name: string, from: number, to: number, fallback: number): number =>
     integer(call, name, bag[name], from, to) ?? fallback;
   return {
@@ -141,8 +142,9 @@ export function checkShutdownOptions(options: unknown): { code: number; timeout:
 function abortSignal(call: string, value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
   const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
-  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
+  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function') {
     throw wrongType(call, 'signal', 'an AbortSignal', value);
+  }
   return value as AbortSignal;
 }
 
@@ -152,10 +154,11 @@ function threadOptions(
 ): CheckedThreadOptions | undefined {
   if (bag['worker'] === undefined) return undefined;
   const threads = checkThreadOptions(call, bag['worker']);
-  if (bag['threads'] === 0)
+  if (bag['threads'] === 0) {
     throw new WSBrokerRangeError(
       `${call}: "worker" cannot be combined with threads: 0, which starts no worker threads`,
     );
+  }
   return threads;
 }
 
@@ -194,18 +197,20 @@ function servedPaths(call: string, value: unknown): string[] {
     typeof value === 'string'
       ? [value]
       : strings(call, 'path', value, 'a string or an array of strings');
-  if (paths.length === 0)
+  if (paths.length === 0) {
     throw new WSBrokerRangeError(
       `${call}: "path" must contain at least one path, got an empty array`,
     );
+  }
   for (const one of paths) {
-    if (one !== '*' && !/^\/[^?#\s]*$/.test(one))
+    if (one !== '*' && !/^\/[^?#\s]*$/.test(one)) {
       throw wrongValue(
         call,
         'path',
         "'*', or a path that begins with '/' and has no '?', '#' or space",
         one,
       );
+    }
   }
   return [...new Set(paths)];
 }
@@ -214,8 +219,9 @@ function subprotocols(call: string, value: unknown): string[] {
   if (value === undefined) return [];
   const list = strings(call, 'protocols', value, 'an array of strings');
   for (const one of list) {
-    if (!isHttpToken(one))
+    if (!isHttpToken(one)) {
       throw wrongValue(call, 'protocols', "names of letters, digits and !#$%&'*+-.^_`|~", one);
+    }
   }
   return [...new Set(list)];
 }
@@ -240,8 +246,9 @@ function rateLimit(call: string, value: unknown): NativeRateLimit | undefined {
 
 function deflate(call: string, value: unknown): NativeDeflate | undefined {
   if (value === undefined || value === false) return undefined;
-  if (value !== true && typeof value !== 'object')
+  if (value !== true && typeof value !== 'object') {
     throw wrongType(call, 'perMessageDeflate', 'a boolean or an object', value);
+  }
   const bag =
     value === true ? {} : knownKeys(call, 'perMessageDeflate', value, ['threshold', 'level']);
   return {
@@ -266,7 +273,7 @@ function allowedOrigins(call: string, value: unknown): string[] | undefined {
   if (value === undefined) return undefined;
   return oneOrMore(call, 'origins', value, (name, one) => {
     const origin = originOf(one);
-    if (origin === undefined)
+    if (origin === undefined) {
       throw wrongValue(
         call,
         name,
@@ -274,6 +281,7 @@ function allowedOrigins(call: string, value: unknown): string[] | undefined {
           'without a path',
         one,
       );
+    }
     return origin;
   });
 }
@@ -297,14 +305,16 @@ function trustProxy(call: string, value: unknown): NativeTrustProxy | undefined 
   if (value === undefined) return undefined;
   const bag = knownKeys(call, 'trustProxy', value, ['from', 'header']);
   const from = oneOrMore(call, 'trustProxy.from', bag['from'], (name, one) => {
-    if (one !== 'unix' && !isNetwork(one))
+    if (one !== 'unix' && !isNetwork(one)) {
       throw wrongValue(call, name, "an IP address, a network such as '10.0.0.0/8', or 'unix'", one);
+    }
     return one;
   });
-  if (from.length === 0)
+  if (from.length === 0) {
     throw new WSBrokerRangeError(
       `${call}: "trustProxy.from" must contain at least one proxy, got an empty array`,
     );
+  }
   return {
     from: from.filter((one) => one !== 'unix'),
     unix: from.includes('unix'),
@@ -323,12 +333,14 @@ function isNetwork(text: string): boolean {
 function path(call: string, name: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'string' && !value.startsWith('file:')) {
-    if (value === '' || value.includes('\0'))
+    if (value === '' || value.includes('\0')) {
       throw wrongValue(call, name, 'the path of a module', value);
+    }
     return value;
   }
-  if (typeof value !== 'string' && !(value instanceof URL))
+  if (typeof value !== 'string' && !(value instanceof URL)) {
     throw wrongType(call, name, 'a string or a file: URL', value);
+  }
   try {
     return fileURLToPath(value);
   } catch {

@@ -27,15 +27,16 @@ const LIMITS = [
 ] as const satisfies readonly (keyof ResourceLimits)[];
 
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given
  */
 export function checkThreadOptions(call: string, value: unknown): CheckedThreadOptions {
-  if (typeof value === 'string')
+  if (typeof value === 'string') {
     throw new WSBrokerTypeError(
       `${call}: "worker" must be an object, got string; pass the path of the worker module ` +
         'as "workerPath"',
     );
+  }
   const bag = knownKeys(call, 'worker', value, [
     'workerData',
     'env',
@@ -44,8 +45,9 @@ export function checkThreadOptions(call: string, value: unknown): CheckedThreadO
     'name',
   ] satisfies (keyof ThreadOptions)[]);
   const { workerData, env, execArgv, resourceLimits, name } = bag;
-  if (name !== undefined && typeof name !== 'string')
+  if (name !== undefined && typeof name !== 'string') {
     throw wrongType(call, 'worker.name', 'a string', name);
+  }
   return {
     workerData: workerData === undefined ? {} : cloned(call, workerData),
     options: {
@@ -90,8 +92,9 @@ function cloned(call: string, value: unknown): unknown {
 
 function environment(call: string, value: unknown): NodeJS.ProcessEnv | typeof SHARE_ENV {
   if (value === SHARE_ENV) return SHARE_ENV;
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw wrongType(call, 'worker.env', 'an object of strings, or SHARE_ENV', value);
+  }
   const all = Object.entries(value).filter(([, text]) => text !== undefined);
   for (const [key, text] of all) {
     // Only the type of the value is named: the value may be a secret.
@@ -109,15 +112,17 @@ function limits(call: string, value: unknown): ResourceLimits {
   const bag = knownKeys(call, 'worker.resourceLimits', value, LIMITS);
   const given = Object.entries(bag).filter(([, number]) => number !== undefined);
   for (const [name, number] of given) {
-    if (typeof number !== 'number')
+    if (typeof number !== 'number') {
       throw wrongType(call, `worker.resourceLimits.${name}`, 'a number', number);
-    if (!(number > 0 && number < 2 ** 31))
+    }
+    if (!(number > 0 && number < 2 ** 31)) {
       throw wrongValue(
         call,
         `worker.resourceLimits.${name}`,
         'a number of MiB greater than 0 and less than 2^31',
         number,
       );
+    }
   }
   return Object.fromEntries(given);
 }

@@ -28,33 +28,37 @@ const TLS_OPTIONS = ['cert', 'key', 'ca', 'requestCert', 'rejectUnauthorized', '
 const LONGEST_PATH = 4096;
 
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came; never what PEM or a key holds
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given, but never shows PEM or a key
  */
 export function checkTlsOptions(call: string, value: unknown): CheckedTlsOptions {
   const bag = knownKeys(call, 'tls', value, TLS_OPTIONS);
   const certs = pemLocations(call, 'tls.cert', bag['cert']);
   const keys = pemLocations(call, 'tls.key', bag['key']);
-  if (certs.length === 0)
+  if (certs.length === 0) {
     throw invalid(call, '"tls.cert" must contain at least one certificate, got an empty array');
-  if (certs.length !== keys.length)
+  }
+  if (certs.length !== keys.length) {
     throw invalid(
       call,
       `"tls.key" must have one key for each "tls.cert", got ${keys.length} for ${certs.length}`,
     );
+  }
   const ca = bag['ca'] === undefined ? [] : pemLocations(call, 'tls.ca', bag['ca']);
   const requestCert = optional(call, 'tls.requestCert', bag['requestCert'], 'boolean') ?? false;
-  if (requestCert && ca.length === 0)
+  if (requestCert && ca.length === 0) {
     throw invalid(
       call,
       '"tls.requestCert" requires "tls.ca", the authorities that may issue client certificates',
     );
+  }
   // With authorities, one would expect that clients are checked.
-  if (!requestCert && ca.length > 0)
+  if (!requestCert && ca.length > 0) {
     throw invalid(
       call,
       '"tls.ca" requires "tls.requestCert": without it, clients are not asked for certificates',
     );
+  }
   return {
     pairs: certs.map((cert, i) => ({ cert, key: keys[i] as PemLocation })),
     ca,
@@ -66,7 +70,10 @@ export function checkTlsOptions(call: string, value: unknown): CheckedTlsOptions
   };
 }
 
-/** @throws {WSBrokerError} ERR_WSBROKER_TLS naming the file and the system's reason */
+/**
+ * @throws {WSBrokerError} ERR_WSBROKER_TLS: a file cannot be read; the message has its name and the
+ * system's reason
+ */
 export async function readTls(call: string, request: CheckedTlsOptions): Promise<NativeTls> {
   const { pairs, ca, ...settings } = request;
   const [readPairs, authorities] = await Promise.all([
@@ -90,19 +97,22 @@ function pemLocations(call: string, name: string, value: unknown): PemLocation[]
 function pemLocation(call: string, name: string, value: unknown): PemLocation {
   if (value instanceof Uint8Array) return { name, pem: Buffer.from(value) };
   if (value instanceof ArrayBuffer) return { name, pem: Buffer.from(value.slice(0)) };
-  if (typeof value === 'string' && value.includes('-----BEGIN'))
+  if (typeof value === 'string' && value.includes('-----BEGIN')) {
     return { name, pem: Buffer.from(value) };
+  }
   if (typeof value === 'string' && !value.startsWith('file:')) {
     // The value is not shown: it may be a truncated key.
-    if (value === '' || value.length > LONGEST_PATH || /[\0\n\r]/.test(value))
+    if (value === '' || value.length > LONGEST_PATH || /[\0\n\r]/.test(value)) {
       throw invalid(
         call,
         `"${name}" must be PEM, which contains a line with -----BEGIN, or the path of a file`,
       );
+    }
     return { name, path: resolve(value) };
   }
-  if (typeof value !== 'string' && !(value instanceof URL))
+  if (typeof value !== 'string' && !(value instanceof URL)) {
     throw wrongType(call, name, 'PEM (a string or bytes) or the path of a file', value);
+  }
   try {
     return { name, path: fileURLToPath(value) };
   } catch {

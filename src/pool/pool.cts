@@ -78,29 +78,31 @@ export class Pool {
   async stop(timeout: number): Promise<void> {
     this.#stopping = true;
     for (const pause of this.#pauses.keys()) clearTimeout(pause);
-    await Promise.all([...this.#running].map((started) => started.stop(timeout)));
+    await Promise.all([...this.#running].map((thread) => thread.stop(timeout)));
   }
 
   #launch(failures: number): PoolThread {
-    const started = new PoolThread(this.file, this.given, this.startTimeout);
-    this.#running.add(started);
-    started.ready.then(
-      () => this.#notify({ type: 'started', workerId: started.id }),
+    const thread = new PoolThread(this.file, this.given, this.startTimeout);
+    this.#running.add(thread);
+    thread.ready.then(
+      () => this.#notify({ type: 'started', workerId: thread.id }),
       () => undefined,
     );
-    void started.ended.then((reason) => {
-      this.#running.delete(started);
+    void thread.ended.then((reason) => {
+      this.#running.delete(thread);
       if (this.#stopping) {
-        if (started.wasReady) this.#notify({ type: 'stopped', workerId: started.id });
-      } else if (started.wasReady)
-        this.#replace(started, 'died', reason, started.age() >= STABLE_AFTER ? 0 : failures);
-      else if (failures > 0) this.#replace(started, 'failed', reason, failures);
+        if (thread.wasReady) this.#notify({ type: 'stopped', workerId: thread.id });
+      } else if (thread.wasReady) {
+        this.#replace(thread, 'died', reason, thread.age() >= STABLE_AFTER ? 0 : failures);
+      } else if (failures > 0) {
+        this.#replace(thread, 'failed', reason, failures);
+      }
     });
-    return started;
+    return thread;
   }
 
   #replace(
-    started: PoolThread,
+    thread: PoolThread,
     type: 'died' | 'failed',
     reason: WSBrokerError,
     failures: number,
@@ -114,12 +116,13 @@ export class Pool {
     const timer = setTimeout(launch, pause);
     timer.unref?.();
     this.#pauses.set(timer, launch);
-    if (this.watchers.size === 0)
-      reportError(`worker ${started.id} ${type}; starting another in ${pause} ms`, reason);
-    const untoldClients = native.clientsLeftBy(started.id);
+    if (this.watchers.size === 0) {
+      reportError(`worker ${thread.id} ${type}; starting another in ${pause} ms`, reason);
+    }
+    const untoldClients = native.clientsLeftBy(thread.id);
     this.#notify({
       type,
-      workerId: started.id,
+      workerId: thread.id,
       reason,
       ...(untoldClients > 0 && { untoldClients }),
     });

@@ -2,12 +2,12 @@ import { performance } from 'node:perf_hooks';
 import { isDeepStrictEqual } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { inScopeHere } from '../async-scope.cjs';
-import { fromNative, WSBrokerError, WSBrokerRangeError } from '../errors.cjs';
+import { fromNative, WSBrokerError } from '../errors.cjs';
 import type { NativeListenOptions } from '../native.cjs';
-import { otherActiveCopies, setCopyShutdown } from '../native/copies.cjs';
+import { otherActiveCopies, setCopyLifecycle } from '../native/copies.cjs';
 import { busReady, joinCluster } from '../native/join-cluster.cjs';
 import { native } from '../native/load.cjs';
-import { explainBindError, START_OVER } from '../options/advice.cjs';
+import { conflictWithEarlier, explainBindError } from '../options/advice.cjs';
 import type { CheckedClusterOptions } from '../options/cluster.cjs';
 import {
   type CompleteProcessOptions,
@@ -15,32 +15,20 @@ import {
   toNativeProcessOptions,
 } from '../options/process.cjs';
 import type { CheckedStartOptions, ProcessOptions } from '../options/start.cjs';
-import {
-  type CheckedThreadOptions,
-  explainThreadError,
-  NO_THREAD_OPTIONS,
-  sameThreadOptions,
-} from '../options/threads.cjs';
 import { readTls } from '../options/tls.cjs';
-import { notifyWatchers, Pool } from '../pool/pool.cjs';
-import { errorText, reportError } from '../report.cjs';
+import { notifyWatchers } from '../pool/pool.cjs';
+import { reportError } from '../report.cjs';
 import type { Server, ShutdownReport } from '../types/server.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
-import { explainLoadError } from '../worker/load-errors.cjs';
 import { findModuleFile } from '../worker/module-file.cjs';
-import { loadWorker } from '../worker/modules.cjs';
-import { currentRegistration, type Registration, thread } from '../worker/register.cjs';
+import { currentRegistration, thread } from '../worker/register.cjs';
 import { throwIfAborted, unlessAborted } from './abort.cjs';
 import { hasTasks, keepingAlive, servers } from './keep-alive.cjs';
 import { createServer } from './server-object.cjs';
+import { checkWorkers, currentPool, forgetWorkers, hasWorkers, startWorkers } from './workers.cjs';
 
-// The servers and workers of this thread. Calls of `start` and `shutdown` run one after the other,
-// so that none of them sees another one half done.
-
-/** Where the module's handlers run: on the threads of a pool, or on this thread. */
-type Workers = { readonly file: string } & (
-  { readonly pool: Pool } | { readonly registration: Registration }
-);
+// `start` and `shutdown`, and the servers and workers of this thread. Calls of `start` and
+// `shutdown` run one after the other, so that none of them sees another one half done.
 
 /** How long `start` waits for a Redis that is required, in milliseconds. */
 const BUS_TIMEOUT = 10_000;
@@ -55,8 +43,7 @@ const MOST_FOR_WORKERS = 1_000;
 
 /** The functions that `onWorker` gave, each with the one that calls it in its async context. */
 const watchers = new Map<(event: WorkerEvent) => void, (event: WorkerEvent) => void>();
-let workers: Workers | undefined;
-let agreed: CompleteProcessOptions | undefined;
+let processOptions: CompleteProcessOptions | undefined;
 let joined: CheckedClusterOptions | undefined;
 /** Aborted by `shutdown`, so that a `start` under way gives up. */
 let untilShutdown = new AbortController();
@@ -124,24 +111,25 @@ async function withSignals(
 }
 
 export function shutdownAll(code: number, timeout: number): Promise<ShutdownReport> {
-  if (thread.inPool)
+  if (thread.inPool) {
     throw new WSBrokerError(
       'ERR_WSBROKER_IN_WORKER',
       'shutdown: a worker of the pool cannot shut down; call shutdown on the thread that ' +
         'called start',
     );
+  }
   const others = otherActiveCopies();
   return others.length === 0
     ? shutdownHere(code, timeout)
     : keepingAlive(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
 }
 
-setCopyShutdown({
+setCopyLifecycle({
   isActive: () =>
     hasTasks() ||
     servers.size > 0 ||
-    workers !== undefined ||
-    agreed !== undefined ||
+    hasWorkers() ||
+    processOptions !== undefined ||
     joined !== undefined ||
     currentRegistration() !== undefined,
   shutdown: shutdownHere,
@@ -183,11 +171,11 @@ async function start(
   let listened = false;
   try {
     throwIfAborted(signal);
-    const options = agree(request.process);
+    const options = mergeProcessOptions(request.process);
     checkWorkers(file, request.process.threads, request.threads);
-    if (agreed === undefined) {
-      agreed = options;
-      undo.push(() => (agreed = undefined));
+    if (processOptions === undefined) {
+      processOptions = options;
+      undo.push(() => (processOptions = undefined));
     }
     const { onWorker } = request;
     if (onWorker !== undefined && !watchers.has(onWorker)) {
@@ -217,7 +205,7 @@ async function start(
     undo.push(() => native.closeListener(listener));
     throwIfAborted(signal);
     if (request.cluster?.required === true) await unlessAborted(signal, busReady(BUS_TIMEOUT));
-    await readyWorkers(file, request, signal, undo);
+    await startWorkers(file, request, { signal, watchers, undo, undoTimeout });
     native.watchWorkers(reportStuckWorker);
     const location = native.listenerAddress(listener);
     native.serve(listener);
@@ -259,7 +247,7 @@ async function attempt(step: () => unknown): Promise<void> {
 /** Is over at the deadline, whatever hangs. */
 async function shutdown(code: number, timeout: number, deadline: number): Promise<ShutdownReport> {
   const left = (): number => Math.max(0, deadline - performance.now());
-  const pool = workers !== undefined && 'pool' in workers ? workers.pool : undefined;
+  const pool = currentPool();
   pool?.hurry();
   const forWorkers = Math.max(LEAST_FOR_WORKERS, Math.min(MOST_FOR_WORKERS, timeout / 8));
   const { closed, terminated } = await native.shutdownBroker(
@@ -273,8 +261,8 @@ async function shutdown(code: number, timeout: number, deadline: number): Promis
   servers.clear();
   const rest = Math.max(LEAST_FOR_WORKERS, left());
   await Promise.all([pool?.stop(rest), currentRegistration()?.stop(rest)]);
-  workers = undefined;
-  agreed = undefined;
+  forgetWorkers();
+  processOptions = undefined;
   joined = undefined;
   nextDeadline = Infinity;
   native.watchWorkers();
@@ -301,13 +289,13 @@ function reportStuckWorker(workerId: number): void {
 // Options.
 
 /** The process-wide options with those of this call, which must not contradict earlier ones. */
-function agree({ threads: _, ...given }: Partial<ProcessOptions>): CompleteProcessOptions {
-  if (agreed === undefined) return processOptionsWith(native, given, false);
+function mergeProcessOptions({ threads: _, ...given }: Partial<ProcessOptions>): CompleteProcessOptions {
+  if (processOptions === undefined) return processOptionsWith(native, given, false);
   for (const [name, value] of Object.entries(given)) {
-    const before = agreed[name as keyof CompleteProcessOptions];
-    if (value !== before) throw conflict(name, before, value);
+    const before = processOptions[name as keyof CompleteProcessOptions];
+    if (value !== before) throw conflictWithEarlier(name, before, value);
   }
-  return agreed;
+  return processOptions;
 }
 
 /** Whether an earlier `start` of this thread has joined with the same options. */
@@ -317,129 +305,19 @@ function isJoined({ native: options, onBus }: CheckedClusterOptions): boolean {
   );
 }
 
-function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
-  const was = before === undefined ? 'off' : String(before);
-  return new WSBrokerError(
-    'ERR_WSBROKER_CONFLICT',
-    `start: "${name}" applies to the whole process and has been ${was} since an earlier ` +
-      `start, got ${String(now)}; ${START_OVER}`,
-  );
-}
-
-// Workers.
-
-function checkWorkers(
-  file: string | undefined,
-  threads: number | undefined,
-  given: CheckedThreadOptions | undefined,
-): void {
-  if (
-    given !== undefined &&
-    workers !== undefined &&
-    !('pool' in workers && sameThreadOptions(workers.pool.given, given))
-  ) {
-    throw new WSBrokerError(
-      'ERR_WSBROKER_CONFLICT',
-      'start: "worker" applies to the whole process, and an earlier start gave other values; ' +
-        `${START_OVER}`,
-    );
-  }
-  if (given !== undefined && workers === undefined && file === undefined)
-    throw new WSBrokerRangeError(
-      'start: "worker" requires "workerPath", the module that the worker threads load',
-    );
-  if (file === undefined) {
-    if (workers !== undefined || currentRegistration() !== undefined || native.workerCount() > 0)
-      return;
-    throw new WSBrokerError(
-      'ERR_WSBROKER_NO_WORKER',
-      'start: "workerPath" is missing, and no worker is registered; pass "workerPath", or ' +
-        'call registerWorkerThread first',
-    );
-  }
-  if (workers === undefined) {
-    if (threads !== 0 || currentRegistration() === undefined) return;
-    throw new WSBrokerError(
-      'ERR_WSBROKER_CONFLICT',
-      'start: "threads" is 0, but this thread has already registered handlers',
-    );
-  }
-  if (workers.file !== file) throw conflict('workerPath', workers.file, file);
-  const running = 'pool' in workers ? workers.pool.threads : 0;
-  if (threads !== undefined && threads !== running) throw conflict('threads', running, threads);
-}
-
-async function readyWorkers(
-  file: string | undefined,
-  request: CheckedStartOptions,
-  signal: AbortSignal,
-  undo: (() => unknown)[],
-): Promise<void> {
-  const {
-    process: { threads },
-    threads: given,
-    startTimeout,
-  } = request;
-  try {
-    await unlessAborted(signal, currentRegistration()?.ready ?? Promise.resolve());
-    if (file === undefined || workers !== undefined) return;
-    if (threads === 0) {
-      const loading = loadWorker(file, startTimeout);
-      undo.push(
-        () =>
-          void loading.then(
-            (late) => late.stop(undoTimeout()),
-            () => undefined,
-          ),
-      );
-      workers = { file, registration: await unlessAborted(signal, loading) };
-    } else {
-      const pool = new Pool(
-        file,
-        threads ?? Math.max(4, native.brokerDefaults().cpus),
-        given ?? NO_THREAD_OPTIONS,
-        watchers,
-        startTimeout,
-      );
-      undo.push(() => pool.stop(undoTimeout()));
-      await unlessAborted(signal, pool.start());
-      workers = { file, pool };
-    }
-    undo.push(() => (workers = undefined));
-  } catch (error) {
-    const refused = explainThreadError(error);
-    if (refused !== error || (signal.aborted && error === signal.reason)) throw refused;
-    const more =
-      file === undefined
-        ? ''
-        : await unlessAborted(
-            signal,
-            explainLoadError(file, error instanceof WSBrokerError ? error.cause : error),
-          ).catch(() => '');
-    if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
-      error.message += more;
-      throw error;
-    }
-    const message: unknown = (error as { message?: unknown } | null | undefined)?.message;
-    const what =
-      `start: worker ${file ?? 'of this thread'} failed to load: ` +
-      `${typeof message === 'string' ? message : errorText(error)}${more}`;
-    throw new WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
-  }
-}
-
 /**
  * A `start` that failed leaves no broker with its options behind, unless another thread uses one.
  */
 async function dropUnusedBroker(): Promise<void> {
   if (
     servers.size > 0 ||
-    agreed !== undefined ||
+    processOptions !== undefined ||
     currentRegistration() !== undefined ||
     native.workerCount() > 0 ||
     native.instanceCount() > 0
-  )
+  ) {
     return;
+  }
   await native.shutdownBroker(1001, 0);
 }
 

@@ -59,8 +59,8 @@ export interface ShutdownOptions {
    * and handlers have most of this time to end by themselves. In the last part (two eighths, at
    * least 200 ms, at most 1.5 s) the remaining connections are cut, `handleClose` is called for
    * each of them if there is a worker to run it, `handleStop` is called, and the threads end. A
-   * shutdown with less than 200 may still take up to 200 ms. @default 8000, less than the 10 s that
-   * Docker waits
+   * shutdown with less than 200 may still take up to 200 ms.
+   * @default 8000, less than the 10 s that Docker waits
    */
   readonly timeout?: number | undefined;
 }

@@ -266,8 +266,13 @@ export function createDispatcher(
 
   function tokenOf(id: number, slot: number, version: number): Buffer | undefined {
     const cached = tokenCache.get(id);
-    if (cached !== undefined && cached.version === version && cached.bytes.length === cached.length)
+    if (
+      cached !== undefined &&
+      cached.version === version &&
+      cached.bytes.length === cached.length
+    ) {
       return cached.bytes;
+    }
     const bytes = slotToken(slot);
     if (bytes === undefined) return undefined;
     if (cached === undefined) {
@@ -345,14 +350,16 @@ export function createDispatcher(
       kind !== EventKind.Open ||
       handleClose === undefined ||
       !checkOrReport(value, pending.offered, id).accepted
-    )
+    ) {
       return;
+    }
     try {
       const result = handleClose(id, undefined, 1006, '');
-      if (isThenable(result))
+      if (isThenable(result)) {
         Promise.resolve(result).then(undefined, (error: unknown) =>
           report(error, EventKind.Close, id),
         );
+      }
     } catch (error) {
       report(error, EventKind.Close, id);
     }

@@ -110,8 +110,9 @@ export function isClassOfHandlers(
   const { prototype } = value as { prototype?: unknown };
   if (typeof prototype !== 'object' || prototype === null) return false;
   const methods = HANDLER_NAMES.filter((name) => name in prototype);
-  if (handlers !== undefined)
+  if (handlers !== undefined) {
     return methods.some((name) => Reflect.get(handlers, name) === undefined);
+  }
   return methods.length > 0 || /^class\b/.test(Function.prototype.toString.call(value));
 }
 
@@ -162,8 +163,9 @@ function isHolder(value: unknown): value is object {
     value === null ||
     Array.isArray(value) ||
     ArrayBuffer.isView(value)
-  )
+  ) {
     return false;
+  }
   // Not `Object.prototype` of any context, where every chain of prototypes ends.
   return (
     !(
@@ -188,8 +190,9 @@ function isForeignFunction(holder: unknown, key: string): boolean {
  * The handler whose name this almost is. A name with a digit is deliberate, not a typing error.
  */
 function misspelledHandler(key: string): HandlerKey | undefined {
-  if (key.length > 32 || /\d/.test(key) || (HANDLER_NAMES as readonly string[]).includes(key))
+  if (key.length > 32 || /\d/.test(key) || (HANDLER_NAMES as readonly string[]).includes(key)) {
     return undefined;
+  }
   const lower = key.toLowerCase();
   return HANDLER_NAMES.find((name) => {
     const prefix = name.startsWith('on') ? 'on' : 'handle';

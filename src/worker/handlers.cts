@@ -42,16 +42,19 @@ export function handlerTable(
   handlers: unknown,
   holders: readonly unknown[] = [handlers],
 ): HandlerTable {
-  if (isClassOfHandlers(handlers, hasHandlers(handlers) ? handlers : undefined))
+  if (isClassOfHandlers(handlers, hasHandlers(handlers) ? handlers : undefined)) {
     throw classGiven(call, handlers);
+  }
   // A function can have handlers, too: a class with static methods, or an exported function with
   // properties.
-  if ((typeof handlers !== 'object' || handlers === null) && !hasHandlers(handlers))
+  if ((typeof handlers !== 'object' || handlers === null) && !hasHandlers(handlers)) {
     throw wrongType(call, 'handlers', 'an object', handlers);
+  }
   const pick = (name: (typeof HANDLER_NAMES)[number]): Handler | undefined => {
     const value: unknown = Reflect.get(handlers, name);
-    if (value !== undefined && typeof value !== 'function')
+    if (value !== undefined && typeof value !== 'function') {
       throw wrongType(call, `handlers.${name}`, 'a function', value);
+    }
     return value as Handler | undefined;
   };
   checkNames(call, holders, handlers);

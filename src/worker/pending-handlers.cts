@@ -37,7 +37,7 @@ export class PendingHandler {
   /** `handlerTimeout` has passed: another one has its slot and its waiting events. */
   expired = false;
   /** The next one in its bucket of the table. */
-  neighbour: PendingHandler | undefined = undefined;
+  nextInBucket: PendingHandler | undefined = undefined;
   #head: WaitingEvent | undefined = undefined;
   #tail: WaitingEvent | undefined = undefined;
 
@@ -91,14 +91,14 @@ export class PendingHandlers {
 
   find(id: number): PendingHandler | undefined {
     let handler = this.#buckets[id & this.#mask];
-    while (handler !== undefined && handler.id !== id) handler = handler.neighbour;
+    while (handler !== undefined && handler.id !== id) handler = handler.nextInBucket;
     return handler;
   }
 
   add(handler: PendingHandler): void {
     if (this.size > 2 * this.#mask) this.#grow();
     const bucket = handler.id & this.#mask;
-    handler.neighbour = this.#buckets[bucket];
+    handler.nextInBucket = this.#buckets[bucket];
     this.#buckets[bucket] = handler;
     this.size++;
   }
@@ -106,11 +106,11 @@ export class PendingHandlers {
   remove(handler: PendingHandler): void {
     const bucket = handler.id & this.#mask;
     let before: PendingHandler | undefined;
-    for (let one = this.#buckets[bucket]; one !== undefined; before = one, one = one.neighbour) {
+    for (let one = this.#buckets[bucket]; one !== undefined; before = one, one = one.nextInBucket) {
       if (one !== handler) continue;
-      if (before === undefined) this.#buckets[bucket] = handler.neighbour;
-      else before.neighbour = handler.neighbour;
-      handler.neighbour = undefined;
+      if (before === undefined) this.#buckets[bucket] = handler.nextInBucket;
+      else before.nextInBucket = handler.nextInBucket;
+      handler.nextInBucket = undefined;
       this.size--;
       return;
     }
@@ -118,9 +118,11 @@ export class PendingHandlers {
 
   all(): PendingHandler[] {
     const handlers: PendingHandler[] = [];
-    for (const first of this.#buckets)
-      for (let handler = first; handler !== undefined; handler = handler.neighbour)
+    for (const first of this.#buckets) {
+      for (let handler = first; handler !== undefined; handler = handler.nextInBucket) {
         handlers.push(handler);
+      }
+    }
     return handlers;
   }
 

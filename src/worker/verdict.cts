@@ -40,8 +40,9 @@ const RESERVED = new Set([
 export function checkVerdict(verdict: unknown, offered: readonly string[]): CheckedVerdict {
   if (verdict === undefined || verdict === true) return ACCEPTED;
   if (verdict === false) return FORBIDDEN;
-  if (typeof verdict !== 'object' || verdict === null || Array.isArray(verdict))
+  if (typeof verdict !== 'object' || verdict === null || Array.isArray(verdict)) {
     throw invalidVerdict(`got ${typeName(verdict)}`);
+  }
   const bag = verdict as Record<string, unknown>;
   const refuses = 'status' in bag;
   const known = refuses ? REJECT_KEYS : ACCEPT_KEYS;
@@ -77,18 +78,22 @@ function accept(bag: Record<string, unknown>, offered: readonly string[]): Nativ
   const { protocol, token, channels } = bag;
   const detail: NativeAccept = {};
   if (protocol !== undefined) {
-    if (typeof protocol !== 'string')
+    if (typeof protocol !== 'string') {
       throw invalidVerdict(`"protocol" must be a string, got ${typeName(protocol)}`);
-    if (!offered.includes(protocol))
+    }
+    if (!offered.includes(protocol)) {
       throw invalidVerdict('"protocol" must be one of those that the client offered');
+    }
     detail.protocol = protocol;
   }
   if (bag['headers'] !== undefined) detail.headers = headerPairs(bag['headers']);
-  if (token !== undefined)
+  if (token !== undefined) {
     detail.token = typeof token === 'string' ? Buffer.from(token) : bytes(token, 'token');
+  }
   if (channels !== undefined) {
-    if (!Array.isArray(channels))
+    if (!Array.isArray(channels)) {
       throw invalidVerdict(`"channels" must be an array, got ${typeName(channels)}`);
+    }
     detail.channels = channels.map((channel: unknown) =>
       typeof channel === 'string' ? channel : bytes(channel, 'channels'),
     );
@@ -111,14 +116,16 @@ function bytes(value: unknown, name: string): Uint8Array {
  * another header.
  */
 function headerPairs(headers: unknown): [string, string][] {
-  if (typeof headers !== 'object' || headers === null)
+  if (typeof headers !== 'object' || headers === null) {
     throw invalidVerdict(`"headers" must be an object, got ${typeName(headers)}`);
+  }
   const entries: unknown[] =
     Symbol.iterator in headers ? [...(headers as Iterable<unknown>)] : Object.entries(headers);
   return entries.flatMap((entry) => {
     const [name, value] = Array.isArray(entry) ? (entry as unknown[]) : [];
-    if (typeof name !== 'string' || !isHttpToken(name))
+    if (typeof name !== 'string' || !isHttpToken(name)) {
       throw invalidVerdict('"headers" has a name that HTTP does not allow');
+    }
     if (RESERVED.has(name.toLowerCase())) throw invalidVerdict(`"headers" may not set ${name}`);
     return (Array.isArray(value) ? (value as unknown[]) : [value]).map((one): [string, string] => [
       name,
@@ -128,13 +135,15 @@ function headerPairs(headers: unknown): [string, string][] {
 }
 
 function headerValue(name: string, value: unknown): string {
-  if (typeof value !== 'string' && typeof value !== 'number')
+  if (typeof value !== 'string' && typeof value !== 'number') {
     throw invalidVerdict(
       `"headers" must have strings as values, got ${typeName(value)} for ${name}`,
     );
+  }
   const text = String(value);
-  if (!/^[\t\x20-\x7e]*$/.test(text))
+  if (!/^[\t\x20-\x7e]*$/.test(text)) {
     throw invalidVerdict(`"headers" has a value for ${name} that is not printable ASCII`);
+  }
   return text;
 }
 

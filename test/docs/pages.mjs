@@ -5,6 +5,7 @@
 //   <!-- run: NAME FILE -->    One file of a program. The blocks of one NAME on one page are one
 //                              program; the LAST of them is started. readme.test.mjs runs it: it
 //                              must print `listening on ws://…`, or end by itself with status 0.
+//                              What it does on SIGTERM it sets up before it prints that.
 //                              Blocks of other languages (json, html) may be files of it, too.
 //   <!-- excerpt -->           A fragment: it is only type-checked (docs.test.mjs). What wsbroker
 //                              exports is imported by itself where the block only calls it.

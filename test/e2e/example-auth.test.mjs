@@ -124,7 +124,7 @@ describe('example/auth', { timeout: 120_000 }, () => {
     }
   });
 
-  test('a page can ask whether its session still is', async () => {
+  test('a page can ask whether its session is still valid', async () => {
     const { token, expires } = await tokenOf('alice');
     const ask = (options) => fetch(`${server.url}/session`, options);
     assert.deepEqual(await (await ask(bearer(token))).json(), { user: 'alice', expires });

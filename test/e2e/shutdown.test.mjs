@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { launch, until } from './harness.mjs';
+import { launch, packageFile, until } from './harness.mjs';
 
 /** Tells its thread with everything. On request it hangs, or does not settle. */
 const stubborn = (wsb, kit) => {
@@ -112,4 +112,38 @@ test('all workers die one after the other: the next one comes without a pause, a
   await server.main(() => require('node:fs').rmSync('broken'));
   await shutdown(server, { timeout: 2800 });
   assert.deepEqual(server.told.of('close').map(({ id }) => id), [client.id]);
+});
+
+test("a Worker of the application's own that hangs through a shutdown stops when it goes on", async (t) => {
+  const server = await launch(t, { start: false });
+  const file = server.file(
+    'own.cjs',
+    `const { parentPort } = require('node:worker_threads');
+     const wsb = require(${JSON.stringify(packageFile)});
+     wsb.registerWorkerThread({
+       handleTextMessage() {
+         parentPort.postMessage('hangs');
+         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500);
+       },
+       handleStop: () => parentPort.postMessage('stop'),
+     });
+     parentPort.postMessage('ready');`,
+  );
+  server.at = await server.main(async (wsb, kit, file) => {
+    const { Worker } = require('node:worker_threads');
+    for (const _ of [0, 1]) {
+      const worker = new Worker(file);
+      const ready = new Promise((resolve) => worker.once('message', resolve));
+      worker.on('message', (said) => kit.tell(said, {}));
+      worker.on('exit', () => kit.tell('exit', {}));
+      await ready;
+    }
+    return kit.start({ bind: '127.0.0.1:0' });
+  }, file);
+  const client = await server.connect('', { id: false });
+  client.send('hang');
+  await server.told.next('hangs');
+  await shutdown(server, { timeout: 1000 });
+  await until(() => server.told.of('exit').length === 2, 'both end', undefined, () => server.note());
+  assert.equal(server.told.of('stop').length, 2);
 });

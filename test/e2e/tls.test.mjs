@@ -222,9 +222,9 @@ test('a pair that cannot be used rejects start, says why, and leaves the address
   const attempt = (given) => server.start({ bind: free, workerPath: worker, threads: 1, tls: given }).catch((error) => error);
   for (const [given, message] of [
     [{ cert, key: other }, `start: "tls.key" (${other}) does not belong to "tls.cert" (${cert})`],
-    [{ cert: key, key }, `start: "tls.cert" (${key}): there is no certificate in it`],
-    [{ cert, key: cert }, `start: "tls.key" (${cert}): there is no private key in it`],
-    [{ cert: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----', key }, /^start: "tls\.cert": the certificate cannot be read: /],
+    [{ cert: key, key }, `start: "tls.cert" (${key}) contains no certificate`],
+    [{ cert, key: cert }, `start: "tls.key" (${cert}) contains no private key`],
+    [{ cert: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----', key }, /^start: the certificate in "tls\.cert" cannot be read: /],
     [{ cert, key: `${key}.gone` }, /^start: "tls\.key" \(.*k\.pem\.gone\) cannot be read: ENOENT/],
     [{ cert: [cert, cert], key: [key, other] }, `start: "tls.key[1]" (${other}) does not belong to "tls.cert[1]" (${cert})`],
     [{ cert, key, ca: key, requestCert: true }, `start: "tls.ca" (${key}): there is no certificate in it`],

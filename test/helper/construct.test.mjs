@@ -230,7 +230,7 @@ test('an option that nobody knows is refused, with what may have been meant, and
     const message = refused(WebSocketServerHelper, given);
     assert.ok(message.startsWith(`WebSocketServerHelper: unknown option ${name}`), message);
   }
-  assert.match(refused(WebSocketServerHelper, { somethingElse: 1 }), /unknown option "somethingElse"; known are identifier, redisConnection, path/);
+  assert.match(refused(WebSocketServerHelper, { somethingElse: 1 }), /unknown option "somethingElse"; known options: identifier, redisConnection, path/);
   assert.equal(refused(WebSocketEmitter, { authenticateFn: undefined, logger: undefined, identifer: 'x' }).split(';')[0], 'WebSocketEmitter: unknown option "authenticateFn"');
   const error = caught(() => new WebSocketEmitter({ identifer: 'x', redisConnection: redis }));
   assert.equal(error.message, 'WebSocketEmitter: unknown option "identifer"; did you mean "identifier"?');

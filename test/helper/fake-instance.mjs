@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { FakeServer } from './fakes.mjs';
 
 const require = createRequire(import.meta.url);
-const seam = require('../../lib/helper/transport/native.cjs');
+const seam = require('../../lib/helper/transport/native-transport.cjs');
 
 const instances = new Map();
 

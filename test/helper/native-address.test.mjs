@@ -148,7 +148,7 @@ test('what stands against another helper is a conflict that names it', async (t)
     await server.main((wsb, kit, key) => kit.state[key].helper.shutdown(), name);
     return error;
   };
-  await refused('same', {}, /identifier "app" is configured on this thread/);
+  await refused('same', {}, /this thread already has a helper with the identifier "app"/);
   await refused('path', { identifier: 'other', bind }, /"\/ws" on 127\.0\.0\.1:\d+ is taken/);
   await refused('caps', { identifier: 'other', bind, path: '/o', maxConnections: 5 }, /"maxConnections" differs/);
   await refused('handshake', { identifier: 'other', bind, path: '/o', handshakeTimeout: 6_000 }, /another value of "handshakeTimeout"/);

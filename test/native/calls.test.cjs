@@ -46,14 +46,14 @@ function wrongTypes() {
   throws(() => native.sendToChannel('c', 'x', 5), TypeError, TYPE, 'sendToChannel: "options" must be an object, got number');
   throws(() => native.sendToChannel('c', 'x', { exclude: 'x' }), TypeError, TYPE, 'sendToChannel: "options.exclude" must be a number or an array of numbers, got string');
   throws(() => native.sendToChannel('c', 'x', { exlude: 1 }), Error, 'ERR_WSBROKER_UNKNOWN_OPTION', 'sendToChannel: unknown option "exlude"; did you mean "exclude"?');
-  throws(() => native.sendToChannel('c', 'x', { to: 1 }), Error, 'ERR_WSBROKER_UNKNOWN_OPTION', 'sendToChannel: unknown option "to"; known are exclude, compress');
+  throws(() => native.sendToChannel('c', 'x', { to: 1 }), Error, 'ERR_WSBROKER_UNKNOWN_OPTION', 'sendToChannel: unknown option "to"; known options: exclude, compress');
   throws(() => native.sendToChannel('c', 'x', { exclude: [1, '2'] }), TypeError, TYPE, 'sendToChannel: "options.exclude[1]" must be a number, got string');
   throws(() => native.sendToChannel('c', 'x', { compress: 1 }), TypeError, TYPE, 'sendToChannel: "options.compress" must be a boolean, got number');
   throws(() => native.send(1, 'x', 5), TypeError, TYPE, 'send: "options" must be an object, got number');
   throws(() => native.send(1, 'x', null), TypeError, TYPE, 'send: "options" must be an object, got null');
   throws(() => native.send(1, 'x', { compress: 'yes' }), TypeError, TYPE, 'send: "options.compress" must be a boolean, got string');
   throws(() => native.send(1, 'x', { compres: true }), Error, 'ERR_WSBROKER_UNKNOWN_OPTION', 'send: unknown option "compres"; did you mean "compress"?');
-  throws(() => native.send(1, 'x', { exclude: 1 }), Error, 'ERR_WSBROKER_UNKNOWN_OPTION', 'send: unknown option "exclude"; known are compress');
+  throws(() => native.send(1, 'x', { exclude: 1 }), Error, 'ERR_WSBROKER_UNKNOWN_OPTION', 'send: unknown option "exclude"; known options: compress');
   native.send(1, 'x', undefined);
   native.send(1, 'x', { compress: undefined });
   native.sendToChannel('c', 'x', undefined);

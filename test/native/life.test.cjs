@@ -222,7 +222,7 @@ test('RUST_LOG logs to stderr', async () => {
   child.stderr.on('data', (data) => { err += data; });
   assert.equal(await new Promise((resolve) => child.on('close', resolve)), 0);
   assert.equal(out, '');
-  assert.match(err, /DEBUG.*a worker is there/);
+  assert.match(err, /DEBUG.*a worker is attached/);
 });
 
 test('whatever a shutdown finds under way settles', async () => {

@@ -1,9 +1,10 @@
-//! What joins a broker to the same broker elsewhere: a [`Bus`], and what it tells.
+//! What joins a broker to others: the trait [`Bus`], and what a bus reports.
 //!
-//! The broker knows no bus but by this trait. It tells the bus which channels have subscribers
-//! here, and hands it what is published; the bus hands over what others publish through the
-//! [`Cork`](crate::Cork) of a [`WeakBroker`](crate::WeakBroker). Local subscribers are served by
-//! the publishing thread itself, before the bus sees anything, and whatever the bus does.
+//! The broker knows its bus by this trait only. It says which channels have subscribers here, and
+//! passes on what is published. What other instances publish comes back through a
+//! [`Cork`](crate::Cork), which the bus gets from a [`WeakBroker`](crate::WeakBroker). The bus has
+//! no part in local delivery: a cork hands everything to the shards before it lets the bus
+//! [send](Bus::send).
 
 mod events;
 
@@ -16,32 +17,32 @@ use wsbroker_proto::{CloseCode, MessageKind};
 pub use self::events::BusEvents;
 use crate::shard::Compress;
 
-/// The way to other instances. A broker has one at most, from
+/// The connection to other instances. A broker has one at most, from
 /// [`join_bus`](crate::Broker::join_bus) to its end.
 ///
-/// Shards, workers and the front call the methods that are not asynchronous: these must not block.
+/// Any thread of the broker may call any method. Those that return no future must not block.
 pub trait Bus: fmt::Debug + Send + Sync {
-    /// A channel has its first subscriber here, or has lost its last. Calls of two threads may come
-    /// in either order: look the channel up with
-    /// [`has_subscribers`](crate::WeakBroker::has_subscribers).
+    /// A channel has got its first subscriber here, or has lost its last. The calls of two threads
+    /// may arrive in either order, so [`has_subscribers`](crate::WeakBroker::has_subscribers) tells
+    /// which it is.
     fn subscribers_changed(&self, channel: &[u8]);
 
     /// Resolves when what other instances publish to the channel arrives here. False when the bus
-    /// stops before that. Never for a channel without subscribers.
+    /// stops before that. Never resolves for a channel without subscribers.
     fn listening<'a>(&'a self, channel: &'a [u8]) -> BoxFuture<'a, bool>;
 
-    /// Takes a message for the other instances' subscribers. It leaves with the next
-    /// [`send`](Self::send).
+    /// Takes a message for the subscribers on other instances. It leaves with the next
+    /// [`send`](Self::send), or is reported as [dropped](BusEvent::Dropped).
     fn publish(&self, channel: &[u8], form: MessageForm, payload: &[u8]);
 
-    /// Has the other instances close the channel's subscribers, after what was published to it.
-    /// Leaves with the next [`send`](Self::send).
+    /// Closes the channel's subscribers on other instances, after what was published to it. It
+    /// leaves with the next [`send`](Self::send).
     fn close_channel(&self, channel: &[u8], code: CloseCode, reason: &str);
 
-    /// Lets what was taken leave.
+    /// Lets everything that was taken leave.
     fn send(&self);
 
-    /// Counts the channel's subscribers on all instances, as far as they answer within `limit`.
+    /// Counts the channel's subscribers on all instances that answer within `limit`.
     fn count<'a>(&'a self, channel: &'a [u8], limit: Duration) -> BoxFuture<'a, ClusterCount>;
 
     /// Resolves when the bus is ready; at once if it is. False when it stops before that.
@@ -61,105 +62,105 @@ pub trait Bus: fmt::Debug + Send + Sync {
     /// Numbers so far.
     fn stats(&self) -> BusStats;
 
-    /// The broker has ended: the bus publishes what it has taken, soon, and ends. May be called
+    /// The broker has ended. The bus publishes what it has taken, and ends soon. May be called
     /// again.
     fn stop(&self);
 }
 
-/// How a message is to reach sockets.
+/// The kind of a message, and whether it is compressed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MessageForm {
     /// Text or binary.
     pub kind: MessageKind,
-    /// Whether it is compressed.
+    /// Whether sockets get it compressed.
     pub compress: Compress,
 }
 
-/// What the bus has to tell. Loss is never hidden.
+/// What a bus reports. Loss is never hidden.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum BusEvent {
     /// Connected, and every channel with subscribers here is listened to.
     Ready,
-    /// The connection is gone, or leads to a replica; reconnecting is tried until it succeeds. Sent
-    /// once for each reason, eight times at most, until it is ready again: what keeps it from
-    /// coming back is often another reason than the first.
+    /// The connection is lost, or leads to a server that cannot serve as a bus. The bus reconnects
+    /// until it succeeds. Each reason is sent once, and eight at most, until the bus is ready
+    /// again: what keeps it from returning is often not what it was lost for.
     Lost {
-        /// Why, as far as it is known: one line of 300 characters at most.
+        /// Why, as far as known: one line of at most 300 characters.
         reason: String,
     },
-    /// The bus works, but messages may not get where they should. Each is sent once, until it is
-    /// over.
+    /// The bus works, but messages may not arrive everywhere. Each warning is sent once, until its
+    /// cause is over.
     Warning {
         /// What is wrong, and what to do about it.
         reason: String,
     },
-    /// Messages of others to a channel that did not arrive here.
+    /// Messages of other instances to one channel did not arrive here.
     Gap {
         /// The channel.
         channel: Bytes,
         /// How many.
         missed: u64,
     },
-    /// Messages of others to more than 100 channels that did not arrive here, put together by
-    /// [`BusEvents`].
+    /// Messages of other instances to more than 100 channels did not arrive here. Only
+    /// [`BusEvents`] makes this event, from single gaps.
     Gaps {
-        /// Channels. Where there are too many to keep their names each gap counts.
+        /// The number of channels. Where their names are too many to keep, each gap counts.
         count: u64,
-        /// How many messages, of all of them.
+        /// How many messages, on all channels.
         missed: u64,
         /// The channels: at most 10,000, and 1 MiB of names. If these are fewer than `count`, any
         /// channel may be one of the others.
         channels: Vec<Bytes>,
     },
-    /// Messages of ours that did not leave: too many waited, the bus was lost, or Redis refused
-    /// them. Those that were under way when the bus was lost count too, though some may have
-    /// arrived. Said every 1.5 s at most, and when the bus is ready again.
+    /// Messages of this instance did not leave: too many waited, the bus was lost, or the server
+    /// refused them. Those under way when the bus was lost count, too, although some may have
+    /// arrived.
     Dropped {
-        /// How many since it was last said.
+        /// How many since the last report.
         messages: u64,
     },
 }
 
-/// Where the bus stands.
+/// Whether the bus works.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum BusState {
     /// Not connected, or not listening to everything yet.
     #[default]
     Lost,
-    /// All is well.
+    /// Connected, and listening to everything.
     Ready,
 }
 
-/// Numbers of the bus so far.
+/// The numbers of a bus so far.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct BusStats {
-    /// Where it stands.
+    /// Whether it works.
     pub state: BusState,
-    /// Why it is lost; or, while it is ready, why Redis has refused a message since then.
+    /// Why it is lost. While it is ready: why the server last refused a message, if it has.
     pub reason: Option<String>,
-    /// Other instances that were heard of lately.
+    /// Other instances that were heard lately.
     pub instances: usize,
-    /// Of these, the ones that do not hear this instance: they are on another server.
+    /// Those of them that do not hear this instance, because they are on another server.
     pub deaf: usize,
-    /// Channels listened to.
+    /// Channels that it listens to.
     pub channels: usize,
-    /// Messages handed to Redis.
+    /// Messages of this instance that were sent.
     pub published: u64,
-    /// Messages of ours that were not handed to Redis.
+    /// Messages of this instance that were not sent.
     pub dropped: u64,
-    /// Messages that Redis was given and had not answered when the bus was lost, or had answered
-    /// when it may already have been a replica: they may have arrived or not.
+    /// Messages that may have arrived or not: the server had not answered when the bus was lost, or
+    /// may have been a replica when it did.
     pub unanswered: u64,
-    /// Messages that Redis refused.
+    /// Messages that the server refused.
     pub refused: u64,
-    /// Messages of others that arrived.
+    /// Messages of other instances that arrived.
     pub received: u64,
-    /// Messages of others that are known to be missing.
+    /// Messages of other instances that are known to be missing.
     pub missed: u64,
     /// Envelopes that could not be read.
     pub invalid: u64,
-    /// Times that the connection was lost.
+    /// How often the bus was lost.
     pub losses: u64,
     /// Bytes that wait to be published.
     pub waiting: usize,
@@ -170,10 +171,9 @@ pub struct BusStats {
 pub struct ClusterCount {
     /// On this instance and on those that have answered.
     pub count: u64,
-    /// Instances that have not answered in time, by their
-    /// [`instance_id`](ClusterConfig::instance_id).
+    /// The names of instances that have not answered in time.
     pub missing: Vec<String>,
 }
 
-/// Who is told of [`BusEvent`]s. Called on the bus's thread: must not block.
+/// Gets a bus's events. It is called on the bus's thread, and must not block.
 pub type BusListener = Arc<dyn Fn(BusEvent) + Send + Sync>;

@@ -56,7 +56,7 @@ pub struct Cork {
     queues: Box<[ShardQueue]>,
     commands: usize,
     /// Bytes that lie in the shards' queues already, and for which no shard has been woken yet.
-    placed: usize,
+    enqueued: usize,
     since: Option<Instant>,
     recent: Box<[Option<Arc<Socket>>]>,
     /// The same for sockets of namespaces; empty until one is looked up.
@@ -113,7 +113,7 @@ impl Cork {
             generation: 0,
             queues,
             commands: 0,
-            placed: 0,
+            enqueued: 0,
             since: None,
             recent: (0..RECENT).map(|_| None).collect(),
             apart: Vec::new(),
@@ -198,8 +198,8 @@ impl Cork {
             self.arena.truncate(staged.start);
             return SendOutcome::Dropped;
         };
-        let (place, shard) = (ConnectionKey::of(socket), socket.shard());
-        self.push(shard, range.len(), Command::Send(place, range));
+        let (key, shard) = (ConnectionKey::of(socket), socket.shard());
+        self.push(shard, range.len(), Command::Send(key, range));
         outcome
     }
 
@@ -278,8 +278,8 @@ impl Cork {
     pub fn close(&mut self, id: SocketId, code: CloseCode, reason: &str) {
         if let Some(socket) = socket(&self.broker, &mut self.recent, id) {
             socket.end_asked();
-            let (place, shard) = (ConnectionKey::of(socket), socket.shard());
-            self.push(shard, 0, Command::Close(place, Box::new((code, reason.into()))));
+            let (key, shard) = (ConnectionKey::of(socket), socket.shard());
+            self.push(shard, 0, Command::Close(key, Box::new((code, reason.into()))));
         }
     }
 
@@ -299,19 +299,19 @@ impl Cork {
         if self.apart.is_empty() {
             self.apart.resize_with(RECENT, || None);
         }
-        let place = self.apart.get_mut(id.get() as usize % RECENT)?;
-        if place.as_ref().is_none_or(|socket| socket.id() != id || socket.namespace_id() != namespace) {
-            *place = self.broker.sockets.get_in(namespace, id);
+        let slot = self.apart.get_mut(id.get() as usize % RECENT)?;
+        if slot.as_ref().is_none_or(|socket| socket.id() != id || socket.namespace_id() != namespace) {
+            *slot = self.broker.sockets.get_in(namespace, id);
         }
-        place.as_ref()
+        slot.as_ref()
     }
 
     /// Cuts one socket, with what is queued for it.
     pub fn terminate(&mut self, id: SocketId) {
         if let Some(socket) = socket(&self.broker, &mut self.recent, id) {
             socket.end_asked();
-            let (place, shard) = (ConnectionKey::of(socket), socket.shard());
-            self.push(shard, 0, Command::Terminate(place));
+            let (key, shard) = (ConnectionKey::of(socket), socket.shard());
+            self.push(shard, 0, Command::Terminate(key));
         }
     }
 
@@ -320,18 +320,18 @@ impl Cork {
     /// dropped.
     pub fn close_channel(&mut self, channel: &[u8], code: CloseCode, reason: &str) -> usize {
         let Some(channel) = self.broker.channels.get(channel) else { return 0 };
-        let mut places: Vec<Vec<ConnectionKey>> = self.queues.iter().map(|_| Vec::new()).collect();
+        let mut keys: Vec<Vec<ConnectionKey>> = self.queues.iter().map(|_| Vec::new()).collect();
         let mut count = 0;
         for socket in channel.members().into_iter().filter_map(|id| self.broker.sockets.get(id)) {
             socket.end_asked();
             count += 1;
-            if let Some(places) = places.get_mut(socket.shard()) {
-                places.push(ConnectionKey::of(&socket));
+            if let Some(keys) = keys.get_mut(socket.shard()) {
+                keys.push(ConnectionKey::of(&socket));
             }
         }
-        for (shard, places) in places.into_iter().enumerate().filter(|(_, places)| !places.is_empty()) {
+        for (shard, keys) in keys.into_iter().enumerate().filter(|(_, keys)| !keys.is_empty()) {
             let what = Box::new((code, reason.into()));
-            self.queue(shard, size_of_val(places.as_slice()), Command::CloseMany(places.into(), what));
+            self.queue(shard, size_of_val(keys.as_slice()), Command::CloseMany(keys.into(), what));
         }
         count
     }
@@ -349,7 +349,7 @@ impl Cork {
     /// Whether nothing waits here.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.commands == 0 && self.placed == 0 && !self.bus_waits
+        self.commands == 0 && self.enqueued == 0 && !self.bus_waits
     }
 
     /// How long the oldest command has waited here.
@@ -362,7 +362,7 @@ impl Cork {
     /// settled. Shards that ask are told so.
     pub(crate) fn hold_for(&mut self, worker: &Arc<WorkerEntry>) {
         if self.commands > 0 && self.holder.is_none() {
-            worker.hold();
+            worker.cork_holds();
             self.holder = Some(Arc::clone(worker));
         }
     }
@@ -381,10 +381,10 @@ impl Cork {
     /// Hands everything to the shards, which need not wake for it before the next
     /// [`flush`](Self::flush): what others push from now on comes behind it, and writes still go
     /// out together.
-    pub(crate) fn place(&mut self) {
-        self.placed += self.hand_over(|shard, fill| shard.place_with(fill));
+    pub(crate) fn enqueue(&mut self) {
+        self.enqueued += self.hand_over(|shard, fill| shard.push_asleep(fill));
         // A shard that sleeps keeps it all.
-        if self.placed >= FLUSH_AT {
+        if self.enqueued >= FLUSH_AT {
             self.flush_to_shards();
         }
     }
@@ -419,13 +419,13 @@ impl Cork {
 
     fn flush_to_shards(&mut self) {
         self.hand_over(|shard, fill| shard.push_with(fill));
-        if std::mem::take(&mut self.placed) > 0 {
+        if std::mem::take(&mut self.enqueued) > 0 {
             for index in 0..self.broker.shard_count() {
                 self.broker.shard(index).nudge();
             }
         }
         if let Some(worker) = self.holder.take()
-            && let Some(flush) = worker.let_loose()
+            && let Some(flush) = worker.cork_flushed()
         {
             self.broker.push_all(|| Command::WorkerFlushed(Arc::clone(&worker), flush));
         }
@@ -522,11 +522,11 @@ fn admit(broker: &BrokerState, socket: &Socket, length: usize) -> Option<SendOut
 /// Looks a socket up, the recent ones without touching the registry. A remembered socket may be
 /// closed: its state tells.
 fn socket<'a>(broker: &BrokerState, recent: &'a mut [Option<Arc<Socket>>], id: SocketId) -> Option<&'a Arc<Socket>> {
-    let place = recent.get_mut(id.get() as usize % RECENT)?;
-    if place.as_ref().is_none_or(|socket| socket.id() != id) {
-        *place = broker.sockets.get(id);
+    let slot = recent.get_mut(id.get() as usize % RECENT)?;
+    if slot.as_ref().is_none_or(|socket| socket.id() != id) {
+        *slot = broker.sockets.get(id);
     }
-    place.as_ref()
+    slot.as_ref()
 }
 
 impl Drop for Cork {

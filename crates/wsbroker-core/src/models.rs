@@ -37,9 +37,9 @@ fn check_to(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 /// Where a shard sleeps, in place of its poll. A wake that comes before the sleep ends it at once,
 /// as with the real one.
 #[derive(Clone, Debug, Default)]
-struct Bed(Arc<(Mutex<bool>, Condvar)>);
+struct TestPoll(Arc<(Mutex<bool>, Condvar)>);
 
-impl Waker for Bed {
+impl Waker for TestPoll {
     fn wake(&self) -> io::Result<()> {
         *self.0.0.lock() = true;
         self.0.1.notify_one();
@@ -47,8 +47,8 @@ impl Waker for Bed {
     }
 }
 
-impl Bed {
-    /// Forever, if nobody wakes: loom tells.
+impl TestPoll {
+    /// Forever, if no wake comes: loom tells.
     fn sleep(&self) {
         let mut woken = self.0.0.lock();
         while !*woken {
@@ -60,20 +60,20 @@ impl Bed {
 
 /// A shard's end of its queue.
 struct Shard {
-    fifo: Arc<Fifo<Bed>>,
-    bed: Bed,
+    fifo: Arc<Fifo<TestPoll>>,
+    poll: TestPoll,
 }
 
 impl Shard {
     fn new() -> Self {
-        let bed = Bed::default();
-        Self { fifo: Arc::new(Fifo::new(bed.clone())), bed }
+        let poll = TestPoll::default();
+        Self { fifo: Arc::new(Fifo::new(poll.clone())), poll }
     }
 
     /// A turn of its loop: sleeps unless there is something to do, and takes what is there.
     fn turn(&self) -> Vec<Command> {
         if self.fifo.park() {
-            self.bed.sleep();
+            self.poll.sleep();
         }
         self.take()
     }
@@ -92,7 +92,7 @@ fn numbered(from: u32, number: u64) -> Command {
 
 fn number_of(command: &Command) -> (u32, u64) {
     match command {
-        Command::Terminate(place) => (place.slot, place.id.get()),
+        Command::Terminate(key) => (key.slot, key.id.get()),
         other => panic!("nobody pushed {other:?}"),
     }
 }
@@ -114,7 +114,7 @@ fn pushers(shard: &Shard) -> Vec<JoinHandle<()>> {
         .collect()
 }
 
-/// All six came, once, in each one's order, and what was pushed together stands together.
+/// All six came, once, in the order of each thread, and what was pushed together came together.
 fn assert_complete(taken: &[(u32, u64)]) {
     for from in 1..=2 {
         let numbers: Vec<_> = taken.iter().filter(|(by, _)| *by == from).map(|(_, number)| *number).collect();
@@ -146,7 +146,7 @@ fn a_sleeping_shard_gets_what_was_placed_with_the_next_nudge() {
             .map(|from| {
                 let fifo = Arc::clone(&shard.fifo);
                 thread::spawn(move || {
-                    fifo.place_with(|commands| commands.push(numbered(from, 1)));
+                    fifo.push_asleep(|commands| commands.push(numbered(from, 1)));
                     fifo.nudge();
                 })
             })
@@ -177,7 +177,7 @@ fn a_shard_that_its_clock_woke_loses_nothing() {
 }
 
 /// What a command may own: bytes whose end is counted, and which in ending pushes another command.
-struct Owned(Arc<Fifo<Bed>>, Arc<AtomicUsize>);
+struct Owned(Arc<Fifo<TestPoll>>, Arc<AtomicUsize>);
 
 impl AsRef<[u8]> for Owned {
     fn as_ref(&self) -> &[u8] {
@@ -214,7 +214,7 @@ fn what_comes_during_a_stop_ends_once_and_outside_of_the_lock() {
     });
 }
 
-// --- the windows --------------------------------------------------------------------------------------------------------------------
+// --- the windows ---------------------------------------------------------------------------------
 
 fn socket(limits: &SocketLimits) -> Arc<Socket> {
     Arc::new(Socket::new(SocketId::new(1).unwrap(), 0, 0, limits))
@@ -297,16 +297,16 @@ fn a_connection_that_ends_is_told_of_the_last_handler() {
 }
 
 /// A worker that is never asked.
-struct Nobody;
+struct UnusedWorker;
 
-impl Worker for Nobody {
+impl Worker for UnusedWorker {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
         Err(DeliverError::Gone(batch))
     }
 }
 
 fn worker() -> Arc<WorkerEntry> {
-    Dispatch::default().add(Arc::new(Nobody), Handlers::ALL)
+    Dispatch::default().add(Arc::new(UnusedWorker), Handlers::ALL)
 }
 
 #[test]
@@ -366,12 +366,12 @@ fn a_shard_whose_own_batch_fills_the_window_is_told_when_that_has_settled() {
     });
 }
 
-// --- the end of a connection ----------------------------------------------------------------------------------------------------------
+// --- the end of a connection ---------------------------------------------------------------------
 
 /// A worker's thread with its cork: calls as `WorkerHandle::settle` and `Cork::flush` do.
 struct Thread {
     worker: Arc<WorkerEntry>,
-    shard: Arc<Fifo<Bed>>,
+    shard: Arc<Fifo<TestPoll>>,
     corked: Vec<Command>,
     holds: bool,
 }
@@ -390,14 +390,14 @@ impl Thread {
     fn hold(&mut self) {
         if !self.holds {
             self.holds = true;
-            self.worker.hold();
+            self.worker.cork_holds();
         }
     }
 
     fn flush(&mut self) {
         self.shard.push_with(|commands| commands.append(&mut self.corked));
         if std::mem::take(&mut self.holds)
-            && let Some(flush) = self.worker.let_loose()
+            && let Some(flush) = self.worker.cork_flushed()
         {
             self.shard.push(Command::WorkerFlushed(Arc::clone(&self.worker), flush));
         }
@@ -438,7 +438,7 @@ impl Ending {
                 return self.replies;
             }
             if !due && shard.fifo.park() {
-                shard.bed.sleep();
+                shard.poll.sleep();
             }
         }
     }
@@ -500,7 +500,7 @@ fn late_news_of_room_end_no_connection_before_its_replies() {
     check_to(3, || {
         let limit = InFlight { messages: 1, bytes: 100, worker_bytes: 1000 };
         let (worker, shard, socket) = (worker(), Shard::new(), socket(&SocketLimits::default()));
-        let mailbox = Bed::default();
+        let mailbox = TestPoll::default();
         socket.enter_window(1);
         let thread = thread::spawn({
             let (fifo, worker, socket) = (Arc::clone(&shard.fifo), Arc::clone(&worker), Arc::clone(&socket));
@@ -527,10 +527,10 @@ fn late_news_of_room_end_no_connection_before_its_replies() {
     });
 }
 
-// --- towards the peer ---------------------------------------------------------------------------------------------------------------
+// --- towards the peer ----------------------------------------------------------------------------
 
 #[test]
-fn who_was_told_that_a_socket_is_full_gets_a_drain_event() {
+fn a_sender_that_was_told_that_a_socket_is_full_gets_a_drain_event() {
     check_to(3, || {
         let socket = socket(&SocketLimits { max_backpressure: 100, ..SocketLimits::default() });
         socket.add_queued(150);

@@ -116,9 +116,9 @@ impl OpenReply {
         Self { waits: Some(waits) }
     }
 
-    /// A reply that nobody waits for.
+    /// A reply to no connection.
     #[cfg(test)]
-    pub(crate) fn for_nobody() -> Self {
+    pub(crate) fn unanswerable() -> Self {
         Self { waits: None }
     }
 

@@ -14,9 +14,9 @@ pub(crate) fn prefer_batches() {
             NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
             thread_native_id,
         };
-        // The call sets the nice value too. It must stay what it is: with a nicer one, every write
-        // would let the reader that it wakes preempt this thread, which made an echo five times
-        // dearer.
+        // The call sets the nice value too. It must stay what it is: with a higher one, every write
+        // would let the reader that it wakes preempt this thread, which made an echo cost five
+        // times as much.
         let nice = rustix::process::getpriority_process(None).unwrap_or(0);
         let Ok(priority) = percent_of_nice(nice).try_into() else { return };
         let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);

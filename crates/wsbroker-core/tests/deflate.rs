@@ -149,7 +149,7 @@ fn without_the_option_nothing_is_agreed_on() {
 }
 
 #[test]
-fn who_did_not_agree_must_not_compress() {
+fn a_client_that_did_not_agree_must_not_compress() {
     let broker = broker(1);
     let (_worker, _log) = logging(&broker, Handlers::ALL);
     let (_listener, port) = deflating(&broker, SocketLimits::default());
@@ -358,7 +358,7 @@ fn a_publish_is_compressed_once_for_all_shards_and_subscribers() {
 }
 
 #[test]
-fn who_is_excluded_gets_nothing_and_the_others_have_it_compressed() {
+fn the_excluded_get_nothing_and_the_others_have_it_compressed() {
     let broker = broker(1);
     let (_worker, _log) = logging(&broker, Handlers::CLOSE);
     let (_listener, port) = deflating(&broker, SocketLimits::default());
@@ -374,7 +374,7 @@ fn who_is_excluded_gets_nothing_and_the_others_have_it_compressed() {
 }
 
 #[test]
-fn nothing_is_compressed_for_those_who_cannot_inflate() {
+fn nothing_is_compressed_for_clients_that_cannot_inflate() {
     let broker = broker(1);
     let (_worker, _log) = logging(&broker, Handlers::CLOSE);
     let (_listener, port) = deflating(&broker, SocketLimits::default());
@@ -545,8 +545,8 @@ fn a_storm_of_compression_does_not_hold_up_the_others() {
     until("no memory is in use", || broker.stats().send_memory == 0);
 }
 
-/// Who closes gets the replies to what it said before, however long compressing them takes, and
-/// whatever is compressed before them.
+/// A peer that closes gets the replies to what it sent before, however long compressing them takes,
+/// and whatever is compressed before them.
 #[test]
 fn the_end_of_a_connection_comes_behind_replies_that_are_being_compressed() {
     const REPLIES: usize = 200;
@@ -572,7 +572,7 @@ fn the_end_of_a_connection_comes_behind_replies_that_are_being_compressed() {
     for behind in [false, true] {
         let mut client = Client::deflating(port, OFFER);
         if behind {
-            // The replies and the close frame find the shard at work for somebody else.
+            // The replies and the close frame find the shard at work for another connection.
             for message in replies.iter().chain(&*replies) {
                 let staged = cork.stage_slice(MessageKind::Binary, message);
                 cork.send(id(1), staged);

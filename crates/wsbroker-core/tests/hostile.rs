@@ -123,7 +123,7 @@ fn a_shutdown_without_a_worker_waits_for_the_next_if_there_is_to_be_one() {
     }
 }
 
-/// What a worker has not answered is bounded, even when those who asked have gone.
+/// What a worker has not answered is bounded, even when the clients that asked have gone.
 #[test]
 fn clients_that_do_not_wait_for_the_answer_cannot_pile_up_questions() {
     let broker = Broker::new(Config { io_threads: 1, max_pending_upgrades: 64, ..Config::default() }).unwrap();
@@ -149,8 +149,8 @@ fn clients_that_do_not_wait_for_the_answer_cannot_pile_up_questions() {
     until("there is room again", || queue.waiting() == 1);
 }
 
-/// Who is asked to close may answer at any time, also while we have a message of its that no
-/// handler has room for.
+/// A peer that is asked to close may answer at any time, also while we have a message of its that
+/// no handler has room for.
 #[test]
 fn a_message_that_finds_no_room_does_not_hold_up_the_close_handshake() {
     let in_flight = InFlight { bytes: 100_000, ..InFlight::default() };
@@ -187,8 +187,8 @@ fn a_message_that_finds_no_room_does_not_hold_up_the_close_handshake() {
     assert!(begun.try_recv().is_err(), "what came behind our close is discarded");
 }
 
-/// Memory is freed by the shard that holds it, also when that one sleeps and another finds that
-/// there is none left.
+/// Memory is freed by the shard that holds it, also when that shard sleeps and another finds that
+/// none is left.
 #[test]
 fn the_slowest_socket_is_closed_whichever_shard_it_is_in() {
     let broker = Broker::new(Config { io_threads: 2, max_send_memory: 16 << 20, ..Config::default() }).unwrap();
@@ -245,7 +245,7 @@ mod with_many_connections {
 
     /// Silence is the peer's fault only if we listened.
     #[test]
-    fn nobody_is_cut_for_a_stall_of_ours() {
+    fn no_client_is_cut_for_a_stall_of_ours() {
         const CLIENTS: usize = 1300;
         let idle = Duration::from_secs(3);
         let limit = getrlimit(Resource::Nofile);
@@ -329,7 +329,7 @@ fn a_reply_comes_before_the_close_frame_whenever_the_peer_ends_it() {
 
 /// A peer that does not answer our close frame is cut, and a shutdown does not call that closed.
 #[test]
-fn a_shutdown_tells_who_had_to_be_cut() {
+fn a_shutdown_tells_how_many_had_to_be_cut() {
     let broker = broker();
     let (_worker, _log) = logging(&broker, Handlers::CLOSE);
     let limits = SocketLimits { close_timeout: Duration::from_millis(100), ..SocketLimits::default() };

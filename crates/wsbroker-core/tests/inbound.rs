@@ -43,7 +43,7 @@ fn what_was_read_and_not_taken_counts_as_receive_memory() {
 /// It takes nothing any more, says nothing, and has not ended: only writing finds out.
 #[cfg(unix)]
 #[test]
-fn who_can_not_be_written_to_and_says_nothing_is_gone() {
+fn a_peer_that_cannot_be_written_to_and_says_nothing_is_gone() {
     use std::{net::Shutdown, os::unix::net::UnixStream};
 
     use wsbroker_core::{Bind, ListenerConfig, MessageKind, SocketId};

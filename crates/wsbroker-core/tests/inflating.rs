@@ -173,7 +173,7 @@ fn what_fails_in_a_later_slice_ends_the_connection_with_its_code() {
 }
 
 #[test]
-fn who_is_closed_meanwhile_is_not_heard_any_more() {
+fn a_client_that_is_closed_meanwhile_is_not_heard_any_more() {
     let message = tedious(4 << 20);
     let world = world(Config::default(), 4 << 20);
     let mut client = world.client();

@@ -94,7 +94,7 @@ fn a_close_frame_is_seen_though_there_are_no_tokens() {
 }
 
 #[test]
-fn nobody_is_cut_for_silence_while_it_may_not_speak() {
+fn no_client_is_cut_for_silence_while_it_may_not_speak() {
     let broker = broker();
     let (_worker, log) = logging(&broker, Handlers::ALL);
     let limits = SocketLimits {
@@ -268,11 +268,15 @@ fn a_name_has_so_many_bytes_and_no_more() {
     assert_eq!(broker.copy_subscriptions(&mut cork, b"room", b"rooms"), Err(long));
     assert_eq!(broker.subscriptions(id), ["room"]);
     let gone = SocketId::new(99).unwrap();
-    assert_eq!(broker.subscribe(&mut cork, gone, b"rooms"), Err(long), "the name is wrong whoever has gone");
+    assert_eq!(
+        broker.subscribe(&mut cork, gone, b"rooms"),
+        Err(long),
+        "the name is wrong although the socket has gone"
+    );
 }
 
 #[test]
-fn a_verdict_with_too_many_channels_lets_nobody_in() {
+fn a_verdict_with_too_many_channels_lets_no_client_in() {
     let broker = bounded(Some(2), Some(4));
     let queue = Arc::<Queue>::default();
     let _handle = broker.add_worker(Arc::clone(&queue) as Arc<dyn Worker>, Handlers::ALL);
@@ -382,8 +386,8 @@ fn a_closing_socket_keeps_its_close_frame_when_memory_is_used_up() {
     assert_eq!(last(&mut closing), Got::Close(Some(1000), "bye".into()));
 }
 
-/// As with `close`: nothing that is sent afterwards counts as queued, and who is closed is decided
-/// at the call.
+/// As with `close`: nothing that is sent afterwards counts as queued, and the call decides which
+/// sockets are closed.
 #[test]
 fn closing_a_channel_ends_its_subscribers_at_the_call() {
     let broker = Broker::new(Config { io_threads: 2, ..Config::default() }).unwrap();

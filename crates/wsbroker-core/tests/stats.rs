@@ -52,7 +52,7 @@ fn messages_and_bytes_are_counted_both_ways() {
             client.send(&vec![b'x'; size]);
             assert_eq!(client.text().len(), size);
         }
-        // Nobody takes them; they came all the same.
+        // No worker takes them; they came all the same.
         client.send_frame(true, Opcode::Binary, b"12345");
         pass(client);
     }

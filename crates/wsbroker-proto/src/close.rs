@@ -10,8 +10,8 @@ pub const MAX_REASON: usize = MAX_CONTROL - 2;
 
 /// A WebSocket status code (RFC 6455, section 7.4).
 ///
-/// Holds either a code that may stand on the wire or one of the two that only describe how a
-/// connection ended: [`NO_STATUS`](Self::NO_STATUS) and [`ABNORMAL`](Self::ABNORMAL).
+/// Holds either a code that may be sent or one of the two that only describe how a connection
+/// ended: [`NO_STATUS`](Self::NO_STATUS) and [`ABNORMAL`](Self::ABNORMAL).
 ///
 /// ```
 /// use wsbroker_proto::CloseCode;
@@ -48,7 +48,7 @@ impl CloseCode {
     /// 1013: overloaded; the client may come back later.
     pub const TRY_AGAIN: Self = Self(1013);
 
-    /// The code, if it may stand on the wire ([`is_sendable`](Self::is_sendable)).
+    /// The code, if it may be sent ([`is_sendable`](Self::is_sendable)).
     pub const fn new(code: u16) -> Option<Self> {
         if Self::is_sendable(code) { Some(Self(code)) } else { None }
     }
@@ -80,7 +80,7 @@ impl fmt::Display for CloseCode {
 /// The payload of a close frame that has one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CloseFrame<'a> {
-    /// Why the peer closes; one that may stand on the wire.
+    /// Why the peer closes; a code that may be sent.
     pub code: CloseCode,
     /// Text for logs, at most [`MAX_REASON`] bytes; often empty.
     pub reason: Cow<'a, str>,

@@ -59,7 +59,7 @@ pub enum ProtocolError {
     /// A close frame with one byte: neither empty nor a status code (section 5.5.1).
     #[error("close frame has a payload of one byte")]
     CloseTooShort,
-    /// A status code that may not stand on the wire (section 7.4).
+    /// A status code that must not be sent (section 7.4).
     #[error("close code {0} must not be sent")]
     InvalidCloseCode(u16),
     /// The reason in a close frame is not UTF-8 (section 5.5.1).

@@ -35,7 +35,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    /// Close, ping or pong: frames that may stand between the fragments of a message (section 5.5).
+    /// Close, ping or pong: frames that may come between the fragments of a message (section 5.5).
     pub const fn is_control(self) -> bool {
         self as u8 >= 8
     }
@@ -142,7 +142,7 @@ pub fn write_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
 /// Appends an unmasked close frame to `out`.
 ///
 /// `reason` is cut at 123 bytes, on a character boundary. Without a code, or with one that must not
-/// stand on the wire (1005, 1006), the frame is empty and the reason left out (section 5.5.1).
+/// be sent (1005, 1006), the frame is empty and the reason left out (section 5.5.1).
 ///
 /// ```
 /// use wsbroker_proto::{write_close, CloseCode};

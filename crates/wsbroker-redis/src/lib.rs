@@ -1,9 +1,9 @@
-//! Everything that knows Redis: the bus that joins brokers to each other, and the relay of the server
-//! helper.
+//! Everything that knows Redis: the bus that joins brokers to each other, and the relay of the
+//! server helper.
 //!
-//! [`server`] reaches a Redis, whichever kind it is, and notices when it is gone. The other two use
-//! it and not each other: [`bus`] is a [`Bus`](wsbroker_core::Bus) of the core, and [`relay`] speaks
-//! the helper's protocol. The core knows none of this; this crate uses its public interface.
+//! `server` reaches a Redis, whichever kind it is, and notices when it is gone. The other two use
+//! it and not each other: `bus` is a [`Bus`](wsbroker_core::Bus) of the core, and [`relay`]
+//! speaks the helper's protocol. The core knows none of this; this crate uses its public interface.
 #![forbid(unsafe_code)]
 
 mod bus;
@@ -15,7 +15,8 @@ pub use bus::{ClusterConfig, EmitError, Emitter, RedisBus, ReloadError};
 #[doc(hidden)]
 pub use relay::fuzzing as relay_fuzzing;
 pub use relay::{
-    Answer, Envelope, Incoming, Invalid, MessageType, NamespaceSink, NotTaken, Outgoing, Part, PublishError, Relay,
-    RelayConfig, RelayError, RelayEvent, RelaySink, RelayStats, RequestError, WeakRelay,
+    Envelope, IncomingMessage, InvalidEnvelope, MessageType, NamespaceSink, OutgoingMessage, PublishCallback,
+    PublishError, QueueError, Relay, RelayConfig, RelayError, RelayEvent, RelayPart, RelaySink, RelayStats,
+    RequestError, WeakRelay,
 };
 pub use server::{RedisConfig, RedisServers, RedisTls, RedisUrlError};

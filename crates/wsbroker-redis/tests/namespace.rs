@@ -10,7 +10,7 @@ mod kit;
 
 use std::sync::Arc;
 
-use kit::{Desk, broker, listen, settings};
+use kit::{HelperThread, broker, listen, settings};
 use wsbroker_core::{Audience, OperationKind, SocketLimits};
 use wsbroker_redis::{Envelope, NamespaceSink, RelaySink};
 
@@ -18,20 +18,20 @@ use wsbroker_redis::{Envelope, NamespaceSink, RelaySink};
 fn what_comes_from_other_instances_needs_no_worker_but_for_those_that_are_held() {
     let broker = broker(2);
     let namespace = broker.namespace(settings());
-    let mut desk = Desk::new(&broker, &namespace);
+    let mut thread = HelperThread::new(&broker, &namespace);
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
-    let (mut a, a_id) = desk.client(port, "a");
-    let (mut held, held_id) = desk.client(port, "held");
+    let (mut a, a_id) = thread.client(port, "a");
+    let (mut held, held_id) = thread.client(port, "held");
     for (name, id) in [("a", a_id), ("held", held_id)] {
-        desk.helper.subscribe(&mut desk.cork, id, b"r");
-        desk.helper.subscribe(&mut desk.cork, id, b"ws:internal:broadcast");
-        desk.helper.add_member(&mut desk.cork, name.as_bytes(), Audience::Room(b"r"));
-        desk.helper.add_member(&mut desk.cork, name.as_bytes(), Audience::User("ü".as_bytes()));
-        desk.helper.finish_client(&mut desk.cork, name.as_bytes());
+        thread.helper.subscribe(&mut thread.cork, id, b"r");
+        thread.helper.subscribe(&mut thread.cork, id, b"ws:internal:broadcast");
+        thread.helper.add_member(&mut thread.cork, name.as_bytes(), Audience::Room(b"r"));
+        thread.helper.add_member(&mut thread.cork, name.as_bytes(), Audience::User("ü".as_bytes()));
+        thread.helper.finish_client(&mut thread.cork, name.as_bytes());
     }
-    desk.helper.hold_client(&mut desk.cork, b"held");
-    desk.cork.flush();
-    let sink = NamespaceSink::new(&broker, Arc::clone(&namespace));
+    thread.helper.hold_client(&mut thread.cork, b"held");
+    thread.cork.flush();
+    let sink = NamespaceSink::new(&broker, Arc::clone(&namespace), |_| {});
     let receive = |fields: &str| {
         let text = format!(r#"{{"serverId":"x","event":"e",{fields}}}"#);
         match Envelope::read(&text, None) {
@@ -58,7 +58,7 @@ fn what_comes_from_other_instances_needs_no_worker_but_for_those_that_are_held()
     for expected in natively {
         assert_eq!(a.text(), expected);
     }
-    let operations = desk.queue.take_operations();
+    let operations = thread.queue.take_operations();
     let frames = operations.iter().map(|operation| match &operation.kind {
         OperationKind::Publish { frame, .. } | OperationKind::Send { frame, .. } => {
             String::from_utf8(frame.to_vec()).unwrap()
@@ -68,6 +68,6 @@ fn what_comes_from_other_instances_needs_no_worker_but_for_those_that_are_held()
     let expected =
         [natively[0], natively[1], natively[2], r#"{"event":"e","data":1}"#, r#"{"event":"e","data":2}"#, natively[4]];
     assert_eq!(frames.collect::<Vec<_>>(), expected);
-    desk.send(held_id, "end");
+    thread.send(held_id, "end");
     assert_eq!(held.text(), "end");
 }

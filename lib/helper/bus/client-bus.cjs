@@ -188,8 +188,9 @@ class ClientBus {
     }
     async #quit({ client, name }) {
         try {
-            if (await (0, promises_cjs_1.within)(protocol_cjs_1.LIMITS.redisQuit, call(() => client.quit())))
+            if (await (0, promises_cjs_1.within)(protocol_cjs_1.LIMITS.redisQuit, call(() => client.quit()))) {
                 return;
+            }
             this.#host?.logger.warn(`the ${name} did not quit within ${protocol_cjs_1.LIMITS.redisQuit} ms`);
         }
         catch (error) {

@@ -23,10 +23,12 @@ function createBus(scope, given, role) {
     throw invalid(scope);
 }
 function choose(scope, given, role) {
-    if (typeof given === 'string')
+    if (typeof given === 'string') {
         return /^rediss?:\/\//.test(given) ? (0, native_bus_cjs_1.createNativeBus)(scope, given, role) : undefined;
-    if ((typeof given !== 'object' && typeof given !== 'function') || given === null)
+    }
+    if ((typeof given !== 'object' && typeof given !== 'function') || given === null) {
         return undefined;
+    }
     if (has(given, 'getClient')) {
         const client = given.getClient();
         return has(client, 'duplicate')

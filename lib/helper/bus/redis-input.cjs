@@ -54,15 +54,16 @@ class RedisInput {
     }
     received(text) {
         // A helper that does not subscribe (any more) receives nothing.
-        if (this.#subscribes && !this.#parts.life.ended)
+        if (this.#subscribes && !this.#parts.lifecycle.ended)
             this.#parts.relay.receive(text);
     }
     busChanged() {
         const instance = this.#parts.instance();
         const input = this.#parts.bus.subscriberReady ? 'ready' : 'lost';
         // It comes back as `inputState`.
-        if (instance !== undefined && this.#subscribes && instance.inputState !== input)
+        if (instance !== undefined && this.#subscribes && instance.inputState !== input) {
             instance.setInputState(input);
+        }
         this.update();
     }
     /** The state of the instance's input has changed. */
@@ -84,12 +85,12 @@ class RedisInput {
     }
     /** The helper that subscribed for the instance has ended: this one takes over. */
     take() {
-        const { bus, life, log } = this.#parts;
-        if (life.ended)
+        const { bus, lifecycle, log } = this.#parts;
+        if (lifecycle.ended)
             return;
         this.#subscribes = true;
         bus.subscribe().catch((error) => {
-            if (life.ended || !this.#subscribes)
+            if (lifecycle.ended || !this.#subscribes)
                 return;
             log.error(`subscribing to Redis failed; trying again in ${RETRY_AFTER} ms`, error);
             this.#retry = setTimeout(() => this.take(), RETRY_AFTER);

@@ -7,7 +7,7 @@ import type { EnvelopeRelay } from './envelope-relay.cjs';
 /** What the input uses. */
 export interface RedisInputParts {
     readonly scope: string;
-    readonly life: HelperLifecycle;
+    readonly lifecycle: HelperLifecycle;
     readonly bus: Bus;
     readonly relay: EnvelopeRelay;
     readonly states: BusStateReporter;

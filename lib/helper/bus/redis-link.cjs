@@ -36,8 +36,9 @@ class RedisLink {
             return;
         try {
             const given = this.client.connect();
-            if ((0, promises_cjs_1.isThenable)(given))
+            if ((0, promises_cjs_1.isThenable)(given)) {
                 Promise.resolve(given).then(() => this.#look(), () => undefined);
+            }
         }
         catch {
             // Its events report the failure.

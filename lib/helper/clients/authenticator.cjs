@@ -19,8 +19,9 @@ class Authenticator {
     }
     authenticate(client, data) {
         const { settings, clients } = this.#parts;
-        if (client.state !== 'unauthorized')
+        if (client.state !== 'unauthorized') {
             return this.#parts.sendError(client, protocol_cjs_1.ERROR_TEXT.alreadyAuthenticated);
+        }
         client.state = 'authenticating';
         clearTimeout(client.authTimer);
         this.#limit(client, protocol_cjs_1.LIMITS.authPatience * settings.authTimeout, () => !clients.internals(client).finished);
@@ -131,8 +132,9 @@ class Authenticator {
     /** The client stays in the table until its close event. */
     #limit(client, ms, applies) {
         client.authTimer = setTimeout(() => {
-            if (this.#parts.clients.isHere(client) && applies())
+            if (this.#parts.clients.isHere(client) && applies()) {
                 (0, sockets_cjs_1.closeSocket)(client.socket, protocol_cjs_1.CLOSE.authTimeout, this.#parts.log);
+            }
         }, (0, sockets_cjs_1.delay)(ms));
     }
 }

@@ -32,10 +32,10 @@ class DisconnectReporter {
         this.#take();
     }
     #take() {
-        const { life, log } = this.#parts;
+        const { lifecycle, log } = this.#parts;
         for (let i = 0; i < MAX_PER_TURN; i++) {
             // A helper that is shutting down leaves them to the others.
-            const left = life.ended ? undefined : this.#parts.instance()?.takeLeftClient();
+            const left = lifecycle.ended ? undefined : this.#parts.instance()?.takeLeftClient();
             if (left === undefined) {
                 this.#taking = false;
                 return;

@@ -5,7 +5,7 @@ import type { IWebSocketLogger } from '../types.cjs';
 /** What the reporter uses. */
 export interface DisconnectReporterParts<A extends AnyRecord, M extends AnyRecord> {
     readonly settings: Settings<A, M>;
-    readonly life: HelperLifecycle;
+    readonly lifecycle: HelperLifecycle;
     readonly log: IWebSocketLogger;
     instance(): Instance | undefined;
 }

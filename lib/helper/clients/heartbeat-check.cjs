@@ -27,8 +27,9 @@ class HeartbeatCheck {
     run() {
         const now = Date.now();
         for (const client of this.#clients.map.values()) {
-            if (now - client.lastActivity > this.#silence && this.#clients.isFinished(client))
+            if (now - client.lastActivity > this.#silence && this.#clients.isFinished(client)) {
                 (0, sockets_cjs_1.closeSocket)(client.socket, protocol_cjs_1.CLOSE.heartbeatTimeout, this.#log);
+            }
         }
     }
 }

@@ -46,16 +46,18 @@ class MessageRouter {
             // The parser's error is not logged: it quotes the message.
             return this.#parts.sendError(client, protocol_cjs_1.ERROR_TEXT.format);
         }
-        if (message === null || !message.event)
+        if (message === null || !message.event) {
             return log.debug(`client ${client.id} sent a message without an event`);
+        }
         switch (message.event) {
             case protocol_cjs_1.WebSocketEvents.HEARTBEAT:
                 return;
             case protocol_cjs_1.WebSocketEvents.AUTHENTICATE:
                 return auth.authenticate(client, message.data);
         }
-        if (!clients.isFinished(client))
+        if (!clients.isFinished(client)) {
             return this.#parts.sendError(client, protocol_cjs_1.ERROR_TEXT.notAuthenticated);
+        }
         switch (message.event) {
             case protocol_cjs_1.WebSocketEvents.JOIN:
                 return rooms.joinAsked(client, message.data);
@@ -67,8 +69,9 @@ class MessageRouter {
     #callHandler(client, message) {
         const { settings, log } = this.#parts;
         const { messageHandler } = settings;
-        if (messageHandler === undefined)
+        if (messageHandler === undefined) {
             return log.debug(`no messageHandler for ${(0, log_cjs_1.quoted)(message.event)} of client ${client.id}`);
+        }
         (0, callbacks_cjs_1.callApplication)(() => messageHandler({ clientId: client.id, userId: client.userId, message }), () => undefined, (error) => this.#failures.add(`messageHandler failed for client ${client.id}`, error));
     }
 }
@@ -89,10 +92,12 @@ function longerThan(frame, limit) {
 function bytesOf(frame) {
     if (Buffer.isBuffer(frame))
         return frame;
-    if (ArrayBuffer.isView(frame))
+    if (ArrayBuffer.isView(frame)) {
         return Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+    }
     if (frame instanceof ArrayBuffer ||
-        (typeof SharedArrayBuffer !== 'undefined' && frame instanceof SharedArrayBuffer))
+        (typeof SharedArrayBuffer !== 'undefined' && frame instanceof SharedArrayBuffer)) {
         return Buffer.from(frame);
+    }
     return undefined;
 }

@@ -134,16 +134,19 @@ class Rooms {
             this.#log.debug(`client ${client.id} may join none of the rooms it asks for`);
             return;
         }
-        if (!allowed.some((room) => asked.has(room)))
+        if (!allowed.some((room) => asked.has(room))) {
             return this.#logOf(client, this.#unknownNames);
+        }
         let refused = 0;
         for (const room of allowed) {
             if (!asked.has(room))
                 continue;
-            if (client.rooms.size >= this.#settings.maxRoomsPerClient && !client.rooms.has(room))
+            if (client.rooms.size >= this.#settings.maxRoomsPerClient && !client.rooms.has(room)) {
                 refused++;
-            else
+            }
+            else {
                 this.join(client, room);
+            }
         }
         if (refused > 0)
             this.#logOf(client, this.#roomsOverLimit, refused);

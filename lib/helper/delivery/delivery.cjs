@@ -62,10 +62,12 @@ class Delivery {
         const excluded = excludedIn(exclude);
         if (transport.native)
             this.#publish({ type: 'room', name: room }, message, excluded);
-        else if (excluded.length === 0 && settings.outboundTransformer === undefined)
+        else if (excluded.length === 0 && settings.outboundTransformer === undefined) {
             transport.publish(room, message.frame);
-        else
+        }
+        else {
             this.#each(without(rooms.of(room), excluded), message);
+        }
     }
     /** @throws as {@link toClient} */
     toAll(message, exclude) {
@@ -73,16 +75,19 @@ class Delivery {
         const excluded = excludedIn(exclude);
         if (transport.native)
             this.#publish({ type: 'broadcast', name: '' }, message, excluded);
-        else if (excluded.length === 0 && settings.outboundTransformer === undefined)
+        else if (excluded.length === 0 && settings.outboundTransformer === undefined) {
             transport.publish(protocol_cjs_1.WebSocketDefaults.BROADCAST_TOPIC, message.frame);
-        else
+        }
+        else {
             this.#each(without([...clients.map.values()].filter((client) => clients.isFinished(client)), excluded), message);
+        }
     }
     /** Sends to clients here what another helper of the instance asks for. */
     receive(operation) {
         const message = message_cjs_1.Message.from(operation.frame);
-        if (operation.op === 'publish')
+        if (operation.op === 'publish') {
             return this.#toEncrypted(operation.audience, message, operation.exclude, operation.epoch);
+        }
         const client = this.#parts.clients.get(operation.clientId);
         if (client !== undefined)
             this.#deliver(client, message, undefined);
@@ -133,8 +138,9 @@ class Delivery {
             return;
         if (this.#parts.settings.outboundTransformer === undefined &&
             excluded.length === 0 &&
-            audience.type !== 'user')
+            audience.type !== 'user') {
             return;
+        }
         const { clients } = this.#parts;
         this.#each(without(this.#encryptedIn(audience), excluded).filter((client) => clients.internals(client).heldSince <= epoch), message);
     }
@@ -145,8 +151,9 @@ class Delivery {
                 return users.of(name).filter((client) => client.encrypted);
             case 'room':
                 // The smaller set of the two is searched.
-                if (rooms.count(name) < this.#encrypted.size)
+                if (rooms.count(name) < this.#encrypted.size) {
                     return rooms.of(name).filter((client) => client.encrypted);
+                }
                 return [...this.#encrypted].filter((client) => rooms.has(client, name));
             case 'broadcast':
                 return [...this.#encrypted].filter((client) => clients.isFinished(client));
@@ -246,8 +253,9 @@ exports.Delivery = Delivery;
 function textOf(result, message) {
     if (result === undefined || result === null)
         return message.frame;
-    if (typeof result !== 'object')
+    if (typeof result !== 'object') {
         throw new TypeError(`outboundTransformer must return { event, data }, null or undefined, got ${typeof result}`);
+    }
     return JSON.stringify(result);
 }
 /** Only arrays count. */

@@ -13,75 +13,75 @@ const AUDIENCE_KINDS = {
  * has.
  */
 class NativeInstance {
+    helper;
     serverId;
     #native;
-    #helper;
     #host;
     /** As this helper knows it: it gets every change, and skips none. */
     #inputState = 'lost';
     constructor(native, helper, host, serverId) {
+        this.helper = helper;
         this.serverId = serverId;
         this.#native = native;
-        this.#helper = helper;
         this.#host = host;
     }
     /** To be called when the addon knows this helper and reports changes to it. */
     begin() {
-        this.#inputState = this.#native.helperInputIsReady(this.#helper) ? 'ready' : 'lost';
+        this.#inputState = this.#native.helperInputIsReady(this.helper) ? 'ready' : 'lost';
     }
     addClient(clientId, socket) {
-        this.#native.helperAddClient(this.#helper, String(clientId), socket instanceof native_socket_cjs_1.NativeSocket ? socket.id : 0);
+        this.#native.helperAddClient(this.helper, String(clientId), socket instanceof native_socket_cjs_1.NativeSocket ? socket.id : 0);
     }
     finishClient(clientId) {
-        this.#native.helperFinishClient(this.#helper, String(clientId));
+        this.#native.helperFinishClient(this.helper, String(clientId));
     }
     encryptClient(clientId) {
-        return this.#native.helperHoldClient(this.#helper, String(clientId));
+        return this.#native.helperHoldClient(this.helper, String(clientId));
     }
     removeClient(clientId) {
-        this.#native.helperRemoveClient(this.#helper, String(clientId));
+        this.#native.helperRemoveClient(this.helper, String(clientId));
     }
     addMember(clientId, type, name) {
-        this.#native.helperAddMember(this.#helper, String(clientId), AUDIENCE_KINDS[type], String(name));
+        this.#native.helperAddMember(this.helper, String(clientId), AUDIENCE_KINDS[type], String(name));
     }
     removeMember(clientId, type, name) {
-        this.#native.helperRemoveMember(this.#helper, String(clientId), AUDIENCE_KINDS[type], String(name));
+        this.#native.helperRemoveMember(this.helper, String(clientId), AUDIENCE_KINDS[type], String(name));
     }
     takeLeftClient() {
-        const left = this.#native.helperTakeLeftClient(this.#helper);
+        const left = this.#native.helperTakeLeftClient(this.helper);
         return left === undefined ? undefined : { clientId: left[0], userId: left[1] };
     }
     dropped(again) {
-        return this.#native.helperDropped(this.#helper, again);
+        return this.#native.helperDropped(this.helper, again);
     }
     isElsewhere(clientId) {
-        return this.#native.helperIsElsewhere(this.#helper, String(clientId));
+        return this.#native.helperIsElsewhere(this.helper, String(clientId));
     }
     hasRoom(room) {
         return this.countRoom(room) > 0;
     }
     countClients() {
-        return this.#native.helperClientCount(this.#helper);
+        return this.#native.helperClientCount(this.helper);
     }
     countRoom(room) {
-        return this.#native.helperRoomCount(this.#helper, String(room));
+        return this.#native.helperRoomCount(this.helper, String(room));
     }
     publish({ type, name }, frame, exclude) {
-        return this.#native.helperPublish(this.#helper, AUDIENCE_KINDS[type], String(name), frame, exclude.length === 0 ? undefined : exclude);
+        return this.#native.helperPublish(this.helper, AUDIENCE_KINDS[type], String(name), frame, exclude.length === 0 ? undefined : exclude);
     }
     sendElsewhere(clientId, frame) {
-        return this.#native.helperSendElsewhere(this.#helper, String(clientId), frame);
+        return this.#native.helperSendElsewhere(this.helper, String(clientId), frame);
     }
     post(_clientId, { op, clientId, room }) {
-        return this.#native.helperAskMember(this.#helper, String(clientId), String(room), op === 'join');
+        return this.#native.helperAskMember(this.helper, String(clientId), String(room), op === 'join');
     }
     claimInput() {
-        return this.#native.helperClaimInput(this.#helper);
+        return this.#native.helperClaimInput(this.helper);
     }
     setInputState(state) {
         // The addon tells the other helpers, in the order of the changes. All changes come from this
         // helper while it subscribes.
-        if (this.#native.helperSetInput(this.#helper, state === 'ready'))
+        if (this.#native.helperSetInput(this.helper, state === 'ready'))
             this.inputChanged(state);
     }
     get inputState() {

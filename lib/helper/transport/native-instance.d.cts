@@ -8,6 +8,7 @@ import type { Audience, HelperOperation, Instance, TransportHost } from './trans
  */
 export declare class NativeInstance implements Instance {
     #private;
+    readonly helper: number;
     readonly serverId: string;
     constructor(native: Native, helper: number, host: TransportHost, serverId: string);
     /** To be called when the addon knows this helper and reports changes to it. */

@@ -8,7 +8,7 @@ const start_cjs_1 = require("../../options/start.cjs");
 // The options of a helper, translated to options of `start` and checked.
 exports.CALL = 'WebSocketServerHelper';
 /** Options of `start` that a helper does not have. */
-const NOT_OURS = [
+const NOT_FOR_HELPERS = [
     'bind',
     'workerPath',
     'threads',
@@ -20,7 +20,7 @@ const NOT_OURS = [
     'signal',
 ];
 /** Options of Bun's sockets, and their names in `start`. */
-const TRANSLATED = [
+const BUN_OPTIONS = [
     ['maxPayloadLength', 'maxPayload'],
     ['idleTimeout', 'idleTimeout'],
     ['sendPings', 'pings'],
@@ -28,7 +28,7 @@ const TRANSLATED = [
     ['perMessageDeflate', 'perMessageDeflate'],
 ];
 /** Options that apply to a whole address, and so to every path on it. */
-const OF_ADDRESS = [
+const ADDRESS_OPTIONS = [
     'handshakeTimeout',
     'maxHeaderSize',
     'proxyProtocol',
@@ -37,17 +37,18 @@ const OF_ADDRESS = [
     'trustProxy',
 ];
 /**
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, with the option, what was expected and
- * what came
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: an option is wrong; the message says
+ * which, what was expected and what was given
  */
 function checkNativeOptions(options) {
     const { identifier, path, bind, maxAuthPayloadLength } = options;
-    if (typeof identifier !== 'string' || identifier === '')
+    if (typeof identifier !== 'string' || identifier === '') {
         throw invalid(`"identifier" must be a non-empty string, got ${shown(identifier)}`);
+    }
     if (path === '*')
         throw invalid("\"path\" must begin with '/', got '*'");
     if (typeof maxAuthPayloadLength !== 'number' || !(maxAuthPayloadLength >= 1)) {
-        throw invalid('"maxAuthPayloadLength" must be a number from 1, or Infinity, got ' +
+        throw invalid('"maxAuthPayloadLength" must be a number of at least 1, or Infinity, got ' +
             `${shown(maxAuthPayloadLength)}`);
     }
     const given = givenOf(options);
@@ -63,13 +64,13 @@ function checkNativeOptions(options) {
                 maxFirstPayload: Number.isFinite(maxAuthPayloadLength)
                     ? Math.floor(maxAuthPayloadLength)
                     : undefined,
-                given: OF_ADDRESS.filter((name) => given[name] !== undefined),
+                given: ADDRESS_OPTIONS.filter((name) => given[name] !== undefined),
             },
             tls,
         };
     }
     catch (error) {
-        throw invalidFrom(inTheirWords(error, options));
+        throw invalidFrom(withGivenName(error, options));
     }
 }
 /**
@@ -77,13 +78,14 @@ function checkNativeOptions(options) {
  */
 function helperError(error) {
     const ours = (0, errors_cjs_1.fromNative)(error);
-    if (ours instanceof Error && ours.message.startsWith('start: '))
+    if (ours instanceof Error && ours.message.startsWith('start: ')) {
         ours.message = `${exports.CALL}: ${ours.message.slice('start: '.length)}`;
+    }
     return ours;
 }
 function givenOf({ native }) {
     const all = native;
-    const names = start_cjs_1.START_OPTIONS.filter((name) => !NOT_OURS.includes(name) && all[name] !== undefined && all[name] !== null);
+    const names = start_cjs_1.START_OPTIONS.filter((name) => !NOT_FOR_HELPERS.includes(name) && all[name] !== undefined && all[name] !== null);
     return Object.fromEntries(names.map((name) => [name, all[name]]));
 }
 /**
@@ -110,7 +112,7 @@ function limitsOf({ serverOptions, givenServerOptions }, given) {
     };
     const overflow = givenServerOptions.closeOnBackpressureLimit === true ? 'close' : 'dropNewest';
     return Object.fromEntries([
-        ...TRANSLATED.map(([name, started]) => choose(name, started, converters[name])),
+        ...BUN_OPTIONS.map(([name, started]) => choose(name, started, converters[name])),
         [
             'overflow',
             (givenServerOptions.closeOnBackpressureLimit ?? undefined) === undefined
@@ -122,10 +124,10 @@ function limitsOf({ serverOptions, givenServerOptions }, given) {
 /**
  * Lets an error name the option in `serverOptions` that was given, not its translation.
  */
-function inTheirWords(error, { givenServerOptions }) {
+function withGivenName(error, { givenServerOptions }) {
     if (!(error instanceof Error))
         return error;
-    for (const [name, started] of TRANSLATED) {
+    for (const [name, started] of BUN_OPTIONS) {
         const given = givenServerOptions[name] ?? undefined;
         if (given === undefined || !error.message.includes(`"${started}"`))
             continue;
@@ -152,8 +154,9 @@ function agreedOf({ path, bind, serverOptions, redisForm }, given) {
 }
 function invalidFrom(error) {
     if (!(error instanceof errors_cjs_1.WSBrokerError) ||
-        !/^ERR_WSBROKER_(INVALID_ARG_|UNKNOWN_OPTION)/.test(error.code))
+        !/^ERR_WSBROKER_(INVALID_ARG_|UNKNOWN_OPTION)/.test(error.code)) {
         return error;
+    }
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', error.message, { cause: error });
 }
 function invalid(what) {

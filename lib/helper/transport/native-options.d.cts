@@ -13,8 +13,8 @@ export interface CheckedNativeOptions {
     readonly tls: CheckedTlsOptions | undefined;
 }
 /**
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, with the option, what was expected and
- * what came
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: an option is wrong; the message says
+ * which, what was expected and what was given
  */
 export declare function checkNativeOptions(options: TransportOptions): CheckedNativeOptions;
 /**

@@ -11,9 +11,9 @@ const native_runner_cjs_1 = require("./native-runner.cjs");
 const native_instance_cjs_1 = require("./native-instance.cjs");
 const native_options_cjs_1 = require("./native-options.cjs");
 // Importing this loads native code.
-/** For outboxes to be written at the end, and for peers to answer the close. */
+/** At the end: for outboxes to be written, and for clients to answer the close frame. In ms. */
 const FLUSH_TIMEOUT = 5_000;
-/** A helper's place in its instance, until it leaves. */
+/** A helper's registration with its instance, until it leaves. */
 class NativeRegistration {
     instance;
     #request;
@@ -22,7 +22,7 @@ class NativeRegistration {
     #path;
     #stopped = false;
     /**
-     * Checks the options and takes the place.
+     * Checks the options and registers.
      *
      * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, ERR_WSBROKER_CONFLICT
      */
@@ -32,10 +32,18 @@ class NativeRegistration {
         const { identifier, agreed, process } = this.#request;
         let helper;
         try {
-            const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, process_cjs_1.toNativeProcessOptions)((0, process_cjs_1.processOptionsWith)(load_cjs_1.native, process, true)), beside: isBeside(), encrypts: options.encrypts });
+            const joined = load_cjs_1.native.joinInstance({
+                identifier,
+                serverId: (0, node_crypto_1.randomUUID)(),
+                agreed,
+                process: (0, process_cjs_1.toNativeProcessOptions)((0, process_cjs_1.processOptionsWith)(load_cjs_1.native, process, true)),
+                beside: isBeside(),
+                encrypts: options.encrypts,
+            });
             helper = this.#helper = joined.helper;
             const instance = (this.instance = new native_instance_cjs_1.NativeInstance(load_cjs_1.native, helper, host, joined.serverId));
-            this.#runner = new native_runner_cjs_1.NativeRunner(load_cjs_1.native, helper, host, (state) => instance.inputChanged(state));
+            const inputChanged = (state) => instance.inputChanged(state);
+            this.#runner = new native_runner_cjs_1.NativeRunner(load_cjs_1.native, helper, host, inputChanged);
             this.#runner.attach();
             instance.begin();
         }
@@ -45,7 +53,10 @@ class NativeRegistration {
             throw (0, native_options_cjs_1.helperError)(error);
         }
     }
-    /** Opens the address, or the path on one that is there, unless another helper of the instance has done so. */
+    /**
+     * Opens the address, or the path on an address that is open, unless another helper of the
+     * instance has done so.
+     */
     async open() {
         const { listener, process, tls } = this.#request;
         try {
@@ -62,12 +73,12 @@ class NativeRegistration {
         if (this.#stopped)
             this.stopAccepting();
     }
-    /** It gets no connections any more. */
+    /** It gets no more connections. */
     stopAccepting() {
         this.#stopped = true;
         load_cjs_1.native.helperAccept(this.#helper, false);
     }
-    /** Closes what is open yet, and lets what was sent go out. */
+    /** Closes the connections that are open, and waits until what was sent has gone out. */
     async flush() {
         this.#runner.closeAll(...protocol_cjs_1.CLOSE.shutdown);
         load_cjs_1.native.flushSends();
@@ -81,12 +92,12 @@ class NativeRegistration {
         if (address === undefined)
             return undefined;
         const { url } = address;
-        // A colon separates the path of a Unix socket from that of the request.
+        // A colon separates the path of a Unix socket from the path of the request.
         return { ...address, endpoint: `${url}${/^wss?\+unix:/.test(url) ? ':' : ''}${this.#path}` };
     }
 }
 exports.NativeRegistration = NativeRegistration;
-/** Port 0 means the port of the server that has loaded this thread's module. */
+/** Whether a server has loaded this thread's module. Port 0 then means the port of that server. */
 function isBeside() {
     return register_cjs_1.thread.inPool || register_cjs_1.thread.loading || (0, register_cjs_1.currentRegistration)() !== undefined;
 }

@@ -1,20 +1,23 @@
 import { NativeInstance } from './native-instance.cjs';
 import type { TransportHost, TransportOptions } from './transport.cjs';
-/** A helper's place in its instance, until it leaves. */
+/** A helper's registration with its instance, until it leaves. */
 export declare class NativeRegistration {
     #private;
     readonly instance: NativeInstance;
     /**
-     * Checks the options and takes the place.
+     * Checks the options and registers.
      *
      * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, ERR_WSBROKER_CONFLICT
      */
     constructor(options: TransportOptions, host: TransportHost);
-    /** Opens the address, or the path on one that is there, unless another helper of the instance has done so. */
+    /**
+     * Opens the address, or the path on an address that is open, unless another helper of the
+     * instance has done so.
+     */
     open(): Promise<void>;
-    /** It gets no connections any more. */
+    /** It gets no more connections. */
     stopAccepting(): void;
-    /** Closes what is open yet, and lets what was sent go out. */
+    /** Closes the connections that are open, and waits until what was sent has gone out. */
     flush(): Promise<void>;
     leave(): Promise<void>;
     address(): {

@@ -20,8 +20,10 @@ class NativeRunner {
     inputChanged;
     #sockets = new Map();
     /**
-     * Sockets one of whose messages has left something to promises, and the events that came behind it in the same turn. A runtime's own server lets promises go on
-     * between two messages, so that a client may send `authenticate`, `join` and more at once where the functions that decide do not wait for anything outside.
+     * Sockets whose last message has left work to promises, and their events behind it. They wait
+     * until these promises have gone on, as in the server of a runtime. So a client may send
+     * `authenticate`, `join` and more at once, if the functions that decide do not wait for anything
+     * outside.
      */
     #postponed = new Map();
     #scope = (0, async_scope_cjs_1.scopeHere)();
@@ -33,14 +35,14 @@ class NativeRunner {
     #lengths = new Int32Array(0);
     #state = new Uint8Array(0);
     constructor(native, helper, host, 
-    /** Told of each change of the input. */
+    /** Called at each change of the input. */
     inputChanged) {
         this.native = native;
         this.helper = helper;
         this.host = host;
         this.inputChanged = inputChanged;
     }
-    /** From now on the addon calls. */
+    /** From now on the addon calls this. */
     attach() {
         const { native, helper } = this;
         const again = () => void (0, node_timers_1.setImmediate)(() => native.drainHelper(helper));
@@ -55,10 +57,11 @@ class NativeRunner {
         this.#lengths = new Int32Array(block, 832 /* ControlLayout.Lengths */, 32 /* ControlLayout.MaxEvents */);
         this.#state = new Uint8Array(block, 1024 /* ControlLayout.Settled */ + 4 * slots, slots);
     }
-    /** Those that the application has made the helper forget are still here. */
+    /** Closes all sockets, also those that the application has made the helper forget. */
     closeAll(code, reason) {
-        for (const socket of this.#sockets.values())
+        for (const socket of this.#sockets.values()) {
             this.#guard('close', () => socket.close(code, reason));
+        }
     }
     closed(socket, code, reason) {
         this.#guard('close', () => this.host.handler.close(socket, code, reason));
@@ -110,7 +113,7 @@ class NativeRunner {
                     this.closed(socket, number, value);
         }
     }
-    /** Of one that was closed here, what was under way is of no account any more. */
+    /** Messages that were on their way when the socket was closed here are ignored. */
     #message(socket, message) {
         if (socket.readyState !== 1)
             return;
@@ -119,7 +122,10 @@ class NativeRunner {
         if ((0, callbacks_cjs_1.continuations)() !== before)
             this.#postpone(socket.id);
     }
-    /** What follows of this socket waits until promises have gone on. A tick asked for here would come before them. */
+    /**
+     * The next events of this socket wait until promises have gone on. `nextTick` alone would come
+     * before them.
+     */
     #postpone(id) {
         this.#postponed.set(id, { events: [], next: 0 });
         if (this.#goesOn)
@@ -132,14 +138,15 @@ class NativeRunner {
         const all = [...this.#postponed];
         this.#postponed.clear();
         for (const [id, line] of all) {
-            while (line.next < line.events.length && !this.#postponed.has(id))
+            while (line.next < line.events.length && !this.#postponed.has(id)) {
                 line.events[line.next++]?.();
-            // One of them has left something to promises again: the others stay in line.
+            }
+            // One of them has left work to promises again: the others go on waiting.
             if (line.next < line.events.length)
                 this.#postponed.set(id, line);
         }
     }
-    /** The broker was shut down; close events were the last that came of it, so there should be no socket left. */
+    /** The broker has shut down. Close events have come before this, so no socket should be left. */
     #brokerGone() {
         this.native.keepHelperAlive(this.helper, false);
         for (const socket of this.#sockets.values())
@@ -152,7 +159,13 @@ class NativeRunner {
         this.#guard('receive', () => {
             switch (operation) {
                 case 0 /* Operation.Publish */:
-                    return host.receive({ op: 'publish', audience: { type: AUDIENCES[kind] ?? 'room', name: a }, frame: b, exclude, epoch });
+                    return host.receive({
+                        op: 'publish',
+                        audience: { type: AUDIENCES[kind] ?? 'room', name: a },
+                        frame: b,
+                        exclude,
+                        epoch,
+                    });
                 case 1 /* Operation.Send */:
                     return host.receive({ op: 'send', clientId: a, frame: b });
                 case 2 /* Operation.Join */:
@@ -170,7 +183,7 @@ class NativeRunner {
             }
         });
     }
-    /** One that throws, or enters an async context, must not take the events of others with it. */
+    /** If it throws, or enters an async context, the events of other sockets do not notice. */
     #guard(what, run) {
         try {
             this.#scope.call(run, undefined);

@@ -8,14 +8,14 @@ export declare class NativeRunner implements SocketOwner {
     readonly native: Native;
     readonly helper: number;
     readonly host: TransportHost;
-    /** Told of each change of the input. */
+    /** Called at each change of the input. */
     readonly inputChanged: (state: TWebSocketBusState) => void;
     constructor(native: Native, helper: number, host: TransportHost, 
-    /** Told of each change of the input. */
+    /** Called at each change of the input. */
     inputChanged: (state: TWebSocketBusState) => void);
-    /** From now on the addon calls. */
+    /** From now on the addon calls this. */
     attach(): void;
-    /** Those that the application has made the helper forget are still here. */
+    /** Closes all sockets, also those that the application has made the helper forget. */
     closeAll(code: number, reason: string): void;
     closed(socket: NativeSocket, code: number, reason: string): void;
 }

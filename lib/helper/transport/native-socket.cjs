@@ -35,12 +35,14 @@ class NativeSocket {
         this.#owner.closed(this, code ?? 1000, reason ?? '');
     }
     subscribe(topic) {
-        if (this.#readyState === 1 /* ReadyState.Open */)
+        if (this.#readyState === 1 /* ReadyState.Open */) {
             this.#owner.native.helperSubscribe(this.#owner.helper, this.id, String(topic));
+        }
     }
     unsubscribe(topic) {
-        if (this.#readyState === 1 /* ReadyState.Open */)
+        if (this.#readyState === 1 /* ReadyState.Open */) {
             this.#owner.native.helperUnsubscribe(this.#owner.helper, this.id, String(topic));
+        }
     }
     isSubscribed(topic) {
         return (this.#readyState === 1 /* ReadyState.Open */ &&

@@ -76,6 +76,8 @@ export interface TransportHost {
 export interface Instance {
     /** The id of the instance, the same for all its helpers. */
     readonly serverId: string;
+    /** The number that this helper has in the addon, where the native bus joins the instance. */
+    readonly helper?: number;
     /**
      * A client has connected. If `socket` was made by the application, the client is in the directory
      * and in the counts, but no publish reaches it.

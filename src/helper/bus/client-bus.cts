@@ -205,8 +205,9 @@ export class ClientBus implements Bus {
           LIMITS.redisQuit,
           call(() => client.quit()),
         )
-      )
+      ) {
         return;
+      }
       this.#host?.logger.warn(`the ${name} did not quit within ${LIMITS.redisQuit} ms`);
     } catch (error) {
       this.#host?.logger.warn(`the ${name} did not quit`, error);

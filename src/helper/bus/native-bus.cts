@@ -111,12 +111,13 @@ class NativeBus implements Bus {
   publish(channel: string, text: string, failed: (error: unknown) => void): void {
     if (this.#closed) return failed(closed());
     const number = this.#relay?.publish(channel, text) ?? 0;
-    if (number <= 0)
+    if (number <= 0) {
       return failed(
         number === -2
           ? closed()
           : lost(number === -1 ? 'too much is waiting to be sent to Redis' : undefined),
       );
+    }
     this.#unsettled.set(number, failed);
     if (this.#unsettled.size >= FORGET_FROM) this.#forgetSettled();
   }
@@ -171,7 +172,7 @@ class NativeBus implements Bus {
         {
           redis: this.#redis,
           listens: this.#role === 'server',
-          shared: instance !== undefined,
+          ...(instance?.helper !== undefined && { helper: instance.helper }),
           ...(host.serverId !== undefined && { serverId: host.serverId }),
         },
         wake,
@@ -240,10 +241,11 @@ class NativeBus implements Bus {
       case 'lost':
       case 'ready':
         this.#up = { ...this.#up, [event.listener ? 'subscriber' : 'publisher']: kind === 'ready' };
-        if (kind === 'lost')
+        if (kind === 'lost') {
           this.#host?.logger.error(
             `Redis ${event.listener ? 'subscriber' : 'publisher'}: ${reason}`,
           );
+        }
         this.#changed();
         break;
       case 'warning':

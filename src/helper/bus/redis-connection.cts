@@ -22,10 +22,12 @@ export function createBus(scope: string, given: unknown, role: BusRole): Bus {
 }
 
 function choose(scope: string, given: unknown, role: BusRole): Bus | undefined {
-  if (typeof given === 'string')
+  if (typeof given === 'string') {
     return /^rediss?:\/\//.test(given) ? createNativeBus(scope, given, role) : undefined;
-  if ((typeof given !== 'object' && typeof given !== 'function') || given === null)
+  }
+  if ((typeof given !== 'object' && typeof given !== 'function') || given === null) {
     return undefined;
+  }
   if (has(given, 'getClient')) {
     const client: unknown = (given as DefaultRedisHelper).getClient();
     return has(client, 'duplicate')

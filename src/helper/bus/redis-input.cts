@@ -14,7 +14,7 @@ const RETRY_AFTER = 1000;
 /** What the input uses. */
 export interface RedisInputParts {
   readonly scope: string;
-  readonly life: HelperLifecycle;
+  readonly lifecycle: HelperLifecycle;
   readonly bus: Bus;
   readonly relay: EnvelopeRelay;
   readonly states: BusStateReporter;
@@ -75,15 +75,16 @@ export class RedisInput {
 
   received(text: string): void {
     // A helper that does not subscribe (any more) receives nothing.
-    if (this.#subscribes && !this.#parts.life.ended) this.#parts.relay.receive(text);
+    if (this.#subscribes && !this.#parts.lifecycle.ended) this.#parts.relay.receive(text);
   }
 
   busChanged(): void {
     const instance = this.#parts.instance();
     const input = this.#parts.bus.subscriberReady ? 'ready' : 'lost';
     // It comes back as `inputState`.
-    if (instance !== undefined && this.#subscribes && instance.inputState !== input)
+    if (instance !== undefined && this.#subscribes && instance.inputState !== input) {
       instance.setInputState(input);
+    }
     this.update();
   }
 
@@ -107,11 +108,11 @@ export class RedisInput {
 
   /** The helper that subscribed for the instance has ended: this one takes over. */
   take(): void {
-    const { bus, life, log } = this.#parts;
-    if (life.ended) return;
+    const { bus, lifecycle, log } = this.#parts;
+    if (lifecycle.ended) return;
     this.#subscribes = true;
     bus.subscribe().catch((error: unknown) => {
-      if (life.ended || !this.#subscribes) return;
+      if (lifecycle.ended || !this.#subscribes) return;
       log.error(`subscribing to Redis failed; trying again in ${RETRY_AFTER} ms`, error);
       this.#retry = setTimeout(() => this.take(), RETRY_AFTER);
       this.#retry.unref?.();

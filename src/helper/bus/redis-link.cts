@@ -43,11 +43,12 @@ export class RedisLink {
     if (this.client.status !== 'wait') return;
     try {
       const given = this.client.connect();
-      if (isThenable(given))
+      if (isThenable(given)) {
         Promise.resolve(given).then(
           () => this.#look(),
           () => undefined,
         );
+      }
     } catch {
       // Its events report the failure.
     }

@@ -41,8 +41,9 @@ export class Authenticator<A extends AnyRecord, M extends AnyRecord> {
 
   authenticate(client: IWebSocketClient<M>, data: unknown): void {
     const { settings, clients } = this.#parts;
-    if (client.state !== 'unauthorized')
+    if (client.state !== 'unauthorized') {
       return this.#parts.sendError(client, ERROR_TEXT.alreadyAuthenticated);
+    }
     client.state = 'authenticating';
     clearTimeout(client.authTimer);
     this.#limit(
@@ -167,8 +168,9 @@ export class Authenticator<A extends AnyRecord, M extends AnyRecord> {
   /** The client stays in the table until its close event. */
   #limit(client: IWebSocketClient<M>, ms: number, applies: () => boolean): void {
     client.authTimer = setTimeout(() => {
-      if (this.#parts.clients.isHere(client) && applies())
+      if (this.#parts.clients.isHere(client) && applies()) {
         closeSocket(client.socket, CLOSE.authTimeout, this.#parts.log);
+      }
     }, delay(ms));
   }
 }

@@ -10,7 +10,7 @@ const MAX_PER_TURN = 64;
 /** What the reporter uses. */
 export interface DisconnectReporterParts<A extends AnyRecord, M extends AnyRecord> {
   readonly settings: Settings<A, M>;
-  readonly life: HelperLifecycle;
+  readonly lifecycle: HelperLifecycle;
   readonly log: IWebSocketLogger;
   instance(): Instance | undefined;
 }
@@ -50,10 +50,10 @@ export class DisconnectReporter<A extends AnyRecord, M extends AnyRecord> {
   }
 
   #take(): void {
-    const { life, log } = this.#parts;
+    const { lifecycle, log } = this.#parts;
     for (let i = 0; i < MAX_PER_TURN; i++) {
       // A helper that is shutting down leaves them to the others.
-      const left = life.ended ? undefined : this.#parts.instance()?.takeLeftClient();
+      const left = lifecycle.ended ? undefined : this.#parts.instance()?.takeLeftClient();
       if (left === undefined) {
         this.#taking = false;
         return;

@@ -31,8 +31,9 @@ export class HeartbeatCheck<M extends Record<string, unknown>> {
   run(): void {
     const now = Date.now();
     for (const client of this.#clients.map.values()) {
-      if (now - client.lastActivity > this.#silence && this.#clients.isFinished(client))
+      if (now - client.lastActivity > this.#silence && this.#clients.isFinished(client)) {
         closeSocket(client.socket, CLOSE.heartbeatTimeout, this.#log);
+      }
     }
   }
 }

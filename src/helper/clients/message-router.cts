@@ -61,16 +61,18 @@ export class MessageRouter<A extends AnyRecord, M extends AnyRecord> {
       // The parser's error is not logged: it quotes the message.
       return this.#parts.sendError(client, ERROR_TEXT.format);
     }
-    if (message === null || !message.event)
+    if (message === null || !message.event) {
       return log.debug(`client ${client.id} sent a message without an event`);
+    }
     switch (message.event) {
       case WebSocketEvents.HEARTBEAT:
         return;
       case WebSocketEvents.AUTHENTICATE:
         return auth.authenticate(client, message.data);
     }
-    if (!clients.isFinished(client))
+    if (!clients.isFinished(client)) {
       return this.#parts.sendError(client, ERROR_TEXT.notAuthenticated);
+    }
     switch (message.event) {
       case WebSocketEvents.JOIN:
         return rooms.joinAsked(client, message.data);
@@ -83,8 +85,9 @@ export class MessageRouter<A extends AnyRecord, M extends AnyRecord> {
   #callHandler(client: IWebSocketClient<M>, message: IWebSocketMessage): void {
     const { settings, log } = this.#parts;
     const { messageHandler } = settings;
-    if (messageHandler === undefined)
+    if (messageHandler === undefined) {
       return log.debug(`no messageHandler for ${quoted(message.event)} of client ${client.id}`);
+    }
     callApplication(
       () =>
         messageHandler({ clientId: client.id, userId: client.userId, message } as Parameters<
@@ -112,12 +115,14 @@ function longerThan(frame: unknown, limit: number): boolean {
 
 function bytesOf(frame: unknown): Buffer | undefined {
   if (Buffer.isBuffer(frame)) return frame;
-  if (ArrayBuffer.isView(frame))
+  if (ArrayBuffer.isView(frame)) {
     return Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+  }
   if (
     frame instanceof ArrayBuffer ||
     (typeof SharedArrayBuffer !== 'undefined' && frame instanceof SharedArrayBuffer)
-  )
+  ) {
     return Buffer.from(frame);
+  }
   return undefined;
 }

@@ -163,14 +163,17 @@ export class Rooms<A extends AnyRecord, M extends AnyRecord> {
       this.#log.debug(`client ${client.id} may join none of the rooms it asks for`);
       return;
     }
-    if (!allowed.some((room) => asked.has(room as string)))
+    if (!allowed.some((room) => asked.has(room as string))) {
       return this.#logOf(client, this.#unknownNames);
+    }
     let refused = 0;
     for (const room of allowed as string[]) {
       if (!asked.has(room)) continue;
-      if (client.rooms.size >= this.#settings.maxRoomsPerClient && !client.rooms.has(room))
+      if (client.rooms.size >= this.#settings.maxRoomsPerClient && !client.rooms.has(room)) {
         refused++;
-      else this.join(client, room);
+      } else {
+        this.join(client, room);
+      }
     }
     if (refused > 0) this.#logOf(client, this.#roomsOverLimit, refused);
   }

@@ -84,9 +84,11 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
     const { rooms, settings, transport } = this.#parts;
     const excluded = excludedIn(exclude);
     if (transport.native) this.#publish({ type: 'room', name: room }, message, excluded);
-    else if (excluded.length === 0 && settings.outboundTransformer === undefined)
+    else if (excluded.length === 0 && settings.outboundTransformer === undefined) {
       transport.publish(room, message.frame);
-    else this.#each(without(rooms.of(room), excluded), message);
+    } else {
+      this.#each(without(rooms.of(room), excluded), message);
+    }
   }
 
   /** @throws as {@link toClient} */
@@ -94,9 +96,9 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
     const { clients, settings, transport } = this.#parts;
     const excluded = excludedIn(exclude);
     if (transport.native) this.#publish({ type: 'broadcast', name: '' }, message, excluded);
-    else if (excluded.length === 0 && settings.outboundTransformer === undefined)
+    else if (excluded.length === 0 && settings.outboundTransformer === undefined) {
       transport.publish(WebSocketDefaults.BROADCAST_TOPIC, message.frame);
-    else
+    } else {
       this.#each(
         without(
           [...clients.map.values()].filter((client) => clients.isFinished(client)),
@@ -104,13 +106,15 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
         ),
         message,
       );
+    }
   }
 
   /** Sends to clients here what another helper of the instance asks for. */
   receive(operation: HelperOperation & { readonly op: 'publish' | 'send' }): void {
     const message = Message.from(operation.frame);
-    if (operation.op === 'publish')
+    if (operation.op === 'publish') {
       return this.#toEncrypted(operation.audience, message, operation.exclude, operation.epoch);
+    }
     const client = this.#parts.clients.get(operation.clientId);
     if (client !== undefined) this.#deliver(client, message, undefined);
   }
@@ -170,8 +174,9 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
       this.#parts.settings.outboundTransformer === undefined &&
       excluded.length === 0 &&
       audience.type !== 'user'
-    )
+    ) {
       return;
+    }
     const { clients } = this.#parts;
     this.#each(
       without(this.#encryptedIn(audience), excluded).filter(
@@ -188,8 +193,9 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
         return users.of(name).filter((client) => client.encrypted);
       case 'room':
         // The smaller set of the two is searched.
-        if (rooms.count(name) < this.#encrypted.size)
+        if (rooms.count(name) < this.#encrypted.size) {
           return rooms.of(name).filter((client) => client.encrypted);
+        }
         return [...this.#encrypted].filter((client) => rooms.has(client, name));
       case 'broadcast':
         return [...this.#encrypted].filter((client) => clients.isFinished(client));
@@ -304,10 +310,11 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
  */
 function textOf(result: unknown, message: Message): string {
   if (result === undefined || result === null) return message.frame;
-  if (typeof result !== 'object')
+  if (typeof result !== 'object') {
     throw new TypeError(
       `outboundTransformer must return { event, data }, null or undefined, got ${typeof result}`,
     );
+  }
   return JSON.stringify(result);
 }
 

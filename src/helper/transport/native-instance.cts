@@ -17,50 +17,48 @@ const AUDIENCE_KINDS = {
  */
 export class NativeInstance implements Instance {
   readonly #native: Native;
-  readonly #helper: number;
   readonly #host: TransportHost;
   /** As this helper knows it: it gets every change, and skips none. */
   #inputState: TWebSocketBusState = 'lost';
 
   constructor(
     native: Native,
-    helper: number,
+    readonly helper: number,
     host: TransportHost,
     readonly serverId: string,
   ) {
     this.#native = native;
-    this.#helper = helper;
     this.#host = host;
   }
 
   /** To be called when the addon knows this helper and reports changes to it. */
   begin(): void {
-    this.#inputState = this.#native.helperInputIsReady(this.#helper) ? 'ready' : 'lost';
+    this.#inputState = this.#native.helperInputIsReady(this.helper) ? 'ready' : 'lost';
   }
 
   addClient(clientId: string, socket: IWebSocket): void {
     this.#native.helperAddClient(
-      this.#helper,
+      this.helper,
       String(clientId),
       socket instanceof NativeSocket ? socket.id : 0,
     );
   }
 
   finishClient(clientId: string): void {
-    this.#native.helperFinishClient(this.#helper, String(clientId));
+    this.#native.helperFinishClient(this.helper, String(clientId));
   }
 
   encryptClient(clientId: string): number {
-    return this.#native.helperHoldClient(this.#helper, String(clientId));
+    return this.#native.helperHoldClient(this.helper, String(clientId));
   }
 
   removeClient(clientId: string): void {
-    this.#native.helperRemoveClient(this.#helper, String(clientId));
+    this.#native.helperRemoveClient(this.helper, String(clientId));
   }
 
   addMember(clientId: string, type: 'room' | 'user', name: string): void {
     this.#native.helperAddMember(
-      this.#helper,
+      this.helper,
       String(clientId),
       AUDIENCE_KINDS[type],
       String(name),
@@ -69,7 +67,7 @@ export class NativeInstance implements Instance {
 
   removeMember(clientId: string, type: 'room' | 'user', name: string): void {
     this.#native.helperRemoveMember(
-      this.#helper,
+      this.helper,
       String(clientId),
       AUDIENCE_KINDS[type],
       String(name),
@@ -77,16 +75,16 @@ export class NativeInstance implements Instance {
   }
 
   takeLeftClient(): { clientId: string; userId: string | undefined } | undefined {
-    const left = this.#native.helperTakeLeftClient(this.#helper);
+    const left = this.#native.helperTakeLeftClient(this.helper);
     return left === undefined ? undefined : { clientId: left[0], userId: left[1] };
   }
 
   dropped(again: boolean): number {
-    return this.#native.helperDropped(this.#helper, again);
+    return this.#native.helperDropped(this.helper, again);
   }
 
   isElsewhere(clientId: string): boolean {
-    return this.#native.helperIsElsewhere(this.#helper, String(clientId));
+    return this.#native.helperIsElsewhere(this.helper, String(clientId));
   }
 
   hasRoom(room: string): boolean {
@@ -94,16 +92,16 @@ export class NativeInstance implements Instance {
   }
 
   countClients(): number {
-    return this.#native.helperClientCount(this.#helper);
+    return this.#native.helperClientCount(this.helper);
   }
 
   countRoom(room: string): number {
-    return this.#native.helperRoomCount(this.#helper, String(room));
+    return this.#native.helperRoomCount(this.helper, String(room));
   }
 
   publish({ type, name }: Audience, frame: string, exclude: readonly string[]): number {
     return this.#native.helperPublish(
-      this.#helper,
+      this.helper,
       AUDIENCE_KINDS[type],
       String(name),
       frame,
@@ -112,7 +110,7 @@ export class NativeInstance implements Instance {
   }
 
   sendElsewhere(clientId: string, frame: string): number {
-    return this.#native.helperSendElsewhere(this.#helper, String(clientId), frame);
+    return this.#native.helperSendElsewhere(this.helper, String(clientId), frame);
   }
 
   post(
@@ -120,7 +118,7 @@ export class NativeInstance implements Instance {
     { op, clientId, room }: HelperOperation & { readonly op: 'join' | 'leave' },
   ): boolean {
     return this.#native.helperAskMember(
-      this.#helper,
+      this.helper,
       String(clientId),
       String(room),
       op === 'join',
@@ -128,13 +126,13 @@ export class NativeInstance implements Instance {
   }
 
   claimInput(): boolean {
-    return this.#native.helperClaimInput(this.#helper);
+    return this.#native.helperClaimInput(this.helper);
   }
 
   setInputState(state: TWebSocketBusState): void {
     // The addon tells the other helpers, in the order of the changes. All changes come from this
     // helper while it subscribes.
-    if (this.#native.helperSetInput(this.#helper, state === 'ready')) this.inputChanged(state);
+    if (this.#native.helperSetInput(this.helper, state === 'ready')) this.inputChanged(state);
   }
 
   get inputState(): TWebSocketBusState {

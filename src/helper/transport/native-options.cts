@@ -10,7 +10,7 @@ import type { TransportOptions } from './transport.cjs';
 export const CALL = 'WebSocketServerHelper';
 
 /** Options of `start` that a helper does not have. */
-const NOT_OURS: readonly string[] = [
+const NOT_FOR_HELPERS: readonly string[] = [
   'bind',
   'workerPath',
   'threads',
@@ -23,7 +23,7 @@ const NOT_OURS: readonly string[] = [
 ];
 
 /** Options of Bun's sockets, and their names in `start`. */
-const TRANSLATED = [
+const BUN_OPTIONS = [
   ['maxPayloadLength', 'maxPayload'],
   ['idleTimeout', 'idleTimeout'],
   ['sendPings', 'pings'],
@@ -32,7 +32,7 @@ const TRANSLATED = [
 ] as const;
 
 /** Options that apply to a whole address, and so to every path on it. */
-const OF_ADDRESS = [
+const ADDRESS_OPTIONS = [
   'handshakeTimeout',
   'maxHeaderSize',
   'proxyProtocol',
@@ -52,17 +52,18 @@ export interface CheckedNativeOptions {
 }
 
 /**
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, with the option, what was expected and
- * what came
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: an option is wrong; the message says
+ * which, what was expected and what was given
  */
 export function checkNativeOptions(options: TransportOptions): CheckedNativeOptions {
   const { identifier, path, bind, maxAuthPayloadLength } = options;
-  if (typeof identifier !== 'string' || identifier === '')
+  if (typeof identifier !== 'string' || identifier === '') {
     throw invalid(`"identifier" must be a non-empty string, got ${shown(identifier)}`);
+  }
   if (path === '*') throw invalid("\"path\" must begin with '/', got '*'");
   if (typeof maxAuthPayloadLength !== 'number' || !(maxAuthPayloadLength >= 1)) {
     throw invalid(
-      '"maxAuthPayloadLength" must be a number from 1, or Infinity, got ' +
+      '"maxAuthPayloadLength" must be a number of at least 1, or Infinity, got ' +
         `${shown(maxAuthPayloadLength)}`,
     );
   }
@@ -82,12 +83,12 @@ export function checkNativeOptions(options: TransportOptions): CheckedNativeOpti
         maxFirstPayload: Number.isFinite(maxAuthPayloadLength)
           ? Math.floor(maxAuthPayloadLength)
           : undefined,
-        given: OF_ADDRESS.filter((name) => given[name] !== undefined),
+        given: ADDRESS_OPTIONS.filter((name) => given[name] !== undefined),
       },
       tls,
     };
   } catch (error) {
-    throw invalidFrom(inTheirWords(error, options));
+    throw invalidFrom(withGivenName(error, options));
   }
 }
 
@@ -96,15 +97,16 @@ export function checkNativeOptions(options: TransportOptions): CheckedNativeOpti
  */
 export function helperError(error: unknown): unknown {
   const ours = fromNative(error);
-  if (ours instanceof Error && ours.message.startsWith('start: '))
+  if (ours instanceof Error && ours.message.startsWith('start: ')) {
     ours.message = `${CALL}: ${ours.message.slice('start: '.length)}`;
+  }
   return ours;
 }
 
 function givenOf({ native }: TransportOptions): Record<string, unknown> {
   const all = native as Record<string, unknown>;
   const names = START_OPTIONS.filter(
-    (name) => !NOT_OURS.includes(name) && all[name] !== undefined && all[name] !== null,
+    (name) => !NOT_FOR_HELPERS.includes(name) && all[name] !== undefined && all[name] !== null,
   );
   return Object.fromEntries(names.map((name) => [name, all[name]]));
 }
@@ -140,7 +142,7 @@ function limitsOf(
   const overflow = givenServerOptions.closeOnBackpressureLimit === true ? 'close' : 'dropNewest';
   return Object.fromEntries(
     [
-      ...TRANSLATED.map(([name, started]) => choose(name, started, converters[name])),
+      ...BUN_OPTIONS.map(([name, started]) => choose(name, started, converters[name])),
       [
         'overflow',
         (givenServerOptions.closeOnBackpressureLimit ?? undefined) === undefined
@@ -154,9 +156,9 @@ function limitsOf(
 /**
  * Lets an error name the option in `serverOptions` that was given, not its translation.
  */
-function inTheirWords(error: unknown, { givenServerOptions }: TransportOptions): unknown {
+function withGivenName(error: unknown, { givenServerOptions }: TransportOptions): unknown {
   if (!(error instanceof Error)) return error;
-  for (const [name, started] of TRANSLATED) {
+  for (const [name, started] of BUN_OPTIONS) {
     const given: unknown = givenServerOptions[name] ?? undefined;
     if (given === undefined || !error.message.includes(`"${started}"`)) continue;
     const unit =
@@ -190,8 +192,9 @@ function invalidFrom(error: unknown): unknown {
   if (
     !(error instanceof WSBrokerError) ||
     !/^ERR_WSBROKER_(INVALID_ARG_|UNKNOWN_OPTION)/.test((error as { code: string }).code)
-  )
+  ) {
     return error;
+  }
   return new WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', error.message, { cause: error });
 }
 

@@ -6,15 +6,21 @@ import { readTls } from '../../options/tls.cjs';
 import { CLOSE } from '../protocol.cjs';
 import { NativeRunner } from './native-runner.cjs';
 import { NativeInstance } from './native-instance.cjs';
-import { CALL, helperError, checkNativeOptions, type CheckedNativeOptions } from './native-options.cjs';
+import {
+  CALL,
+  checkNativeOptions,
+  helperError,
+  type CheckedNativeOptions,
+} from './native-options.cjs';
+import type { TWebSocketBusState } from '../types.cjs';
 import type { TransportHost, TransportOptions } from './transport.cjs';
 
 // Importing this loads native code.
 
-/** For outboxes to be written at the end, and for peers to answer the close. */
+/** At the end: for outboxes to be written, and for clients to answer the close frame. In ms. */
 const FLUSH_TIMEOUT = 5_000;
 
-/** A helper's place in its instance, until it leaves. */
+/** A helper's registration with its instance, until it leaves. */
 export class NativeRegistration {
   readonly instance: NativeInstance;
   readonly #request: CheckedNativeOptions;
@@ -24,7 +30,7 @@ export class NativeRegistration {
   #stopped = false;
 
   /**
-   * Checks the options and takes the place.
+   * Checks the options and registers.
    *
    * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, ERR_WSBROKER_CONFLICT
    */
@@ -34,10 +40,18 @@ export class NativeRegistration {
     const { identifier, agreed, process } = this.#request;
     let helper: number | undefined;
     try {
-      const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNativeProcessOptions(processOptionsWith(native, process, true)), beside: isBeside(), encrypts: options.encrypts });
+      const joined = native.joinInstance({
+        identifier,
+        serverId: randomUUID(),
+        agreed,
+        process: toNativeProcessOptions(processOptionsWith(native, process, true)),
+        beside: isBeside(),
+        encrypts: options.encrypts,
+      });
       helper = this.#helper = joined.helper;
       const instance = (this.instance = new NativeInstance(native, helper, host, joined.serverId));
-      this.#runner = new NativeRunner(native, helper, host, (state) => instance.inputChanged(state));
+      const inputChanged = (state: TWebSocketBusState): void => instance.inputChanged(state);
+      this.#runner = new NativeRunner(native, helper, host, inputChanged);
       this.#runner.attach();
       instance.begin();
     } catch (error) {
@@ -46,7 +60,10 @@ export class NativeRegistration {
     }
   }
 
-  /** Opens the address, or the path on one that is there, unless another helper of the instance has done so. */
+  /**
+   * Opens the address, or the path on an address that is open, unless another helper of the
+   * instance has done so.
+   */
   async open(): Promise<void> {
     const { listener, process, tls } = this.#request;
     try {
@@ -62,13 +79,13 @@ export class NativeRegistration {
     if (this.#stopped) this.stopAccepting();
   }
 
-  /** It gets no connections any more. */
+  /** It gets no more connections. */
   stopAccepting(): void {
     this.#stopped = true;
     native.helperAccept(this.#helper, false);
   }
 
-  /** Closes what is open yet, and lets what was sent go out. */
+  /** Closes the connections that are open, and waits until what was sent has gone out. */
   async flush(): Promise<void> {
     this.#runner.closeAll(...CLOSE.shutdown);
     native.flushSends();
@@ -83,12 +100,12 @@ export class NativeRegistration {
     const address = native.instanceAddress(this.#helper) ?? undefined;
     if (address === undefined) return undefined;
     const { url } = address;
-    // A colon separates the path of a Unix socket from that of the request.
+    // A colon separates the path of a Unix socket from the path of the request.
     return { ...address, endpoint: `${url}${/^wss?\+unix:/.test(url) ? ':' : ''}${this.#path}` };
   }
 }
 
-/** Port 0 means the port of the server that has loaded this thread's module. */
+/** Whether a server has loaded this thread's module. Port 0 then means the port of that server. */
 function isBeside(): boolean {
   return thread.inPool || thread.loading || currentRegistration() !== undefined;
 }

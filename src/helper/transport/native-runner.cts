@@ -2,7 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers';
 import { threadId } from 'node:worker_threads';
 import type { Native } from '../../native.cjs';
-import { ControlLayout, ControlWord, EventKind, EventState, Operation } from '../../native/shared-numbers.cjs';
+import {
+  ControlLayout,
+  ControlWord,
+  EventKind,
+  EventState,
+  Operation,
+} from '../../native/shared-numbers.cjs';
 import { scopeHere } from '../../async-scope.cjs';
 import { continuations } from '../callbacks.cjs';
 import type { TWebSocketBusState } from '../types.cjs';
@@ -20,8 +26,10 @@ const AUDIENCES: readonly Audience['type'][] = ['room', 'user', 'broadcast'];
 export class NativeRunner implements SocketOwner {
   readonly #sockets = new Map<number, NativeSocket>();
   /**
-   * Sockets one of whose messages has left something to promises, and the events that came behind it in the same turn. A runtime's own server lets promises go on
-   * between two messages, so that a client may send `authenticate`, `join` and more at once where the functions that decide do not wait for anything outside.
+   * Sockets whose last message has left work to promises, and their events behind it. They wait
+   * until these promises have gone on, as in the server of a runtime. So a client may send
+   * `authenticate`, `join` and more at once, if the functions that decide do not wait for anything
+   * outside.
    */
   readonly #postponed = new Map<number, { readonly events: (() => void)[]; next: number }>();
   readonly #scope = scopeHere();
@@ -37,11 +45,11 @@ export class NativeRunner implements SocketOwner {
     readonly native: Native,
     readonly helper: number,
     readonly host: TransportHost,
-    /** Told of each change of the input. */
+    /** Called at each change of the input. */
     readonly inputChanged: (state: TWebSocketBusState) => void,
   ) {}
 
-  /** From now on the addon calls. */
+  /** From now on the addon calls this. */
   attach(): void {
     const { native, helper } = this;
     const again = (): void => void setImmediate(() => native.drainHelper(helper));
@@ -62,9 +70,11 @@ export class NativeRunner implements SocketOwner {
     this.#state = new Uint8Array(block, ControlLayout.Settled + 4 * slots, slots);
   }
 
-  /** Those that the application has made the helper forget are still here. */
+  /** Closes all sockets, also those that the application has made the helper forget. */
   closeAll(code: number, reason: string): void {
-    for (const socket of this.#sockets.values()) this.#guard('close', () => socket.close(code, reason));
+    for (const socket of this.#sockets.values()) {
+      this.#guard('close', () => socket.close(code, reason));
+    }
   }
 
   closed(socket: NativeSocket, code: number, reason: string): void {
@@ -80,7 +90,13 @@ export class NativeRunner implements SocketOwner {
     for (let i = 0; i < count; i++) {
       const slot = this.#slots[i] as number;
       this.#state[slot] = EventState.Started;
-      this.#event(this.#kinds[i] as EventKind, this.#ids[i] as number, values[i], this.#numbers[i] as number, this.#lengths[i] as number);
+      this.#event(
+        this.#kinds[i] as EventKind,
+        this.#ids[i] as number,
+        values[i],
+        this.#numbers[i] as number,
+        this.#lengths[i] as number,
+      );
       this.#state[slot] = EventState.Settled;
     }
   };
@@ -98,7 +114,13 @@ export class NativeRunner implements SocketOwner {
     else postponed.events.push(() => this.#eventOf(socket, kind, value, number, length));
   }
 
-  #eventOf(socket: NativeSocket, kind: EventKind, value: unknown, number: number, length: number): void {
+  #eventOf(
+    socket: NativeSocket,
+    kind: EventKind,
+    value: unknown,
+    number: number,
+    length: number,
+  ): void {
     const { handler } = this.host;
     switch (kind) {
       case EventKind.Text:
@@ -116,7 +138,7 @@ export class NativeRunner implements SocketOwner {
     }
   }
 
-  /** Of one that was closed here, what was under way is of no account any more. */
+  /** Messages that were on their way when the socket was closed here are ignored. */
   #message(socket: NativeSocket, message: string | Buffer): void {
     if (socket.readyState !== 1) return;
     const before = continuations();
@@ -124,7 +146,10 @@ export class NativeRunner implements SocketOwner {
     if (continuations() !== before) this.#postpone(socket.id);
   }
 
-  /** What follows of this socket waits until promises have gone on. A tick asked for here would come before them. */
+  /**
+   * The next events of this socket wait until promises have gone on. `nextTick` alone would come
+   * before them.
+   */
   #postpone(id: number): void {
     this.#postponed.set(id, { events: [], next: 0 });
     if (this.#goesOn) return;
@@ -137,25 +162,40 @@ export class NativeRunner implements SocketOwner {
     const all = [...this.#postponed];
     this.#postponed.clear();
     for (const [id, line] of all) {
-      while (line.next < line.events.length && !this.#postponed.has(id)) line.events[line.next++]?.();
-      // One of them has left something to promises again: the others stay in line.
+      while (line.next < line.events.length && !this.#postponed.has(id)) {
+        line.events[line.next++]?.();
+      }
+      // One of them has left work to promises again: the others go on waiting.
       if (line.next < line.events.length) this.#postponed.set(id, line);
     }
   }
 
-  /** The broker was shut down; close events were the last that came of it, so there should be no socket left. */
+  /** The broker has shut down. Close events have come before this, so no socket should be left. */
   #brokerGone(): void {
     this.native.keepHelperAlive(this.helper, false);
     for (const socket of this.#sockets.values()) if (socket.end()) this.closed(socket, 1006, '');
     this.#sockets.clear();
   }
 
-  #receive(operation: Operation, a: string | boolean, b: string, exclude: string[], kind: number, epoch: number): void {
+  #receive(
+    operation: Operation,
+    a: string | boolean,
+    b: string,
+    exclude: string[],
+    kind: number,
+    epoch: number,
+  ): void {
     const { host } = this;
     this.#guard('receive', () => {
       switch (operation) {
         case Operation.Publish:
-          return host.receive({ op: 'publish', audience: { type: AUDIENCES[kind] ?? 'room', name: a as string }, frame: b, exclude, epoch });
+          return host.receive({
+            op: 'publish',
+            audience: { type: AUDIENCES[kind] ?? 'room', name: a as string },
+            frame: b,
+            exclude,
+            epoch,
+          });
         case Operation.Send:
           return host.receive({ op: 'send', clientId: a as string, frame: b });
         case Operation.Join:
@@ -174,7 +214,7 @@ export class NativeRunner implements SocketOwner {
     });
   }
 
-  /** One that throws, or enters an async context, must not take the events of others with it. */
+  /** If it throws, or enters an async context, the events of other sockets do not notice. */
   #guard(what: string, run: () => void): void {
     try {
       this.#scope.call(run, undefined);

@@ -72,13 +72,15 @@ export class NativeSocket implements IWebSocket<{ readonly clientId: string }> {
   }
 
   subscribe(topic: string): void {
-    if (this.#readyState === ReadyState.Open)
+    if (this.#readyState === ReadyState.Open) {
       this.#owner.native.helperSubscribe(this.#owner.helper, this.id, String(topic));
+    }
   }
 
   unsubscribe(topic: string): void {
-    if (this.#readyState === ReadyState.Open)
+    if (this.#readyState === ReadyState.Open) {
       this.#owner.native.helperUnsubscribe(this.#owner.helper, this.id, String(topic));
+    }
   }
 
   isSubscribed(topic: string): boolean {

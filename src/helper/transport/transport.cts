@@ -7,9 +7,9 @@ import type {
   TWebSocketBusState,
 } from '../types.cjs';
 
-// The interface between the helper and its sockets. `bun.cts` and `native.cts` implement
-// `Transport`. Only the native one has an `Instance`: what the helpers of one identifier in one
-// process share.
+// The interface between the helper and its sockets. `bun-transport.cts` and `native-transport.cts`
+// implement `Transport`. Only the native one has an `Instance`: what the helpers of one identifier
+// in one process share.
 //
 // With native sockets:
 //
@@ -101,6 +101,8 @@ export interface TransportHost {
 export interface Instance {
   /** The id of the instance, the same for all its helpers. */
   readonly serverId: string;
+  /** The number that this helper has in the addon, where the native bus joins the instance. */
+  readonly helper?: number;
 
   // Clients of this helper.
 

@@ -27,7 +27,7 @@ pub(crate) struct Endpoint {
     changed: Notify,
 }
 
-/// Where an endpoint stands. It only moves forward.
+/// The phase of an endpoint. It only moves forward.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum EndpointPhase {
     /// Its paths are taken; upgrades are refused for now.

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_for_its_address_leaves_no_trace() {
+    fn a_client_refused_for_its_address_leaves_no_trace() {
         let admission = Arc::new(ConnectionPermits::new(Some(10), Some(0)));
         assert!(admit(&admission, ip("10.0.0.1")).is_none());
         assert_eq!((admission.count(), networks(&admission)), (0, 0));

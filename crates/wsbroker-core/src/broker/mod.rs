@@ -1,11 +1,11 @@
 //! The handle of a broker: listeners, workers, subscriptions, tokens, numbers and the shutdown.
 //! Sending goes through a [`Cork`].
 
+mod broker_state;
+mod gather_stats;
 mod membership;
 mod shutdown;
-mod state;
-mod stats;
-pub(crate) mod stuck;
+pub(crate) mod stuck_watch;
 mod weak_broker;
 mod worker_handle;
 
@@ -20,8 +20,8 @@ use parking_lot::Mutex;
 use tokio::runtime::{Handle, Runtime};
 use wsbroker_proto::CloseCode;
 
+pub(crate) use broker_state::BrokerState;
 pub use shutdown::ShutdownReport;
-pub(crate) use state::BrokerState;
 pub use weak_broker::WeakBroker;
 pub use worker_handle::WorkerHandle;
 
@@ -66,7 +66,7 @@ impl Broker {
         for (index, poll) in polls.into_iter().enumerate() {
             shard::spawn(Arc::clone(broker.state()), index, poll)?;
         }
-        broker.threads.handle.spawn(stuck::run(Arc::downgrade(broker.state())));
+        broker.threads.handle.spawn(stuck_watch::run(Arc::downgrade(broker.state())));
         Ok(broker)
     }
 

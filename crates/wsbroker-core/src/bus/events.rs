@@ -1,5 +1,5 @@
-//! What the bus has reported and its listener has not heard yet: bounded, however long it does not
-//! listen.
+//! Events that a bus has reported and that wait for their listener. They are bounded, however long
+//! it takes.
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -7,41 +7,42 @@ use rustc_hash::FxHashMap;
 
 use super::BusEvent;
 
-/// Gaps in up to this many channels at once are reported one by one.
+/// Gaps in up to this many channels are reported one by one.
 const SINGLY: usize = 100;
-/// Channels whose names are kept, and bytes of these names. Of others only the messages count.
+/// Channels whose names are kept, and bytes of these names. For others only the messages are
+/// counted.
 const MAX_NAMES: (usize, usize) = (10_000, 1 << 20);
-/// Changes between ready and lost that are kept. Of more only the last counts.
+/// Changes between ready and lost that are kept. Beyond that, only the last one is.
 const MAX_CHANGES: usize = 64;
 
-/// Events for a listener that hears them on a thread of its own, in its own time.
+/// Events for a listener that takes them on a thread of its own, in its own time.
 ///
 /// Gaps since the last change between ready and lost are put together: one for each channel, or, of
 /// more than 100 channels, one [`BusEvent::Gaps`].
 #[derive(Debug, Default)]
-pub struct BusEvents(Mutex<Pending>);
+pub struct BusEvents(Mutex<PendingEvents>);
 
 #[derive(Debug, Default)]
-struct Pending {
-    /// In the order in which they happened.
-    told: Vec<Told>,
+struct PendingEvents {
+    /// In the order of the events.
+    entries: Vec<PendingEvent>,
     changes: usize,
 }
 
 #[derive(Debug)]
-enum Told {
+enum PendingEvent {
     Change(BusEvent),
     Gaps(Gaps),
 }
 
-/// What is missing.
+/// Messages that are missing, here or elsewhere.
 #[derive(Debug, Default)]
 struct Gaps {
     channels: FxHashMap<Bytes, u64>,
     names: usize,
-    /// Gaps in channels whose names are not kept, and the messages that are missing there.
+    /// Gaps in channels whose names are not kept, and the messages missing there.
     others: (u64, u64),
-    /// Messages of ours that did not leave.
+    /// Messages of this instance that did not leave.
     dropped: u64,
 }
 
@@ -49,43 +50,43 @@ impl BusEvents {
     /// Adds an event. True when nothing waited, so that the listener has to be woken.
     pub fn push(&self, event: BusEvent) -> bool {
         let mut pending = self.0.lock();
-        let wake = pending.told.is_empty();
+        let wake = pending.entries.is_empty();
         match event {
             BusEvent::Gap { channel, missed } => pending.gaps().add(channel, missed),
             BusEvent::Dropped { messages } => {
                 let gaps = pending.gaps();
                 gaps.dropped = gaps.dropped.saturating_add(messages);
             }
-            // It must not take the place of how the bus stands.
+            // A warning must not replace the last change.
             BusEvent::Warning { .. } if pending.changes >= MAX_CHANGES => {}
             change => pending.change(change),
         }
         wake
     }
 
-    /// Everything that waits, in order.
+    /// Takes everything that waits, in order.
     pub fn take(&self) -> Vec<BusEvent> {
-        let Pending { told, .. } = std::mem::take(&mut *self.0.lock());
+        let PendingEvents { entries, .. } = std::mem::take(&mut *self.0.lock());
         let mut events = Vec::new();
-        for told in told {
-            match told {
-                Told::Change(event) => events.push(event),
-                Told::Gaps(gaps) => gaps.tell(&mut events),
+        for entry in entries {
+            match entry {
+                PendingEvent::Change(event) => events.push(event),
+                PendingEvent::Gaps(gaps) => gaps.tell(&mut events),
             }
         }
         events
     }
 }
 
-impl Pending {
-    /// Those since the last change.
+impl PendingEvents {
+    /// The gaps since the last change.
     fn gaps(&mut self) -> &mut Gaps {
-        if !matches!(self.told.last(), Some(Told::Gaps(_))) {
-            self.told.push(Told::Gaps(Gaps::default()));
+        if !matches!(self.entries.last(), Some(PendingEvent::Gaps(_))) {
+            self.entries.push(PendingEvent::Gaps(Gaps::default()));
         }
-        match self.told.last_mut() {
-            Some(Told::Gaps(gaps)) => gaps,
-            // It was put there.
+        match self.entries.last_mut() {
+            Some(PendingEvent::Gaps(gaps)) => gaps,
+            // It was pushed above.
             _ => unreachable!(),
         }
     }
@@ -93,16 +94,16 @@ impl Pending {
     fn change(&mut self, event: BusEvent) {
         if self.changes < MAX_CHANGES {
             self.changes += 1;
-            self.told.push(Told::Change(event));
+            self.entries.push(PendingEvent::Change(event));
             return;
         }
-        // The last one makes room. What is missing on both sides of it is put together.
-        let gaps = self.told.pop_if(|told| matches!(told, Told::Gaps(_)));
-        self.told.pop();
-        if let Some(Told::Gaps(later)) = gaps {
+        // This one replaces the last. The gaps before and after that become one.
+        let gaps = self.entries.pop_if(|entry| matches!(entry, PendingEvent::Gaps(_)));
+        self.entries.pop();
+        if let Some(PendingEvent::Gaps(later)) = gaps {
             self.gaps().merge(later);
         }
-        self.told.push(Told::Change(event));
+        self.entries.push(PendingEvent::Change(event));
     }
 }
 
@@ -202,9 +203,9 @@ mod tests {
         let kept: usize = events
             .0
             .lock()
-            .told
+            .entries
             .iter()
-            .map(|told| if let Told::Gaps(gaps) = told { gaps.channels.len() } else { 1 })
+            .map(|told| if let PendingEvent::Gaps(gaps) = told { gaps.channels.len() } else { 1 })
             .sum();
         assert!(kept <= MAX_NAMES.0 + 50 * MAX_CHANGES + MAX_CHANGES, "{kept}");
         let told = events.take();

@@ -93,7 +93,7 @@ causes! {
         Shutdown = "shutdown",
         /// 1002: the peer broke the protocol.
         Protocol = "protocol",
-        /// 1007: text that is no UTF-8, or compressed data that is none.
+        /// 1007: text that is not UTF-8, or data that does not inflate.
         InvalidPayload = "invalidPayload",
         /// 1009: `max_payload`.
         MaxPayload = "maxPayload",

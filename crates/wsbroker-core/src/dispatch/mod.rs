@@ -179,12 +179,12 @@ impl WorkerEntry {
 
     /// Handlers are about to count as settled while the cork holds something. Only the worker's own
     /// thread calls this and the next function.
-    pub(crate) fn hold(&self) {
+    pub(crate) fn cork_holds(&self) {
         self.held.fetch_or(HELD, Ordering::SeqCst);
     }
 
     /// The cork has been flushed. The number of this flush when shards wait for it.
-    pub(crate) fn let_loose(&self) -> Option<Flush> {
+    pub(crate) fn cork_flushed(&self) -> Option<Flush> {
         let next = |held: u32| Some((held | HELD | AWAITED).wrapping_add(1));
         let held = self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).ok()?;
         (held & AWAITED != 0).then_some(Flush(held & !(HELD | AWAITED)))
@@ -356,7 +356,7 @@ impl Dispatch {
 
     /// Whether no handler would hear of a raw connection: there are raw workers, and none of them
     /// has a handler.
-    pub(crate) fn is_deaf(&self) -> bool {
+    pub(crate) fn has_no_raw_handler(&self) -> bool {
         let workers = self.workers.lock();
         let mut raw = workers.live.iter().filter(|entry| entry.namespace.is_none()).peekable();
         raw.peek().is_some() && raw.all(|entry| entry.handlers == Handlers::default())

@@ -1,4 +1,4 @@
-//! Against shelves that begin nothing, so that what was handed over can be looked at.
+//! Against workers that begin nothing, so that what was handed over can be looked at.
 
 use std::{
     io::{Read, Write},
@@ -11,7 +11,7 @@ use crate::{
     Bind, Config, DeliverError, Listener, ListenerConfig, MessageKind, SocketLimits, WorkerHandle,
     admission::Endpoint,
     broker::Broker,
-    broker::stuck,
+    broker::stuck_watch,
     event::{Batch, Event, EventKind},
     open::{Open, OpenReply, OpenRequest},
     registry::Socket,
@@ -21,7 +21,7 @@ use crate::{
 
 /// Takes events and begins none.
 #[derive(Default)]
-struct Shelf {
+struct PassiveWorker {
     batches: Mutex<Vec<Batch>>,
     gone: AtomicBool,
     /// What it was told.
@@ -29,7 +29,7 @@ struct Shelf {
     fetches: AtomicU64,
 }
 
-impl Worker for Shelf {
+impl Worker for PassiveWorker {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
         if self.gone.load(Ordering::SeqCst) {
             return Err(DeliverError::Gone(batch));
@@ -54,7 +54,7 @@ impl Worker for Shelf {
     }
 }
 
-impl Shelf {
+impl PassiveWorker {
     fn new() -> Arc<Self> {
         Arc::default()
     }
@@ -83,7 +83,7 @@ fn admit(broker: &Broker, endpoint: &Endpoint) -> (Arc<Socket>, Option<Arc<Worke
 
 /// The second half of an admission: the shard learns of the connection, and asks a worker.
 fn reserve(broker: &Broker, endpoint: &Arc<Endpoint>, (socket, worker): (Arc<Socket>, Option<Arc<WorkerEntry>>)) {
-    let open = Some(Box::new(Open { request: OpenRequest::default(), reply: OpenReply::for_nobody() }));
+    let open = Some(Box::new(Open { request: OpenRequest::default(), reply: OpenReply::unanswerable() }));
     let endpoint = Arc::clone(endpoint);
     broker.state().shard(0).push(Command::Reserve(Box::new(Reserve {
         socket,
@@ -99,7 +99,7 @@ fn reserve(broker: &Broker, endpoint: &Arc<Endpoint>, (socket, worker): (Arc<Soc
 fn events_that_a_dead_worker_left_are_counted_once() {
     let (broker, endpoint) = broker();
     let unsettled = || broker.state().dispatch.unsettled.load(Ordering::SeqCst);
-    let (first, second) = (Arc::<Shelf>::default(), Arc::<Shelf>::default());
+    let (first, second) = (Arc::<PassiveWorker>::default(), Arc::<PassiveWorker>::default());
     let handle = broker.add_worker(Arc::clone(&first) as Arc<dyn Worker>, Handlers::ALL);
     for _ in 0..3 {
         reserve(&broker, &endpoint, admit(&broker, &endpoint));
@@ -131,9 +131,9 @@ fn client(broker: &Broker) -> (TcpStream, Listener) {
 }
 
 /// Ends the worker, which was given the client's message, and waits until the client has none.
-fn bury(shelf: &Shelf, handle: WorkerHandle) -> Arc<Socket> {
-    shelf.gone.store(true, Ordering::SeqCst);
-    let unstarted = std::mem::take(&mut *shelf.batches.lock());
+fn bury(passive: &PassiveWorker, handle: WorkerHandle) -> Arc<Socket> {
+    passive.gone.store(true, Ordering::SeqCst);
+    let unstarted = std::mem::take(&mut *passive.batches.lock());
     let socket = Arc::clone(&unstarted[0].events[0].socket);
     handle.remove(unstarted);
     until("it has no worker", || socket.worker().is_none());
@@ -143,7 +143,7 @@ fn bury(shelf: &Shelf, handle: WorkerHandle) -> Arc<Socket> {
 #[test]
 fn a_drain_waits_for_a_worker_like_everything_else() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
-    let first = Arc::<Shelf>::default();
+    let first = Arc::<PassiveWorker>::default();
     let handle = broker.add_worker(Arc::clone(&first) as Arc<dyn Worker>, Handlers::TEXT);
     let (mut client, _listener) = client(&broker);
     until("the message is there", || first.waiting() == 1);
@@ -158,7 +158,7 @@ fn a_drain_waits_for_a_worker_like_everything_else() {
         let _ = client.read(&mut read).unwrap();
         broker.buffered_amount(id) == 0
     });
-    let second = Arc::<Shelf>::default();
+    let second = Arc::<PassiveWorker>::default();
     let _handle = broker.add_worker(Arc::clone(&second) as Arc<dyn Worker>, Handlers::DRAIN);
     until("the second hears of room", || second.waiting() == 1);
     assert!(matches!(second.batches.lock()[0].events[0].kind, EventKind::Drain));
@@ -169,13 +169,13 @@ fn a_drain_waits_for_a_worker_like_everything_else() {
 #[test]
 fn a_close_does_not_overtake_what_waited_for_a_worker() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
-    let first = Arc::<Shelf>::default();
+    let first = Arc::<PassiveWorker>::default();
     let told = Handlers::TEXT | Handlers::CLOSE;
     let handle = broker.add_worker(Arc::clone(&first) as Arc<dyn Worker>, told);
     let (client, _listener) = client(&broker);
     until("the message is there", || first.waiting() == 1);
     bury(&first, handle);
-    let second = Arc::<Shelf>::default();
+    let second = Arc::<PassiveWorker>::default();
     broker.state().dispatch.add(Arc::clone(&second) as Arc<dyn Worker>, told);
     drop(client);
     until("its end is seen", || broker.connection_count() == 0);
@@ -191,17 +191,17 @@ fn a_worker_that_joins_during_an_admission_is_asked() {
     let (broker, endpoint) = broker();
     let (socket, none) = admit(&broker, &endpoint);
     assert!(none.is_none());
-    let shelf = Arc::<Shelf>::default();
-    let handle = broker.add_worker(Arc::clone(&shelf) as Arc<dyn Worker>, Handlers::ALL);
+    let passive = Arc::<PassiveWorker>::default();
+    let handle = broker.add_worker(Arc::clone(&passive) as Arc<dyn Worker>, Handlers::ALL);
     reserve(&broker, &endpoint, (Arc::clone(&socket), none));
-    until("it is asked", || shelf.waiting() == 1);
+    until("it is asked", || passive.waiting() == 1);
     assert_eq!(socket.worker(), Some(handle.id()));
 }
 
-fn add(broker: &Broker, handlers: Handlers) -> (Arc<Shelf>, WorkerHandle) {
-    let shelf = Shelf::new();
-    let handle = broker.add_worker(Arc::clone(&shelf) as Arc<dyn Worker>, handlers);
-    (shelf, handle)
+fn add(broker: &Broker, handlers: Handlers) -> (Arc<PassiveWorker>, WorkerHandle) {
+    let passive = PassiveWorker::new();
+    let handle = broker.add_worker(Arc::clone(&passive) as Arc<dyn Worker>, handlers);
+    (passive, handle)
 }
 
 /// A tick, as the broker's own clock makes them besides.
@@ -209,7 +209,7 @@ fn tick(broker: &Broker) {
     broker.state().stuck_workers.lock().look(&broker.state().dispatch.workers());
 }
 
-/// As many ticks as it takes until somebody is stuck.
+/// As many ticks as it takes until a worker is stuck.
 fn a_second_passes(broker: &Broker) {
     (0..=4).for_each(|_| tick(broker));
 }
@@ -263,12 +263,12 @@ fn if_all_workers_are_stuck_the_fewest_counts() {
     until("the second has one", || second.waiting() == 1);
     a_second_passes(&broker);
     assert_eq!(ids(broker.state().dispatch.assign(NamespaceId::RAW)), handle.id().get());
-    stuck::ask_others(broker.state(), &broker.state().dispatch.workers()[0]);
+    stuck_watch::ask_others(broker.state(), &broker.state().dispatch.workers()[0]);
     assert_eq!(first.waiting(), 3, "nobody else would answer");
 }
 
 #[test]
-fn who_waits_for_the_verdict_of_a_stuck_worker_is_asked_of_another() {
+fn an_open_that_waits_for_a_stuck_worker_is_asked_of_another() {
     let (broker, endpoint) = broker();
     let unsettled = || broker.state().dispatch.unsettled.load(Ordering::SeqCst);
     let (hung, _handle) = add(&broker, Handlers::ALL);
@@ -278,7 +278,7 @@ fn who_waits_for_the_verdict_of_a_stuck_worker_is_asked_of_another() {
     until("it is asked", || hung.waiting() == 1);
     a_second_passes(&broker);
     let (second, heir) = add(&broker, Handlers::ALL);
-    stuck::ask_others(broker.state(), &hung_entry);
+    stuck_watch::ask_others(broker.state(), &hung_entry);
     until("the second is asked", || second.waiting() == 1);
     until("only the second is waited for", || unsettled() == 1);
     assert_eq!((socket.worker(), hung.waiting()), (Some(heir.id()), 0));
@@ -299,7 +299,7 @@ fn a_question_whose_client_was_turned_away_is_not_asked_again() {
     until("it counts no more", || hung_entry.connections() == 0);
     a_second_passes(&broker);
     let (second, _heir) = add(&broker, Handlers::ALL);
-    stuck::ask_others(broker.state(), &hung_entry);
+    stuck_watch::ask_others(broker.state(), &hung_entry);
     until("nobody waits for it", || broker.state().dispatch.unsettled.load(Ordering::SeqCst) == 0);
     assert_eq!((hung.waiting(), second.waiting(), hung_entry.connections()), (0, 0, 0));
 }
@@ -308,12 +308,12 @@ fn a_question_whose_client_was_turned_away_is_not_asked_again() {
 fn the_place_of_a_worker_that_has_ended_is_used_again() {
     let broker = Broker::new(Config { io_threads: 3, ..Config::default() }).unwrap();
     let dispatch = &broker.state().dispatch;
-    let (shelf, handle) = add(&broker, Handlers::ALL);
+    let (passive, handle) = add(&broker, Handlers::ALL);
     let (_other, _kept) = add(&broker, Handlers::ALL);
-    shelf.gone.store(true, Ordering::SeqCst);
+    passive.gone.store(true, Ordering::SeqCst);
     handle.remove(Vec::new());
     until("every shard has let go of it", || !dispatch.workers.lock().free.is_empty());
-    let third = dispatch.add(Shelf::new(), Handlers::ALL);
+    let third = dispatch.add(PassiveWorker::new(), Handlers::ALL);
     assert_eq!((third.index, dispatch.workers.lock().indices), (0, 2));
 }
 
@@ -337,16 +337,86 @@ fn a_worker_that_ends_during_an_admission_is_not_asked() {
 fn raw_workers_without_handlers_are_deaf_unless_one_has_some() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
     let dispatch = &broker.state().dispatch;
-    assert!(!dispatch.is_deaf(), "who is not there may hear yet");
+    assert!(!dispatch.has_no_raw_handler(), "who is not there may hear yet");
     let namespace = broker.namespace(crate::NamespaceConfig::default());
-    let _helper = broker.add_helper(&namespace, Shelf::new());
-    assert!(!dispatch.is_deaf(), "a namespace's workers hear nothing of raw connections");
+    let _helper = broker.add_helper(&namespace, PassiveWorker::new());
+    assert!(!dispatch.has_no_raw_handler(), "a namespace's workers hear nothing of raw connections");
     let (_shelf, deaf) = add(&broker, Handlers::default());
-    assert!(dispatch.is_deaf());
+    assert!(dispatch.has_no_raw_handler());
     let (_shelf, hears) = add(&broker, Handlers::CLOSE);
-    assert!(!dispatch.is_deaf());
+    assert!(!dispatch.has_no_raw_handler());
     hears.remove(Vec::new());
-    assert!(dispatch.is_deaf());
+    assert!(dispatch.has_no_raw_handler());
     deaf.remove(Vec::new());
-    assert!(!dispatch.is_deaf());
+    assert!(!dispatch.has_no_raw_handler());
+}
+
+#[test]
+fn what_is_under_way_to_a_worker_is_bounded_and_half_of_it_is_room_again() {
+    let entry = Dispatch::default().add(PassiveWorker::new(), Handlers::ALL);
+    assert!(entry.has_room(1000, 0, 100), "to a worker that has nothing goes anything");
+    entry.hand_over(1, 60);
+    assert!(entry.has_room(40, 0, 100));
+    assert!(entry.has_room(10, 30, 100));
+    assert!(!entry.sub_in_flight(0, 100), "nobody waits");
+    assert!(!entry.has_room(41, 0, 100));
+    assert!(!entry.has_room(11, 30, 100), "what the shard has gathered counts");
+    assert!(!entry.sub_in_flight(9, 100), "more than half is left");
+    assert_eq!(entry.in_flight(), 51);
+    assert!(entry.sub_in_flight(1, 100));
+    assert!(!entry.sub_in_flight(0, 100), "told once");
+    // Nobody would be left to tell that there is room.
+    assert!(entry.has_room(1000, 0, 100));
+    assert!(!entry.has_room(1000, 1, 100));
+    entry.hand_over(2, 70);
+    entry.take_back(2, 70);
+    assert_eq!((entry.in_flight(), entry.delivered()), (50, 1));
+    entry.settled(1);
+    assert_eq!(entry.handled(), 1);
+}
+
+#[test]
+fn who_waits_for_a_flush_is_told_of_that_one() {
+    let entry = Dispatch::default().add(PassiveWorker::new(), Handlers::ALL);
+    assert_eq!(entry.await_flush(), None, "nothing is held back");
+    assert_eq!(entry.cork_flushed(), None);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        entry.cork_holds();
+        let awaited = entry.await_flush();
+        assert!(awaited.is_some());
+        assert_eq!(entry.await_flush(), awaited, "by several");
+        assert_eq!(entry.cork_flushed(), awaited);
+        assert_eq!((entry.await_flush(), entry.cork_flushed()), (None, None), "it has come");
+        entry.cork_holds();
+        assert_eq!(entry.cork_flushed(), None, "nobody waited");
+        seen.push(awaited);
+    }
+    seen.dedup();
+    assert_eq!(seen.len(), 3, "no two are the same");
+}
+
+#[test]
+fn it_is_idle_when_all_has_settled_and_nothing_waits_for_a_worker_that_will_come() {
+    let dispatch = Dispatch::default();
+    let is_idle = || {
+        let idle = std::pin::pin!(dispatch.idle());
+        idle.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
+    };
+    assert!(is_idle());
+    dispatch.handed_over(2);
+    dispatch.settled(1);
+    assert!(!is_idle());
+    dispatch.set_replaced(true);
+    assert!(!is_idle());
+    dispatch.settled(1);
+    assert!(is_idle());
+    dispatch.kept();
+    assert!(!is_idle(), "the next worker is told of it");
+    dispatch.set_replaced(false);
+    assert!(is_idle(), "there is no next worker");
+    dispatch.kept();
+    dispatch.assigned(2);
+    dispatch.set_replaced(true);
+    assert!(is_idle());
 }

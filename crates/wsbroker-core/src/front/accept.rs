@@ -24,13 +24,13 @@ use crate::broker::BrokerState;
 /// first, doubling, to the last.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// How often this is reported, however often it happens.
-const COMPLAINT: Duration = Duration::from_secs(60);
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Accepts until the address is released.
 pub(super) async fn run(broker: Arc<BrokerState>, address: Arc<BoundAddress>) {
     let mut released = pin!(address.released());
     let mut pause = PAUSE.0;
-    let mut complaint = Complaint::default();
+    let mut report = FailureReport::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -48,7 +48,7 @@ pub(super) async fn run(broker: Arc<BrokerState>, address: Arc<BoundAddress>) {
             }
             Err(error) => {
                 broker.metrics.accept_failures.fetch_add(1, Ordering::Relaxed);
-                complaint.about(&error, Instant::now());
+                report.about(&error, Instant::now());
                 tokio::select! {
                     () = &mut released => return,
                     () = tokio::time::sleep(pause) => {}
@@ -59,18 +59,18 @@ pub(super) async fn run(broker: Arc<BrokerState>, address: Arc<BoundAddress>) {
     }
 }
 
-/// Reports what goes wrong, at most once in a [`COMPLAINT`].
+/// Reports what goes wrong, at most once in a [`REPORT_INTERVAL`].
 #[derive(Default)]
-struct Complaint {
+struct FailureReport {
     told: Option<Instant>,
     /// Failures since then.
     failures: u64,
 }
 
-impl Complaint {
+impl FailureReport {
     fn about(&mut self, error: &io::Error, now: Instant) {
         self.failures += 1;
-        if self.told.is_some_and(|told| now.duration_since(told) < COMPLAINT) {
+        if self.told.is_some_and(|told| now.duration_since(told) < REPORT_INTERVAL) {
             return;
         }
         let failures = std::mem::take(&mut self.failures);
@@ -122,21 +122,21 @@ fn begin<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, s
     // Above the limits a connection is only taken where it may get a fixed answer, a health check's.
     let reserved = || address.has_answers().then(|| broker.front.reserved_permit()).flatten();
     let Some(mut permit) = broker.front.permit().or_else(reserved) else {
-        return turn_away(broker, address, stream, Refusal::FULL);
+        return refuse(broker, address, stream, Refusal::FULL);
     };
     // Before the permit to be pending: one address must not take all of those either. The client
     // behind a proxy becomes known later.
     if !address.proxy_protocol && address.trusted(peer).is_none() && !permit.claim(peer.ip) {
         match reserved() {
             Some(reserved) => permit = reserved,
-            None => return turn_away(broker, address, stream, Refusal::FULL_FOR_ADDRESS),
+            None => return refuse(broker, address, stream, Refusal::FULL_FOR_ADDRESS),
         }
     }
     let mut pending = broker.front.pend();
     if pending.is_none() && !permit.is_reserved() {
         match reserved() {
             Some(reserved) => permit = reserved,
-            None => return turn_away(broker, address, stream, Refusal::BUSY),
+            None => return refuse(broker, address, stream, Refusal::BUSY),
         }
     } else if permit.is_reserved() {
         pending = None;
@@ -151,14 +151,14 @@ fn begin<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, s
 /// Refuses before anything was read. Nothing here waits: the answer is a task of its own, and their
 /// number is bounded. A client that expects encryption could not read it and is cut: a handshake
 /// would cost more than letting it in.
-fn turn_away<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, stream: T, refusal: Refusal) {
+fn refuse<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, stream: T, refusal: Refusal) {
     broker.metrics.rejected.count(refusal.cause);
     if !address.is_encrypted()
         && let Some(answering) = broker.front.answer()
     {
         let timeout = address.handshake_timeout;
         tokio::spawn(async move {
-            upgrade::turn_away(stream, refusal.answer(false), timeout).await;
+            upgrade::write_refusal(stream, refusal.answer(false), timeout).await;
             drop(answering);
         });
     }

@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use super::{
-    config::ListenerConfig,
+    listener_config::ListenerConfig,
     origin::Origins,
     peer::Peer,
     plain::PlainService,
@@ -229,7 +229,7 @@ impl BoundAddress {
 
     /// Whether a PROXY header is taken from this peer: from any peer, unless there is a list of
     /// proxies. The permissions of a unix socket's file decide about its peers.
-    pub(super) fn hears(&self, peer: Peer) -> bool {
+    pub(super) fn takes_proxy_header(&self, peer: Peer) -> bool {
         let listed = self.trust_proxy.as_ref().filter(|trusted| !trusted.from.is_empty());
         peer.ip.is_none() || listed.is_none_or(|trusted| trusted.trusts(peer.ip))
     }
@@ -269,7 +269,7 @@ impl BoundAddress {
     }
 
     /// Whether every service here has closed.
-    pub(super) fn is_deserted(&self) -> bool {
+    pub(super) fn is_unused(&self) -> bool {
         self.routes.lock().values().all(|service| service.endpoint.is_closed())
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     address::{BoundAddress, PathService, ResolvedBind},
-    config::ListenerConfig,
+    listener_config::ListenerConfig,
     plain::PlainService,
 };
 use crate::{
@@ -121,7 +121,7 @@ impl Front {
         if !service.endpoint.close() {
             return false;
         }
-        if address.is_deserted() {
+        if address.is_unused() {
             address.release();
             state.addresses.retain(|known| !Arc::ptr_eq(known, address));
         }

@@ -10,8 +10,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::peer::Peer;
 use crate::config::{ForwardedHeader, TrustProxy};
 
-/// Longer than any address with brackets, port and needless escapes that means one. The rest of a
-/// hostile element is not even looked at.
+/// Longer than any valid address with brackets, port and unnecessary escapes. The rest of a hostile
+/// element is not even looked at.
 const LONGEST_NODE: usize = 128;
 
 impl ForwardedHeader {
@@ -126,8 +126,8 @@ fn value(text: &str) -> Option<(String, &str)> {
 }
 
 /// An address with or without a port (RFC 7239 §6): `192.0.2.1`, `192.0.2.1:4711`,
-/// `[2001:db8::1]:4711`; an IPv6 address without a port may go without brackets. What hides an
-/// address, `unknown` or `_name`, is none.
+/// `[2001:db8::1]:4711`; an IPv6 address without a port may go without brackets. `unknown` and
+/// `_name` hide an address and are not one.
 fn node(text: &str) -> Option<Peer> {
     if text.len() > LONGEST_NODE {
         return None;
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_kilobytes_of_anything_name_nobody_who_is_not_told() {
+    fn a_hundred_kilobytes_of_anything_name_no_client_of_their_own() {
         let size = 100 << 10;
         for piece in [
             "10.0.0.1,",

@@ -7,11 +7,11 @@ use bytes::BufMut;
 
 use super::{
     forwarded,
-    handshake::{self, Handshake},
     peer::Peer,
     proxy::{Proxied, ProxyHeader},
     request::{HeadBuffer, MAX_HEADERS, Request},
     response::{self, Refusal, is_token},
+    websocket_handshake::{self, Handshake},
 };
 use crate::config::{Cidr, ForwardedHeader, TrustProxy};
 
@@ -101,8 +101,8 @@ fn check_request(request: Request, head: &[u8]) {
     let protocols = match Handshake::of(&request) {
         Ok(Handshake { accept_key, protocols, .. }) => {
             assert!(protocols.iter().all(|name| is_token(name)));
-            let chosen = handshake::choose(&protocols, None, &protocols);
-            let compression = match handshake::compression(&request) {
+            let chosen = websocket_handshake::choose(&protocols, None, &protocols);
+            let compression = match websocket_handshake::compression(&request) {
                 Ok(compression) => compression,
                 Err(refusal) => {
                     check_refusal(&refusal);

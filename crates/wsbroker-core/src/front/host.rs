@@ -2,8 +2,8 @@
 
 use std::net::Ipv6Addr;
 
-/// Whether this is `uri-host [":" port]` (RFC 9110 §7.2). No comma, though it might stand in a
-/// registered name: somebody may have joined two.
+/// Whether this is `uri-host [":" port]` (RFC 9110 §7.2). No comma, although a registered name may
+/// have one: it may come from two joined headers.
 pub(super) fn is_host(value: &str) -> bool {
     let (is_name, tail) = if let Some(rest) = value.strip_prefix('[') {
         let Some((address, tail)) = rest.split_once(']') else { return false };

@@ -12,7 +12,7 @@ use wsbroker_proto::CloseCode;
 use super::{
     accept,
     address::{BoundAddress, PathService, ResolvedBind},
-    config::ListenerConfig,
+    listener_config::ListenerConfig,
     socket::Local,
 };
 use crate::{
@@ -135,7 +135,7 @@ impl Listener {
     pub fn url(&self) -> String {
         let scheme = if self.address.is_encrypted() { "wss" } else { "ws" };
         match self.address.local {
-            // Nobody can connect to "all addresses", but a client on this machine can to its
+            // No client can connect to "all addresses", but one on this machine can connect to its
             // loopback.
             Local::Tcp(address) if address.ip().is_unspecified() => {
                 let loopback: IpAddr =

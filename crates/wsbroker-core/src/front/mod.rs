@@ -3,9 +3,9 @@
 //! [`listener`] is what the caller holds: some paths on one address. [`address`] is a bound
 //! [`socket`] with the paths of all its listeners; [`addresses`] are all of a broker. [`accept`]
 //! takes connections there and makes a [`new_connection`] of each, and [`upgrade`] leads it through
-//! [`proxy`], TLS, [`request`], [`forwarded`], [`handshake`], [`origin`], [`pending_open`] (the
-//! wait for the worker's verdict) and [`response`]. [`admission`](crate::admission) counts the
-//! connections, also of each listener.
+//! [`proxy`], TLS, [`request`], [`forwarded`], [`websocket_handshake`], [`origin`],
+//! [`pending_open`] (the wait for the worker's verdict) and [`response`].
+//! [`admission`](crate::admission) counts the connections, also of each listener.
 //!
 //! These have bounds: connections from accept to their end, in all and from one address;
 //! connections before their verdict (`max_pending_upgrades`; more get a canned 503); open questions
@@ -16,17 +16,15 @@
 mod accept;
 mod address;
 mod addresses;
-mod config;
 mod forwarded;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
-mod handshake;
 mod host;
 mod listener;
+mod listener_config;
 mod new_connection;
 mod origin;
 mod peer;
-
 mod pending_open;
 mod plain;
 mod proxy;
@@ -37,12 +35,13 @@ mod socket;
 #[cfg(unix)]
 mod unix;
 mod upgrade;
+mod websocket_handshake;
 
 pub(crate) use self::addresses::Front;
 #[cfg(test)]
 pub(crate) use self::pending_open::{Reservation, Verdict};
 pub use self::{
-    config::ListenerConfig,
     listener::{AwaitedPath, Listener},
+    listener_config::ListenerConfig,
     plain::{FixedAnswer, ForwardUpgrades, HttpConfig},
 };

@@ -34,7 +34,7 @@ impl Origins {
     /// no origin, `*` for all.
     ///
     /// # Errors
-    /// The entry that is none of these, and why.
+    /// The entry that is invalid, and why.
     pub(super) fn parse(list: &[String]) -> Result<Self, (&str, &'static str)> {
         let mut origins = Self::default();
         for entry in list {

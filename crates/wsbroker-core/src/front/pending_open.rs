@@ -45,7 +45,7 @@ enum OpenOutcome {
     Undecided,
     Accepted,
     Refused,
-    /// Nobody waits for it any more: the time is over, or the client has gone.
+    /// The front no longer waits for it: the time is over, or the client has gone.
     GivenUp,
 }
 
@@ -231,10 +231,10 @@ impl Reservation {
     /// request. The permit goes along.
     pub(crate) fn attach(mut self, stream: Stream, head: Vec<u8>, rest: Vec<u8>, permit: ConnectionPermit) {
         self.held = false;
-        let place = ConnectionKey::of(&self.socket);
+        let key = ConnectionKey::of(&self.socket);
         self.broker
             .shard(self.socket.shard())
-            .push(Command::Attach(place, Box::new(Attach { stream, head, rest, permit })));
+            .push(Command::Attach(key, Box::new(Attach { stream, head, rest, permit })));
     }
 
     /// The connection was accepted, but its 101 cannot be written any more: it gets a close event.
@@ -248,7 +248,7 @@ impl Drop for Reservation {
         if !self.held {
             return;
         }
-        let place = ConnectionKey::of(&self.socket);
+        let key = ConnectionKey::of(&self.socket);
         let command = match self.pending.outcome.decide(OpenOutcome::GivenUp) {
             Ok(()) => {
                 // Given up while the worker may still be thinking: as with a deadline, its answer
@@ -257,8 +257,8 @@ impl Drop for Reservation {
                 return;
             }
             // Let in by a handler, whether or not we have seen it yet: it will be told of the end.
-            Err(true) if self.pending.asked.load(Ordering::Acquire) => Command::AcceptedLate(place),
-            Err(_) => Command::Abandon(place),
+            Err(true) if self.pending.asked.load(Ordering::Acquire) => Command::AcceptedLate(key),
+            Err(_) => Command::Abandon(key),
         };
         self.broker.shard(self.socket.shard()).push(command);
     }

@@ -148,11 +148,11 @@ pub(super) async fn serve<T: Transport>(mut connection: NewConnection, mut strea
         is_first = false;
         let head = match read_head(&connection, &mut stream, &mut behind).await {
             Ok(head) => head,
-            Err(out) => return upgrade::turn_out(connection, stream, out).await,
+            Err(out) => return upgrade::end_refused(connection, stream, out).await,
         };
         if head.request.asks_for_websocket() && !service.is_foreign(&connection.address, &head.request.path) {
             if connection.permit.is_reserved() {
-                return upgrade::turn_out(connection, stream, upgrade::refuse(Refusal::FULL, None, false)).await;
+                return upgrade::end_refused(connection, stream, upgrade::refuse(Refusal::FULL, None, false)).await;
             }
             let ReadHead { request, behind, .. } = head;
             return upgrade::serve_request(connection, stream, request, behind).await;
@@ -160,7 +160,7 @@ pub(super) async fn serve<T: Transport>(mut connection: NewConnection, mut strea
         match answer(&mut connection, &mut stream, &service, head, &mut inner).await {
             Ok(After::Request(rest)) => behind = rest,
             Ok(After::End) => return,
-            Err(out) => return upgrade::turn_out(connection, stream, out).await,
+            Err(out) => return upgrade::end_refused(connection, stream, out).await,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The head of a request: bytes in, a [`Request`] or a [`Refusal`] out. No sockets, no clocks.
 //!
-//! Stricter than httparse alone, because what a proxy before us reads differently is a way to
-//! smuggle: every line ends in CR LF (RFC 9112 §2.2), no header is folded (§5.2), no control
-//! character stands anywhere. Such bytes are refused as soon as they are seen, so that a TLS client
-//! on a plain port does not wait for the deadline.
+//! Stricter than httparse alone, because bytes that a proxy before us reads differently allow
+//! request smuggling: every line ends in CR LF (RFC 9112 §2.2), no header is folded (§5.2), and
+//! there is no control character. Such bytes are refused as soon as they are seen, so that a TLS
+//! client on a plain port does not wait for the deadline.
 
 use bytes::BufMut;
 
@@ -24,7 +24,7 @@ pub(super) struct HeadBuffer {
     limit: usize,
 }
 
-/// Where in its line the last byte stands.
+/// The position of the last byte in its line.
 #[derive(Clone, Copy, Debug)]
 enum LinePosition {
     /// Before the request line; empty lines are skipped there (RFC 9112 §2.2).
@@ -234,8 +234,8 @@ fn names_a_version(head: &[u8]) -> bool {
 }
 
 /// Path and query of a target: as they are, or behind scheme and authority (RFC 9112 §3.2), which
-/// is given, too. An authority with a user is none for HTTP (RFC 9110 §4.2.4), nor is one without a
-/// host (§4.2.1).
+/// is given, too. In HTTP an authority must not have a user (RFC 9110 §4.2.4) and must have a host
+/// (§4.2.1).
 fn origin_form(target: &str) -> Option<(Option<String>, String)> {
     if target.contains('#') {
         return None;

@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_body_is_shared_with_who_gave_it() {
+    fn a_long_body_is_shared_with_its_giver() {
         let body = Bytes::from(vec![b'x'; 100_000]);
         let answer = rejection(Reject { status: 403, headers: Vec::new(), body: body.clone() });
         assert_eq!(answer.body.as_ptr(), body.as_ptr());

@@ -70,8 +70,8 @@ impl Lock {
             let error = io::Error::from(error);
             io::Error::new(error.kind(), format!("{what} {}: {error}", name.display()))
         };
-        // For its owner alone: anyone who may open it could keep us out. No link is followed, and
-        // nothing blocks.
+        // For its owner alone: any user that may open it could keep us out. No link is followed,
+        // and nothing blocks.
         let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = rustix::fs::open(&name, flags, Mode::RUSR | Mode::WUSR)
             .map_err(|error| refused(error, "cannot open the lock file"))?;

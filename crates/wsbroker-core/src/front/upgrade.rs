@@ -11,7 +11,6 @@ use wsbroker_proto::Agreement;
 
 use super::{
     address::{PathService, Route},
-    handshake::{self, Handshake},
     new_connection::NewConnection,
     pending_open::{Reservation, Verdict},
     plain,
@@ -20,6 +19,7 @@ use super::{
     request::{HeadBuffer, Request},
     response::{self, Refusal},
     socket::Transport,
+    websocket_handshake::{self, Handshake},
 };
 use crate::{
     admission::UpgradeInProgress,
@@ -55,9 +55,9 @@ pub(super) async fn run<T: Transport>(mut connection: NewConnection, mut stream:
     // What a proxy says about the client comes before everything else; then encryption, of a stream
     // that is another from there on; then HTTP.
     if connection.address.proxy_protocol
-        && let Err(out) = hear(&mut connection, &mut stream).await
+        && let Err(out) = read_proxy_header(&mut connection, &mut stream).await
     {
-        return turn_out(connection, stream, out).await;
+        return end_refused(connection, stream, out).await;
     }
     match connection.address.tls() {
         None => serve(connection, stream).await,
@@ -81,7 +81,7 @@ async fn encrypt<T: Transport>(connection: NewConnection, mut stream: T, tls: &T
         }
         Err(cause) => NotAdmitted::Cut(cause),
     };
-    turn_out(connection, stream, out).await;
+    end_refused(connection, stream, out).await;
 }
 
 /// From the first byte of the request to the hand-over or the end.
@@ -92,7 +92,7 @@ async fn serve<T: Transport>(connection: NewConnection, mut stream: T) {
     }
     match read(&connection, &mut stream).await {
         Ok((request, rest)) => serve_request(connection, stream, request, rest).await,
-        Err(out) => turn_out(connection, stream, out).await,
+        Err(out) => end_refused(connection, stream, out).await,
     }
 }
 
@@ -105,12 +105,12 @@ pub(super) async fn serve_request<T: Transport>(
 ) {
     match negotiate(&mut connection, &mut stream, request, rest).await {
         Ok(admitted) => hand_over(connection, stream, admitted),
-        Err(out) => turn_out(connection, stream, out).await,
+        Err(out) => end_refused(connection, stream, out).await,
     }
 }
 
 /// Ends a connection that is not let in.
-pub(super) async fn turn_out<T: Transport>(connection: NewConnection, mut stream: T, out: NotAdmitted) {
+pub(super) async fn end_refused<T: Transport>(connection: NewConnection, mut stream: T, out: NotAdmitted) {
     let (answer, entered) = match out {
         NotAdmitted::Cut(cause) => return connection.reject(cause),
         NotAdmitted::Answer(cause, answer, entered) => {
@@ -129,16 +129,16 @@ pub(super) async fn turn_out<T: Transport>(connection: NewConnection, mut stream
 }
 
 /// Writes an answer to a connection that is not let in, and ends it.
-pub(super) async fn turn_away<T: Transport>(mut stream: T, answer: HttpAnswer, within: Duration) {
+pub(super) async fn write_refusal<T: Transport>(mut stream: T, answer: HttpAnswer, within: Duration) {
     write_answer(&mut stream, answer, within).await;
     linger(&mut stream).await;
 }
 
 /// Reads what a proxy says about its client (see [`proxy`]), and takes the client for the peer from
 /// there on.
-async fn hear<T: Transport>(connection: &mut NewConnection, stream: &mut T) -> Result<(), NotAdmitted> {
+async fn read_proxy_header<T: Transport>(connection: &mut NewConnection, stream: &mut T) -> Result<(), NotAdmitted> {
     const MALFORMED: NotAdmitted = NotAdmitted::Cut(RejectCause::ProxyProtocol);
-    if !connection.address.hears(connection.peer) {
+    if !connection.address.takes_proxy_header(connection.peer) {
         tracing::debug!("a connection does not come from a trusted proxy");
         return Err(MALFORMED);
     }
@@ -200,13 +200,13 @@ async fn negotiate<T: Transport>(
     };
     // No module has a handler, and a namespace is served on this address: a raw connection would be
     // let in, and no handler would hear of it.
-    if service.endpoint.namespace.is_none() && address.has_namespaces() && broker.dispatch.is_deaf() {
+    if service.endpoint.namespace.is_none() && address.has_namespaces() && broker.dispatch.has_no_raw_handler() {
         return Err(no(Refusal::NOT_FOUND, None));
     }
     let Handshake { accept_key, protocols } = Handshake::of(&request).map_err(|refusal| no(refusal, None))?;
     check_origin(&request, &service).map_err(|refusal| no(refusal, None))?;
     let compression = match service.endpoint.deflate {
-        Some(_) => handshake::compression(&request).map_err(|refusal| no(refusal, None))?,
+        Some(_) => websocket_handshake::compression(&request).map_err(|refusal| no(refusal, None))?,
         None => None,
     };
     if let Some(namespace) = &service.endpoint.namespace
@@ -312,7 +312,7 @@ fn head(
     compression: Option<&Agreement>,
     service: &PathService,
 ) -> Vec<u8> {
-    let protocol = handshake::choose(offered, accept.protocol.as_deref(), &service.protocols);
+    let protocol = websocket_handshake::choose(offered, accept.protocol.as_deref(), &service.protocols);
     response::switching(accept_key, protocol, compression, &accept.headers)
 }
 

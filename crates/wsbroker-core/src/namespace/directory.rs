@@ -236,13 +236,13 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::namespace::tests::{Nobody, broker};
+    use crate::namespace::tests::{UnusedWorker, broker};
 
     /// A directory, and two helpers that may have clients in it.
     fn directory() -> (Directory, [Arc<WorkerEntry>; 2]) {
         let broker = broker();
         let namespace = broker.namespace(crate::NamespaceConfig::default());
-        let helper = || broker.state().dispatch.add_to(namespace.state(), Arc::new(Nobody));
+        let helper = || broker.state().dispatch.add_to(namespace.state(), Arc::new(UnusedWorker));
         (Directory::default(), [helper(), helper()])
     }
 
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn holders_are_known_as_long_as_they_hold_somebody() {
+    fn holders_are_known_as_long_as_they_hold_a_client() {
         let (mut directory, [own, other]) = directory();
         for (name, owner) in [(b"a", &own), (b"b", &own), (b"c", &other)] {
             directory.add(name, owner, None);
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn forgetting_a_helper_tells_whom_it_had_and_what_was_held() {
+    fn forgetting_a_helper_tells_its_clients_and_what_was_held() {
         let (mut directory, [own, other]) = directory();
         for (name, owner) in [(b"a", &own), (b"b", &own), (b"c", &other)] {
             directory.add(name, owner, None);

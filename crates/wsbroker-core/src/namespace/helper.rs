@@ -58,7 +58,7 @@ impl Helper {
         }
     }
 
-    // --- sockets --------------------------------------------------------------------------------------------------------------------
+    // --- sockets ---------------------------------------------------------------------------------
 
     fn socket(&self, cork: &mut Cork, id: SocketId) -> Option<Arc<Socket>> {
         cork.socket_in(self.namespace.id(), id).cloned()
@@ -102,7 +102,7 @@ impl Helper {
         socket.is_some_and(|socket| socket.membership().channels.contains_key(&channel.id()))
     }
 
-    // --- clients --------------------------------------------------------------------------------------------------------------------
+    // --- clients ---------------------------------------------------------------------------------
 
     /// Registers a client: one with this socket, or one whose socket the application has made.
     /// False when there is a client with that id already: it stays.
@@ -209,7 +209,7 @@ impl Helper {
         }
     }
 
-    // --- clients of all helpers -----------------------------------------------------------------------------------------------------
+    // --- clients of all helpers ------------------------------------------------------------------
 
     /// Whether another helper has this client.
     #[must_use]
@@ -222,8 +222,8 @@ impl Helper {
         self.namespace.publish_from(Some(&self.entry), cork, audience, staged, exclude)
     }
 
-    /// Has the owner of a client make it a member of a room, or not one any more. False when too
-    /// much was waiting there, or nobody has the client.
+    /// Has the owner of a client make it a member of a room, or take it out. False when too much
+    /// was waiting there, or there is no such client.
     pub fn ask_member(&self, client: &[u8], room: &[u8], join: bool) -> bool {
         let owner = self.namespace.directory.read().client(client).map(|client| Arc::clone(&client.owner));
         let (client, room) = (client.into(), room.into());
@@ -231,7 +231,7 @@ impl Helper {
         owner.is_some_and(|owner| owner.offer(operation).is_ok())
     }
 
-    // --- the input ------------------------------------------------------------------------------------------------------------------
+    // --- the input -------------------------------------------------------------------------------
 
     /// Whether it takes what comes from other instances: the first that asks does, until it leaves.
     /// The next then gets [`OperationKind::TakeInput`].

@@ -27,7 +27,7 @@ impl Namespace {
         let Some(entry) = directory.client(client) else { return SendOutcome::Dropped };
         if let Some(socket) = entry.reachable() {
             let outcome = cork.send_to(socket, staged);
-            self.place(cork);
+            self.enqueue(cork);
             return outcome;
         }
         let owner = Arc::clone(&entry.owner);
@@ -66,7 +66,7 @@ impl Namespace {
         };
         let channel = self.channels(set).get(name);
         let sent = cork.publish_to(channel.as_ref(), staged, &excluded).is_some();
-        self.place(cork);
+        self.enqueue(cork);
         let epoch = directory.epoch();
         drop(directory);
         if !sent && let Some(channel) = channel {
@@ -82,9 +82,9 @@ impl Namespace {
     }
 
     /// Under the lock of the directory.
-    fn place(&self, cork: &mut Cork) {
+    fn enqueue(&self, cork: &mut Cork) {
         if self.guarded.load(Ordering::Acquire) {
-            cork.place();
+            cork.enqueue();
         }
     }
 

@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// A worker that is never given anything.
-pub(super) struct Nobody;
+pub(super) struct UnusedWorker;
 
-impl Worker for Nobody {
+impl Worker for UnusedWorker {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
         Err(DeliverError::Gone(batch))
     }
@@ -37,8 +37,8 @@ pub(super) fn broker() -> Broker {
 fn a_publish_for_which_there_is_no_memory_is_counted_for_each_that_does_not_get_it() {
     let broker = broker();
     let namespace: Arc<Namespace> = broker.namespace(NamespaceConfig::default());
-    let (_first, first) = broker.add_helper(&namespace, Arc::new(Nobody));
-    let (_second, second) = broker.add_helper(&namespace, Arc::new(Nobody));
+    let (_first, first) = broker.add_helper(&namespace, Arc::new(UnusedWorker));
+    let (_second, second) = broker.add_helper(&namespace, Arc::new(UnusedWorker));
     for id in [1, 2] {
         namespace.channels(ChannelSet::Primary).join(b"r", SocketId::new(id).unwrap(), 0);
     }
@@ -54,7 +54,7 @@ fn a_publish_for_which_there_is_no_memory_is_counted_for_each_that_does_not_get_
     assert_eq!(dropped(), [0, 0]);
     broker.state().memory.send_changed(0, usize::MAX / 2);
     publish(b"r");
-    assert_eq!(dropped(), [0, 2], "by whoever has sent it");
+    assert_eq!(dropped(), [0, 2], "by the helper that has sent it");
     publish(b"nobody");
     assert_eq!(dropped(), [0, 2]);
     let staged = elsewhere.stage_slice(MessageKind::Text, b"x");
@@ -69,8 +69,8 @@ fn a_publish_for_which_there_is_no_memory_is_counted_for_each_that_does_not_get_
 fn a_message_of_another_instance_that_its_helper_has_no_room_for_is_counted_there() {
     let broker = broker();
     let namespace: Arc<Namespace> = broker.namespace(NamespaceConfig::default());
-    let (_first, first) = broker.add_helper(&namespace, Arc::new(Nobody));
-    let (_second, second) = broker.add_helper(&namespace, Arc::new(Nobody));
+    let (_first, first) = broker.add_helper(&namespace, Arc::new(UnusedWorker));
+    let (_second, second) = broker.add_helper(&namespace, Arc::new(UnusedWorker));
     assert!(second.add_client(b"c", None));
     let mut elsewhere = broker.cork();
     let long = vec![b'x'; 17 << 20];
@@ -87,9 +87,9 @@ fn a_message_of_another_instance_that_its_helper_has_no_room_for_is_counted_ther
 
 /// Remembers whose events it was given.
 #[derive(Default)]
-struct Doorman(Mutex<Vec<SocketId>>);
+struct RecordingWorker(Mutex<Vec<SocketId>>);
 
-impl Worker for Doorman {
+impl Worker for RecordingWorker {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
         self.0.lock().extend(batch.events.iter().map(|event| event.socket.id()));
         Ok(())
@@ -111,8 +111,8 @@ fn what_a_client_does_not_get_while_memory_is_scarce_is_counted_at_its_helper() 
     const MAX: usize = 4 << 20;
     let broker = Broker::new(Config { io_threads: 1, max_send_memory: MAX, ..Config::default() }).unwrap();
     let namespace = broker.namespace(NamespaceConfig::default());
-    let doorman = Arc::<Doorman>::default();
-    let (_handle, helper) = broker.add_helper(&namespace, Arc::clone(&doorman) as Arc<dyn Worker>);
+    let recording = Arc::<RecordingWorker>::default();
+    let (_handle, helper) = broker.add_helper(&namespace, Arc::clone(&recording) as Arc<dyn Worker>);
     helper.accept(true);
     let bind = Bind::Tcp { host: "127.0.0.1".into(), port: 0 };
     let config = ListenerConfig { namespace: Some(Arc::clone(&namespace)), ..ListenerConfig::new(bind) };
@@ -122,8 +122,8 @@ fn what_a_client_does_not_get_while_memory_is_scarce_is_counted_at_its_helper() 
     let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     client.write_all(request.as_bytes()).unwrap();
-    until("it is there", || !doorman.0.lock().is_empty());
-    let id = doorman.0.lock()[0];
+    until("it is there", || !recording.0.lock().is_empty());
+    let id = recording.0.lock()[0];
     let mut cork = broker.cork();
     assert!(helper.subscribe(&mut cork, id, b"r"));
     broker.state().memory.send_changed(0, MAX - MAX / 16 + 1);

@@ -52,7 +52,7 @@ pub(crate) struct Channel {
 
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers {
-    /// The last subscriber has left and the map has let go of it: look the name up again.
+    /// The last subscriber has left and the map no longer has the channel: look the name up again.
     dead: bool,
     sockets: FxHashSet<SocketId>,
 }
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_leave_and_a_join_at_once_lose_nobody() {
+    fn the_last_leave_and_a_join_at_once_lose_no_subscriber() {
         let channels = Channels::new(1);
         std::thread::scope(|scope| {
             for thread in 1..=4 {

@@ -8,10 +8,10 @@
 //! guard is held for one look-up only, and no other lock is taken meanwhile.
 
 mod channels;
-mod namespace;
+mod namespace_state;
 mod sockets;
 
 pub(crate) use channels::{Channel, ChannelId, ChannelSet, Channels};
-pub(crate) use namespace::NamespaceState;
+pub(crate) use namespace_state::NamespaceState;
 pub(crate) use sockets::{Awaited, Membership, SocketState, Sockets};
 pub use sockets::{Socket, Token};

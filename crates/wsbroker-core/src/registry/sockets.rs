@@ -8,7 +8,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::{
     channels::{Channel, ChannelId},
-    namespace::NamespaceState,
+    namespace_state::NamespaceState,
 };
 use crate::{
     config::{InFlight, Overflow, SocketLimits},
@@ -254,7 +254,8 @@ impl Socket {
         self.membership.lock()
     }
 
-    /// The same, unless another thread has it: one that changes very many at once keeps it long.
+    /// The same, unless another thread has it: a thread that changes very many at once keeps it
+    /// long.
     pub(crate) fn try_membership(&self) -> Option<MutexGuard<'_, Membership>> {
         self.membership.try_lock()
     }
@@ -415,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_the_end_of_all_handlers_is_told_by_the_last() {
+    fn a_shard_that_waits_for_all_handlers_is_told_by_the_last() {
         let socket = Socket::new(SocketId::new(1).unwrap(), 0, 0, &SocketLimits::default());
         (0..3).for_each(|_| socket.enter_window(5));
         socket.set_awaited(Awaited::Rest);

@@ -16,9 +16,9 @@ use crate::{
 
 /// Payloads up to this size share a buffer with the rest of their batch.
 pub(super) const SHARE_MAX: usize = 64 << 10;
-/// Copied at a time. Behind a frame header source and target stand a few bytes apart, and then the
-/// string instructions that a C library uses for long copies are several times slower than for
-/// short ones.
+/// Copied at a time. Behind a frame header the source and the target of a copy are a few bytes
+/// apart, and then the string instructions that a C library uses for long copies are several times
+/// slower than those for short ones.
 const COPY_BLOCK: usize = 1 << 10;
 /// A batch is handed over early at this many events, or
 const EVENTS_MAX: usize = 1024;
@@ -124,12 +124,12 @@ impl Batches {
 
     /// Hands over what has been gathered.
     pub(super) fn deliver(&mut self, dispatch: &Dispatch) {
-        for place in &mut self.building {
-            let Some(building) = place.as_mut() else { continue };
+        for slot in &mut self.building {
+            let Some(building) = slot.as_mut() else { continue };
             if building.events.is_empty() {
                 continue;
             }
-            let Some(Building { worker, events, mut data, cost }) = place.take() else { continue };
+            let Some(Building { worker, events, mut data, cost }) = slot.take() else { continue };
             let filled = data.split().freeze();
             if data.capacity() > 0 || !filled.is_empty() {
                 self.arenas.give(data);

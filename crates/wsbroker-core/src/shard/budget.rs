@@ -8,7 +8,7 @@
 pub(super) const CHANGE: usize = 8;
 /// To close a connection, or to move it to another worker.
 pub(super) const VISIT: usize = 16;
-/// Bytes whose copy is as dear as a step.
+/// Bytes whose copy costs as much as a step.
 const COPIED: usize = 512;
 /// Bytes that the kernel takes, or TLS encrypts, in the time of a small write.
 const WRITTEN: u64 = 4 << 10;

@@ -10,9 +10,9 @@ use wsbroker_proto::CloseCode;
 
 use super::{
     connection::Connection,
+    connection_state::{ConnectionPhase, Pause},
     context::ShardContext,
     progress::WriteProgress,
-    state::{ConnectionPhase, Pause},
     timers::{ConnectionTimers, take_due},
     wheel::{Tick, TimerEntry, ticks},
 };

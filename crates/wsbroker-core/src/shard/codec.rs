@@ -33,8 +33,8 @@ pub enum Compress {
     Always,
 }
 
-/// The compressed frames of a publish, made once for all shards, by the one that first has a
-/// subscriber for it.
+/// The compressed frames of a publish, made once for all shards, by the first shard that has a
+/// subscriber for one.
 #[derive(Debug, Default)]
 pub(crate) struct Compressed([OnceLock<Option<Bytes>>; WindowBits::COUNT]);
 

@@ -45,12 +45,12 @@ impl FrameRange {
     }
 }
 
-/// What the shards share of a publish that is more than a frame for everybody.
+/// What the shards share of a publish that is not simply one frame for every subscriber.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
     /// In order.
     pub(crate) exclude: Box<[SocketId]>,
-    /// `None` when nobody gets it compressed.
+    /// `None` when no subscriber gets it compressed.
     pub(crate) compressed: Option<Box<Compressed>>,
     /// Send memory was full: it is for those that have little waiting.
     pub(crate) scarce: bool,
@@ -180,7 +180,7 @@ impl<W: Waker> Fifo<W> {
     }
 
     /// The same, but lets the shard sleep on until the next push or [`nudge`](Self::nudge).
-    pub(crate) fn place_with(&self, fill: impl FnOnce(&mut Vec<Command>)) {
+    pub(crate) fn push_asleep(&self, fill: impl FnOnce(&mut Vec<Command>)) {
         self.put(false, fill);
     }
 

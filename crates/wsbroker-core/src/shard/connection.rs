@@ -8,11 +8,11 @@ use wsbroker_proto::{CloseCode, MessageKind, Parser, Role, WindowBits};
 
 use super::{
     codec::Inflating,
+    connection_state::{ConnectionPhase, Pause, PeerEnd, ReadState, WriteState},
     context::ShardContext,
     meter::RateMeter,
     outbox::{Outbox, Written},
     progress::{ClosingProgress, WriteProgress},
-    state::{ConnectionPhase, Pause, PeerEnd, ReadState, WriteState},
     timers::ConnectionTimers,
     wheel::Tick,
 };
@@ -146,7 +146,7 @@ impl Connection {
         matches!(self.phase, ConnectionPhase::Active | ConnectionPhase::CloseSent)
     }
 
-    // --- the beginning ------------------------------------------------------------------------------------------------------------
+    // --- the beginning ---------------------------------------------------------------------------
 
     /// The connection is in: from now on it has a stream. `head` goes out before what waits.
     pub(super) fn attach(
@@ -181,7 +181,7 @@ impl Connection {
             ConnectionPhase::Dead => {
                 let (code, reason) = self.early_end.take().unwrap_or((CloseCode::ABNORMAL, "".into()));
                 self.report_close(ctx, code, &reason);
-                ctx.doom(self.slot());
+                ctx.remove_later(self.slot());
             }
         }
         self.mark_dirty(ctx);
@@ -197,14 +197,14 @@ impl Connection {
         }
     }
 
-    // --- sending ------------------------------------------------------------------------------------------------------------------
+    // --- sending ---------------------------------------------------------------------------------
 
     /// Queues a frame that lies in `arena`. `counted` tells that it is counted in the socket's
     /// queued bytes already.
     pub(super) fn enqueue(&mut self, ctx: &mut ShardContext, arena: &Bytes, start: usize, end: usize, counted: bool) {
         let length = end - start;
         if !self.takes_messages() {
-            self.forgo(ctx, length, counted);
+            self.drop_message(ctx, length, counted);
             return;
         }
         let limit = self.endpoint.limits.max_backpressure;
@@ -213,13 +213,13 @@ impl Connection {
             // takes.
             self.flush_all(ctx);
             if !self.takes_messages() {
-                self.forgo(ctx, length, counted);
+                self.drop_message(ctx, length, counted);
                 return;
             }
             if self.outbox.len() >= limit {
                 match self.endpoint.limits.overflow {
                     Overflow::Close => {
-                        self.forgo(ctx, length, counted);
+                        self.drop_message(ctx, length, counted);
                         self.overflow(ctx, CloseCause::MaxBackpressure);
                         return;
                     }
@@ -266,7 +266,7 @@ impl Connection {
     }
 
     /// A message that cannot go out any more.
-    pub(super) fn forgo(&mut self, ctx: &mut ShardContext, length: usize, counted: bool) {
+    pub(super) fn drop_message(&mut self, ctx: &mut ShardContext, length: usize, counted: bool) {
         ctx.tally.count_drop(DropCause::Gone);
         if counted {
             self.socket.sub_queued(length);
@@ -322,7 +322,7 @@ impl Connection {
             }
             self.write_state = WriteState::Ended;
             if self.peer_ended {
-                self.die(ctx);
+                self.set_dead(ctx);
             }
         }
     }
@@ -385,7 +385,7 @@ impl Connection {
         self.account(ctx, |outbox, _| outbox.clear());
     }
 
-    // --- reading ------------------------------------------------------------------------------------------------------------------
+    // --- reading ---------------------------------------------------------------------------------
 
     /// The peer's end has been seen by the poll.
     pub(super) fn half_closed(&mut self, ctx: &mut ShardContext) {

@@ -35,13 +35,13 @@ pub(super) struct ShardContext {
     /// Connections with something to read.
     pub(super) ready: Vec<u32>,
     /// Connections to remove at the end of the step.
-    pub(super) doomed: Vec<u32>,
+    pub(super) to_remove: Vec<u32>,
     /// Sockets to take out of registry and lists at the end of the step.
     pub(super) retired: Vec<Retired>,
     /// Endpoints that have one connection less, told once the close events are handed over.
     pub(super) leaving: Vec<Arc<Endpoint>>,
     /// Connections that wait for their worker's window, or for a worker.
-    pub(super) starved: Vec<u32>,
+    pub(super) waiting_for_room: Vec<u32>,
     /// Connections that the peer has ended and whose handlers have settled: what the handlers have
     /// sent comes first.
     pub(super) ending: Vec<ConnectionKey>,
@@ -73,10 +73,10 @@ impl ShardContext {
             spare: Spare::default(),
             dirty: Vec::new(),
             ready: Vec::new(),
-            doomed: Vec::new(),
+            to_remove: Vec::new(),
             retired: Vec::new(),
             leaving: Vec::new(),
-            starved: Vec::new(),
+            waiting_for_room: Vec::new(),
             ending: Vec::new(),
             unflushed_ends: Vec::new(),
             outbox_bytes: 0,
@@ -99,8 +99,8 @@ impl ShardContext {
         self.unassigned.push(Arc::clone(socket), kind, data);
     }
 
-    pub(super) fn doom(&mut self, slot: u32) {
-        self.doomed.push(slot);
+    pub(super) fn remove_later(&mut self, slot: u32) {
+        self.to_remove.push(slot);
     }
 
     /// Counts a change of one outbox, in the socket and in all.

@@ -8,9 +8,9 @@ use wsbroker_proto::{CloseCode, Parser, Role};
 use super::{
     command::ConnectionKey,
     connection::Connection,
+    connection_state::{ConnectionPhase, Pause, PeerEnd, WriteState},
     context::ShardContext,
     retiring::{CloseNotice, Retired},
-    state::{ConnectionPhase, Pause, PeerEnd, WriteState},
 };
 use crate::{
     counters::CloseCause,
@@ -172,7 +172,7 @@ impl Connection {
     /// Cuts the connection without a close frame.
     pub(super) fn cut(&mut self, ctx: &mut ShardContext, cause: CloseCause) {
         self.ended(ctx, cause, CloseCode::ABNORMAL, "");
-        self.die(ctx);
+        self.set_dead(ctx);
     }
 
     fn linger(&mut self, ctx: &mut ShardContext, cause: CloseCause, code: CloseCode, reason: &str) {
@@ -282,7 +282,7 @@ impl Connection {
         self.socket.set_state(SocketState::Closed);
         ctx.tally.count_close(CloseCause::BeforeOpen);
         self.close_event(ctx, CloseCode::ABNORMAL, "");
-        self.die(ctx);
+        self.set_dead(ctx);
     }
 
     /// Refused, or lost before the verdict: as if it had never been.
@@ -296,13 +296,13 @@ impl Connection {
             worker.release();
         }
         self.leave_endpoint(ctx);
-        self.die(ctx);
+        self.set_dead(ctx);
     }
 
-    pub(super) fn die(&mut self, ctx: &mut ShardContext) {
+    pub(super) fn set_dead(&mut self, ctx: &mut ShardContext) {
         self.phase = ConnectionPhase::Dead;
         if self.is_attached() || self.early_end.is_none() {
-            ctx.doom(self.slot());
+            ctx.remove_later(self.slot());
         }
         // Otherwise the slot is kept until the 101 is due, and then handlers are told.
     }
@@ -311,9 +311,9 @@ impl Connection {
     pub(super) fn end_of_stream(&mut self, ctx: &mut ShardContext) {
         if self.phase != ConnectionPhase::Lingering {
             self.ended(ctx, CloseCause::Lost, CloseCode::ABNORMAL, "");
-            self.die(ctx);
+            self.set_dead(ctx);
         } else if matches!(self.write_state, WriteState::Ended | WriteState::Dead) {
-            self.die(ctx);
+            self.set_dead(ctx);
         } else {
             // It may have closed its side only: our close frame goes out first.
             self.peer_ended = true;

@@ -9,10 +9,10 @@ use super::{
     codec::{Compress, Compressed},
     command::{Broadcast, Command, FrameRange},
     connection::Connection,
+    connection_state::Pause,
     context::ShardContext,
     outbox::COPY_MAX,
     put_off::LongCommand,
-    state::Pause,
 };
 use crate::{
     broker::BrokerState,
@@ -86,7 +86,7 @@ impl Shard {
         self.ctx.turn.spend(1);
         match command {
             Command::Arena(arena) => self.arena = arena,
-            Command::Send(place, range) => match self.connections.find(place) {
+            Command::Send(key, range) => match self.connections.find(key) {
                 Some(connection) => {
                     let (start, end) = (range.start as usize, range.end as usize);
                     if connection.deflate.is_none() {
@@ -98,60 +98,60 @@ impl Shard {
                 None => self.ctx.tally.count_drop(DropCause::Gone),
             },
             Command::Publish(channel, range, broadcast) => self.publish(&channel, range, broadcast),
-            Command::Subscribe(place, channel) => {
+            Command::Subscribe(key, channel) => {
                 self.ctx.turn.spend(budget::CHANGE);
-                if self.connections.find(place).is_some_and(|connection| connection.takes_part()) {
-                    self.lists.add(channel.id(), place.slot);
+                if self.connections.find(key).is_some_and(|connection| connection.takes_part()) {
+                    self.lists.add(channel.id(), key.slot);
                 }
             }
             // Also for a connection that has ended: its list entry may still be there.
-            Command::Unsubscribe(place, channel) => {
+            Command::Unsubscribe(key, channel) => {
                 self.ctx.turn.spend(budget::CHANGE);
-                self.lists.remove(channel.id(), place.slot);
+                self.lists.remove(channel.id(), key.slot);
             }
-            Command::Change(place, change, channels) => {
-                self.go_on(LongCommand::Change(place, change, channels.into_iter()));
+            Command::Change(key, change, channels) => {
+                self.go_on(LongCommand::Change(key, change, channels.into_iter()));
             }
-            Command::Close(place, what) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::Close(key, what) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);
                 }
             }
-            Command::LiftPayload(place) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::LiftPayload(key) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.max_payload = connection.endpoint.limits.max_payload;
                 }
             }
-            Command::Terminate(place) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::Terminate(key) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.cut(&mut self.ctx, CloseCause::Terminated);
                 }
             }
-            Command::CloseMany(places, what) => self.go_on(LongCommand::CloseMany(places.into_iter(), what)),
+            Command::CloseMany(keys, what) => self.go_on(LongCommand::CloseMany(keys.into_iter(), what)),
             Command::Reserve(reserve) => self.reserve(*reserve),
-            Command::Attach(place, attach) => self.attach(place, *attach),
-            Command::Abandon(place) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::Attach(key, attach) => self.attach(key, *attach),
+            Command::Abandon(key) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.abandon(&mut self.ctx);
                 }
             }
-            Command::AcceptedLate(place) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::AcceptedLate(key) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.accepted_late(&mut self.ctx);
                 }
             }
-            Command::Unanswered(place) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::Unanswered(key) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.unanswered(&mut self.ctx);
                 }
             }
-            Command::Resume(place) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::Resume(key) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.go_ahead(&mut self.ctx);
                 }
             }
             Command::WorkerRoom(worker) => {
-                self.feed(|connection| connection.worker.as_ref().is_some_and(|own| own.id == worker.id))
+                self.resume_reading(|connection| connection.worker.as_ref().is_some_and(|own| own.id == worker.id))
             }
             Command::WorkerFlushed(worker, flush) => self.worker_flushed(worker.id, flush),
             Command::WorkerJoined => self.go_on(LongCommand::WorkerJoined(0)),
@@ -186,8 +186,8 @@ impl Shard {
     }
 
     /// Reads on where reading stopped for want of room towards a worker.
-    pub(super) fn feed(&mut self, whose: impl Fn(&Connection) -> bool) {
-        let mut starved = std::mem::take(&mut self.ctx.starved);
+    pub(super) fn resume_reading(&mut self, whose: impl Fn(&Connection) -> bool) {
+        let mut starved = std::mem::take(&mut self.ctx.waiting_for_room);
         starved.retain(|slot| {
             let Some(connection) = self.connections.at(*slot) else { return false };
             if connection.paused != Pause::Worker {
@@ -199,6 +199,6 @@ impl Shard {
             }
             !mine
         });
-        self.ctx.starved.append(&mut starved);
+        self.ctx.waiting_for_room.append(&mut starved);
     }
 }

@@ -63,8 +63,8 @@ impl ShardHandle {
     }
 
     /// As `push_with`, but the shard may sleep on until it is [nudged](Self::nudge).
-    pub(crate) fn place_with(&self, fill: impl FnOnce(&mut Vec<Command>)) {
-        self.fifo.place_with(fill);
+    pub(crate) fn push_asleep(&self, fill: impl FnOnce(&mut Vec<Command>)) {
+        self.fifo.push_asleep(fill);
     }
 
     /// Wakes it if something was placed that it does not know of.

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use super::{
     batches::MessageBytes,
     connection::Connection,
+    connection_state::{ConnectionPhase, Pause, PeerEnd, WriteState},
     context::ShardContext,
-    state::{ConnectionPhase, Pause, PeerEnd, WriteState},
 };
 use crate::{
     counters::CloseCause,
@@ -217,7 +217,7 @@ impl Connection {
             return true;
         }
         self.paused = Pause::Worker;
-        ctx.starved.push(self.socket.slot());
+        ctx.waiting_for_room.push(self.socket.slot());
         false
     }
 

@@ -3,8 +3,8 @@
 //! later commands wait behind it, so that all take effect in their order, and other sockets are
 //! read and written.
 //!
-//! While one waits no place is given to a new connection, since that is done by a command as well.
-//! So a slot is still the connection that it was.
+//! While one waits no new connection takes a slot, since a command does that as well. So a slot
+//! still has the connection that it had.
 
 use std::{sync::Arc, vec::IntoIter};
 
@@ -24,8 +24,8 @@ impl Shard {
     pub(super) fn go_on(&mut self, rest: LongCommand) {
         self.put_off.rest = match rest {
             LongCommand::Publish(range, broadcast, slots) => self.publish_on(range, broadcast, slots),
-            LongCommand::Change(place, change, channels) => self.change_on(place, change, channels),
-            LongCommand::CloseMany(places, what) => self.close_on(places, what),
+            LongCommand::Change(key, change, channels) => self.change_on(key, change, channels),
+            LongCommand::CloseMany(keys, what) => self.close_on(keys, what),
             LongCommand::CloseAll(endpoint, code, from) => {
                 let next = self.each_from(from, VISIT, |shard, slot| {
                     let Some(connection) = shard.connections.at(slot) else { return };
@@ -75,33 +75,29 @@ impl Shard {
 
     fn change_on(
         &mut self,
-        place: ConnectionKey,
+        key: ConnectionKey,
         change: Change,
         mut channels: IntoIter<ChannelId>,
     ) -> Option<LongCommand> {
-        let takes_part = self.connections.find(place).is_some_and(|connection| connection.takes_part());
+        let takes_part = self.connections.find(key).is_some_and(|connection| connection.takes_part());
         for channel in channels.by_ref() {
             match change {
-                Change::Join if takes_part => self.lists.add(channel, place.slot),
+                Change::Join if takes_part => self.lists.add(channel, key.slot),
                 Change::Join => {}
                 // Also for a connection that has ended: its list entry may still be there.
-                Change::Leave => self.lists.remove(channel, place.slot),
+                Change::Leave => self.lists.remove(channel, key.slot),
             }
             self.ctx.turn.spend(CHANGE);
             if self.ctx.turn.is_spent() {
                 break;
             }
         }
-        (channels.len() > 0).then_some(LongCommand::Change(place, change, channels))
+        (channels.len() > 0).then_some(LongCommand::Change(key, change, channels))
     }
 
-    fn close_on(
-        &mut self,
-        mut places: IntoIter<ConnectionKey>,
-        what: Box<(CloseCode, Box<str>)>,
-    ) -> Option<LongCommand> {
-        for place in places.by_ref() {
-            if let Some(connection) = self.connections.find(place) {
+    fn close_on(&mut self, mut keys: IntoIter<ConnectionKey>, what: Box<(CloseCode, Box<str>)>) -> Option<LongCommand> {
+        for key in keys.by_ref() {
+            if let Some(connection) = self.connections.find(key) {
                 connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);
             }
             self.ctx.turn.spend(VISIT);
@@ -109,7 +105,7 @@ impl Shard {
                 break;
             }
         }
-        (places.len() > 0).then_some(LongCommand::CloseMany(places, what))
+        (keys.len() > 0).then_some(LongCommand::CloseMany(keys, what))
     }
 
     /// Does something for each slot from this one on, at that many steps. The slot at which the

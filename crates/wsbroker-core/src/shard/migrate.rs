@@ -32,7 +32,7 @@ impl Shard {
         mut events: Vec<(Event, Bytes)>,
         from: u32,
     ) -> Option<u32> {
-        self.reap();
+        self.remove_ended();
         self.ctx.batches.deliver(&self.ctx.broker.dispatch);
         events.append(&mut self.ctx.batches.take_refused(worker.id));
         for (_, notice) in self.retiring.notices() {
@@ -54,9 +54,9 @@ impl Shard {
         }
         self.ctx.broker.dispatch.settled(counted);
         let next = self.each_from(from, VISIT, |shard, slot| shard.move_from(worker, slot));
-        self.reap();
+        self.remove_ended();
         if next.is_none() {
-            self.feed(|_| true);
+            self.resume_reading(|_| true);
             if worker.let_go(self.ctx.broker.shard_count()) {
                 self.ctx.broker.dispatch.free_index(worker.index);
             }
@@ -85,8 +85,8 @@ impl Shard {
         let counted = events.len();
         let mut asked = Vec::with_capacity(counted);
         for event in events {
-            // Of one that was turned away the question is dropped, which undoes what was done for
-            // it.
+            // If the client was turned away meanwhile, the question is dropped, which undoes what
+            // was done for it.
             let Some(connection) = self.connections.find(ConnectionKey::of(&event.socket)).filter(|own| !own.uncounted)
             else {
                 continue;
@@ -106,7 +106,7 @@ impl Shard {
     /// There is a worker: gives one to connections without a worker, from this slot on, and to all
     /// for which events wait. These events are dispatched.
     pub(super) fn assign_workers(&mut self, from: u32) -> Option<u32> {
-        self.reap();
+        self.remove_ended();
         for (socket, notice) in self.retiring.notices() {
             if notice.worker.is_none() && socket.namespace().is_none() {
                 notice.move_to(self.ctx.broker.dispatch.assign(NamespaceId::RAW));
@@ -122,7 +122,7 @@ impl Shard {
         self.ctx.broker.dispatch.assigned(counted);
         let next = self.each_from(from, VISIT, Self::assign_worker);
         if next.is_none() {
-            self.feed(|_| true);
+            self.resume_reading(|_| true);
         }
         next
     }

@@ -13,6 +13,7 @@ mod closing;
 mod codec;
 mod command;
 mod connection;
+mod connection_state;
 mod context;
 mod deflate;
 mod ending;
@@ -32,7 +33,6 @@ mod rate;
 mod retire;
 mod retiring;
 mod silence;
-mod state;
 mod subscriptions;
 mod table;
 mod timers;
@@ -53,8 +53,8 @@ pub use self::codec::Compress;
 #[cfg(all(test, feature = "loom"))]
 pub(crate) use self::command::{Fifo, Waker};
 use self::{
-    budget::UNFLUSHED_MAX, context::ShardContext, handle::WAKE, put_off::PutOff, retiring::Retiring, state::ReadState,
-    subscriptions::Subscriptions, table::ConnectionTable, wheel::TimerEntry,
+    budget::UNFLUSHED_MAX, connection_state::ReadState, context::ShardContext, handle::WAKE, put_off::PutOff,
+    retiring::Retiring, subscriptions::Subscriptions, table::ConnectionTable, wheel::TimerEntry,
 };
 pub(crate) use self::{
     codec::Compressed,
@@ -87,7 +87,7 @@ struct Shard {
     connections: ConnectionTable,
     lists: Subscriptions,
     ctx: ShardContext,
-    /// Frames of the commands that are being carried out.
+    /// Frames of the commands that are being executed.
     arena: Bytes,
     read_buffer: Box<[u8]>,
     /// Set by a shutdown: connections that come later are closed at once.
@@ -189,8 +189,8 @@ impl Shard {
         self.hand_over();
     }
 
-    /// Carries out what is in the queue, or goes on with what the last turn has left of it.
-    /// `commands` is empty before and after.
+    /// Executes what is in the queue, or goes on with what the last turn has left of it. `commands`
+    /// is empty before and after.
     fn execute_queue(&mut self, commands: &mut Vec<Command>) {
         if self.is_piled_up() {
             // What was queued is written first.
@@ -224,8 +224,8 @@ impl Shard {
         }
         self.arena = Bytes::new();
         self.ctx.broker.memory.send_changed(std::mem::take(&mut self.put_off.counted), 0);
-        for place in std::mem::take(&mut self.put_off.ending) {
-            self.end_at_last(place);
+        for key in std::mem::take(&mut self.put_off.ending) {
+            self.end_at_last(key);
         }
     }
 
@@ -272,25 +272,25 @@ impl Shard {
     /// which a worker's cork still holds replies are kept back until that is flushed.
     fn take_ending(&mut self) -> Vec<ConnectionKey> {
         let mut ending = std::mem::take(&mut self.ctx.ending);
-        ending.retain(|place| {
-            let Some(connection) = self.connections.find(*place) else { return false };
+        ending.retain(|key| {
+            let Some(connection) = self.connections.find(*key) else { return false };
             let awaited = connection.await_flush(&mut self.ctx);
-            self.ctx.unflushed_ends.extend(awaited.map(|awaited| (awaited, *place)));
+            self.ctx.unflushed_ends.extend(awaited.map(|awaited| (awaited, *key)));
             awaited.is_none()
         });
         ending
     }
 
-    fn end_at_last(&mut self, place: ConnectionKey) {
-        if let Some(connection) = self.connections.find(place) {
+    fn end_at_last(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.find(key) {
             connection.end_at_last(&mut self.ctx);
         }
     }
 
     fn worker_flushed(&mut self, worker: WorkerId, flush: Flush) {
         let come = |(awaited, _): &mut _| *awaited == (worker, flush);
-        for (_, place) in self.ctx.unflushed_ends.extract_if(.., come).collect::<Vec<_>>() {
-            self.end_at_last(place);
+        for (_, key) in self.ctx.unflushed_ends.extract_if(.., come).collect::<Vec<_>>() {
+            self.end_at_last(key);
         }
     }
 
@@ -345,13 +345,13 @@ impl Shard {
             // Keeps the allocation.
             self.ctx.ready = ready;
         }
-        self.reap();
+        self.remove_ended();
     }
 
     /// Gives the events of this turn to the workers, and then tells the endpoints which connections
     /// have left: a shutdown waits for both in this order.
     fn hand_over(&mut self) {
-        self.reap();
+        self.remove_ended();
         self.show_counts();
         self.ctx.batches.deliver(&self.ctx.broker.dispatch);
         for endpoint in self.ctx.leaving.drain(..) {
@@ -365,9 +365,9 @@ impl Shard {
         self.ctx.tally.show(&self.ctx.broker.shard(self.index).counters);
     }
 
-    /// Writes what became dirty. Of very many, some wait for the next turn; but what became dirty
-    /// in this one does not wait for those all: a reply is not to stand behind a publish to
-    /// 100,000.
+    /// Writes what became dirty. Of very many connections some wait for the next turn. But those
+    /// that became dirty in this turn do not wait for all of these: a reply must not wait behind a
+    /// publish to 100,000 subscribers.
     fn flush_dirty(&mut self) {
         if self.ctx.dirty.is_empty() && self.late.is_empty() {
             self.ctx.unflushed = 0;
@@ -396,7 +396,7 @@ impl Shard {
         if self.ctx.dirty.is_empty() {
             self.ctx.dirty = dirty;
         }
-        self.reap();
+        self.remove_ended();
     }
 
     /// Writes to one connection. What that has cost, in small writes.
@@ -411,14 +411,14 @@ impl Shard {
 
     /// Takes out what has ended in this step: out of registry and lists first, then out of the
     /// table.
-    fn reap(&mut self) {
+    fn remove_ended(&mut self) {
         if !self.ctx.retired.is_empty() {
             self.retire_all();
         }
-        if !self.ctx.doomed.is_empty() {
+        if !self.ctx.to_remove.is_empty() {
             self.show_counts();
         }
-        while let Some(slot) = self.ctx.doomed.pop() {
+        while let Some(slot) = self.ctx.to_remove.pop() {
             let Some(mut connection) = self.connections.take(slot) else { continue };
             if let Some(mut stream) = connection.stream.take() {
                 stream.deregister(self.poll.registry());

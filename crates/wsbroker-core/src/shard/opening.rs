@@ -42,8 +42,8 @@ impl Shard {
         }
     }
 
-    /// Puts the question to a worker. It may be another than the one that was chosen, without a
-    /// handler for it; and while there is none, the question waits.
+    /// Asks a worker. It may be another than the one that was chosen, without a handler for that;
+    /// and while there is no worker, the question waits.
     fn ask(&mut self, worker: Option<Arc<WorkerEntry>>, socket: &Arc<Socket>, open: Box<Open>) {
         match worker {
             Some(worker) if worker.handlers.contains(Handlers::OPEN) => {
@@ -55,10 +55,10 @@ impl Shard {
     }
 
     /// A connection is in: gives it its stream.
-    pub(super) fn attach(&mut self, place: ConnectionKey, attach: Attach) {
-        let Some(connection) = self.connections.find(place) else { return };
+    pub(super) fn attach(&mut self, key: ConnectionKey, attach: Attach) {
+        let Some(connection) = self.connections.find(key) else { return };
         let Attach { mut stream, head, rest, permit } = attach;
-        let registered = stream.register(self.poll.registry(), Token(place.slot as usize));
+        let registered = stream.register(self.poll.registry(), Token(key.slot as usize));
         connection.attach(&mut self.ctx, stream, head, rest, permit);
         if let Err(error) = registered {
             tracing::warn!(%error, "cannot watch a connection");

@@ -7,7 +7,7 @@ use wsbroker_proto::CloseCode;
 use super::{
     Shard,
     command::Command,
-    state::{ConnectionPhase, WriteState},
+    connection_state::{ConnectionPhase, WriteState},
 };
 use crate::counters::CloseCause;
 
@@ -89,7 +89,7 @@ impl Shard {
             if lingering || connection.outbox.len() > FINISH_MAX {
                 connection.cut(&mut self.ctx, CloseCause::MaxSendMemory);
             }
-            self.reap();
+            self.remove_ended();
             self.ctx.broker.memory.send_changed(self.reported_send, self.ctx.outbox_bytes);
             self.reported_send = self.ctx.outbox_bytes;
         }
@@ -114,7 +114,7 @@ impl Shard {
             tracing::warn!(socket = %connection.id(), bytes = connection.receive_held, "receive memory is used up: closing the largest message");
             connection.fail(&mut self.ctx, CloseCause::MaxReceiveMemory, CloseCode::TRY_AGAIN);
             connection.count_receive(&mut self.ctx);
-            self.reap();
+            self.remove_ended();
             self.ctx.broker.memory.receive_changed(self.reported_receive, self.ctx.receive_bytes);
             self.reported_receive = self.ctx.receive_bytes;
         }

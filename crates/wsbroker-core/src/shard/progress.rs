@@ -97,7 +97,7 @@ impl WriteProgress {
 const LEAST_RATE: u64 = 1 << 10;
 /// Over which the average is taken.
 pub(super) const WINDOW: Duration = Duration::from_secs(30);
-/// Where a closing stands.
+/// The progress of a closing.
 #[derive(Debug, Default)]
 pub(super) struct ClosingProgress {
     /// What was sent before goes out first. Otherwise the whole closing has one close timeout.

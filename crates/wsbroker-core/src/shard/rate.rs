@@ -1,6 +1,6 @@
 //! How much a connection may send: it is paused or closed above its rate.
 
-use super::{connection::Connection, context::ShardContext, state::Pause, wheel::ticks};
+use super::{connection::Connection, connection_state::Pause, context::ShardContext, wheel::ticks};
 use crate::config::RateAction;
 
 impl Connection {

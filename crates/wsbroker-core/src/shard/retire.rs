@@ -100,8 +100,8 @@ impl Shard {
 impl ShardContext {
     /// Hands the close event over. The socket is in no channel any more.
     fn tell(&mut self, socket: &Arc<Socket>, mut notice: CloseNotice) {
-        // It has had none since before its 101, so workers that have joined since were not told of
-        // it. But while events wait for a worker, its own may be among them, and one that has
+        // It has had no worker since before its 101, so workers that have joined since do not know
+        // it. But while events wait for a worker, its own may be among them, and a worker that has
         // joined gets those first.
         let of_namespace = socket.namespace().is_some();
         let waits = of_namespace || !self.unassigned.is_empty();

@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Retired {
     pub(super) socket: Arc<Socket>,
-    /// `None` for one that handlers are not told of, or not yet.
+    /// `None` if handlers are not told, or not yet.
     pub(super) notice: Option<CloseNotice>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct CloseNotice {
 }
 
 impl CloseNotice {
-    /// This worker is told, or one that will be there. It counts there already.
+    /// This worker is told, or the next one that joins. The connection counts there already.
     pub(super) fn move_to(&mut self, worker: Option<Arc<WorkerEntry>>) {
         let uncounted = if self.endpoint.is_some() { &self.worker } else { &worker };
         if let Some(worker) = uncounted {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::{
     connection::Connection,
+    connection_state::{Pause, ReadState, WriteState},
     context::ShardContext,
     progress::WriteView,
-    state::{Pause, ReadState, WriteState},
     wheel::{Tick, ticks},
 };
 use crate::{config::SocketLimits, counters::CloseCause};

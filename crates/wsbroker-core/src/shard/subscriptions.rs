@@ -21,7 +21,7 @@ pub(super) struct Subscriptions {
 #[derive(Debug, Default)]
 struct List {
     slots: Vec<u32>,
-    /// Where each slot stands in `slots`; empty for short lists.
+    /// The index of each slot in `slots`; empty for short lists.
     index: FxHashMap<u32, u32>,
 }
 

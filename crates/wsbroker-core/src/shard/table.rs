@@ -12,8 +12,8 @@ impl ConnectionTable {
     }
 
     /// The connection that a command means, unless it has ended and its slot may be another's.
-    pub(super) fn find(&mut self, place: ConnectionKey) -> Option<&mut Connection> {
-        self.at(place.slot).filter(|connection| connection.id() == place.id)
+    pub(super) fn find(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
+        self.at(key.slot).filter(|connection| connection.id() == key.id)
     }
 
     pub(super) fn put(&mut self, slot: u32, connection: Connection) {
@@ -29,6 +29,6 @@ impl ConnectionTable {
     }
 
     pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Connection> {
-        self.0.iter_mut().filter_map(|place| place.as_deref_mut())
+        self.0.iter_mut().filter_map(|slot| slot.as_deref_mut())
     }
 }

@@ -24,9 +24,9 @@ use crate::{
 
 /// Takes events and begins none.
 #[derive(Default)]
-struct Shelf(Mutex<Vec<Batch>>);
+struct PassiveWorker(Mutex<Vec<Batch>>);
 
-impl Worker for Shelf {
+impl Worker for PassiveWorker {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
         self.0.lock().push(batch);
         Ok(())
@@ -34,15 +34,15 @@ impl Worker for Shelf {
 }
 
 /// Stops its shard in each delivery, until the test has met it there twice.
-struct Gate(Barrier);
+struct MeetingWorker(Barrier);
 
-impl Gate {
+impl MeetingWorker {
     fn meet(&self) {
         self.0.wait();
     }
 }
 
-impl Worker for Gate {
+impl Worker for MeetingWorker {
     fn deliver(&self, _: Batch) -> Result<(), DeliverError> {
         self.meet();
         self.meet();
@@ -88,31 +88,31 @@ fn connect_to(
     let (mut stream, _) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
     prepare(&mut stream);
-    let (place, permit) = (ConnectionKey::of(&socket), inner.front.permit().unwrap());
+    let (key, permit) = (ConnectionKey::of(&socket), inner.front.permit().unwrap());
     let reserve = Reserve { socket: Arc::clone(&socket), endpoint, worker, open: None, deflate, ip: None };
     let attach = Attach { stream: Stream::tcp(stream), head: b"101".to_vec(), rest: Vec::new(), permit };
     inner.shard(0).push(Command::Reserve(Box::new(reserve)));
-    inner.shard(0).push(Command::Attach(place, Box::new(attach)));
+    inner.shard(0).push(Command::Attach(key, Box::new(attach)));
     (socket, client)
 }
 
 #[test]
 fn late_news_of_room_do_not_end_a_connection_before_its_replies() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
-    let shelf = Arc::<Shelf>::default();
-    let worker = broker.add_worker(Arc::clone(&shelf) as Arc<dyn Worker>, Handlers::TEXT);
+    let passive = Arc::<PassiveWorker>::default();
+    let worker = broker.add_worker(Arc::clone(&passive) as Arc<dyn Worker>, Handlers::TEXT);
     let (socket, mut client) = connect(broker.state());
     let mut said = Vec::new();
     client::write_frame(&mut said, true, Opcode::Text, b"hello", [1, 2, 3, 4]);
     client::write_frame(&mut said, true, Opcode::Close, &[3, 232], [1, 2, 3, 4]);
     client.write_all(&said).unwrap();
-    until("the message has come", || !shelf.0.lock().is_empty());
+    until("the message has come", || !passive.0.lock().is_empty());
     // The shard found room by itself while a worker was about to tell it.
     broker.state().shard(0).push(Command::Resume(ConnectionKey::of(&socket)));
     let mut cork = broker.cork();
     let staged = cork.stage_slice(MessageKind::Text, b"reply");
     cork.send(socket.id(), staged);
-    let batches = std::mem::take(&mut *shelf.0.lock());
+    let batches = std::mem::take(&mut *passive.0.lock());
     worker.settle(batches.iter().flat_map(|batch| &batch.events), Some(&mut cork));
     let mut heard = Vec::new();
     client.read_to_end(&mut heard).unwrap();
@@ -126,23 +126,23 @@ fn say(client: &mut TcpStream, opcode: Opcode, payload: &[u8]) {
 }
 
 /// Sends these messages, which no handler wants and no window holds back, and at the same time one
-/// of somebody else. How many of them are taken before that one.
+/// from another client. Returns how many of them are taken before that one.
 fn taken_before_a_neighbour(frame: &[u8], count: usize) -> u64 {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
-    let gate = Arc::new(Gate(Barrier::new(2)));
-    let _worker = broker.add_worker(Arc::clone(&gate) as Arc<dyn Worker>, Handlers::TEXT);
+    let meeting = Arc::new(MeetingWorker(Barrier::new(2)));
+    let _worker = broker.add_worker(Arc::clone(&meeting) as Arc<dyn Worker>, Handlers::TEXT);
     let (_, mut neighbour) = connect(broker.state());
     let (_, mut hostile) = connect_with(broker.state(), Some(WindowBits::MAX), |_| {});
     say(&mut neighbour, Opcode::Text, b"first");
-    gate.meet();
+    meeting.meet();
     hostile.write_all(&frame.repeat(count)).unwrap();
     say(&mut neighbour, Opcode::Text, b"second");
-    gate.meet();
+    meeting.meet();
     // Both are in the kernel when the shard looks again.
-    gate.meet();
+    meeting.meet();
     let shown = &broker.state().shard(0).counters;
     let taken = shown.flow().messages_in - 2;
-    gate.meet();
+    meeting.meet();
     until("all are taken", || shown.flow().messages_in == 2 + count as u64);
     taken
 }
@@ -167,26 +167,26 @@ fn messages_without_content_do_not_hold_up_the_others() {
 #[test]
 fn an_end_that_comes_with_the_last_bytes_is_seen() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
-    let gate = Arc::new(Gate(Barrier::new(2)));
-    let _worker = broker.add_worker(Arc::clone(&gate) as Arc<dyn Worker>, Handlers::TEXT);
+    let meeting = Arc::new(MeetingWorker(Barrier::new(2)));
+    let _worker = broker.add_worker(Arc::clone(&meeting) as Arc<dyn Worker>, Handlers::TEXT);
     let (_, mut neighbour) = connect(broker.state());
     let (_, mut client) = connect(broker.state());
     say(&mut neighbour, Opcode::Text, b"first");
-    gate.meet();
-    // Nobody hears it.
+    meeting.meet();
+    // No handler hears it.
     say(&mut client, Opcode::Pong, b"last");
     client.shutdown(std::net::Shutdown::Write).unwrap();
-    gate.meet();
+    meeting.meet();
     client.read_to_end(&mut Vec::new()).unwrap();
     until("it is counted", || broker.state().shard(0).counters.closes()[CloseCause::Lost as usize] == 1);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn who_sees_an_end_finds_it_counted() {
+fn an_end_that_is_seen_is_counted() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
-    let gate = Arc::new(Gate(Barrier::new(2)));
-    let _worker = broker.add_worker(Arc::clone(&gate) as Arc<dyn Worker>, Handlers::TEXT);
+    let meeting = Arc::new(MeetingWorker(Barrier::new(2)));
+    let _worker = broker.add_worker(Arc::clone(&meeting) as Arc<dyn Worker>, Handlers::TEXT);
     let (_, mut neighbour) = connect(broker.state());
     // To close it takes as long as its client does not read.
     let (slow, _unread) = connect_with(broker.state(), None, |stream| {
@@ -195,17 +195,17 @@ fn who_sees_an_end_finds_it_counted() {
     });
     let (last, mut client) = connect(broker.state());
     say(&mut neighbour, Opcode::Text, b"first");
-    gate.meet();
+    meeting.meet();
     for socket in [&slow, &last] {
         broker.state().shard(0).push(Command::Terminate(ConnectionKey::of(socket)));
     }
-    gate.meet();
+    meeting.meet();
     // It is closed before the other.
     client.read_to_end(&mut Vec::new()).unwrap();
     assert_eq!(broker.state().shard(0).counters.closes()[CloseCause::Terminated as usize], 2);
 }
 
 mod churn;
-mod hand;
+mod manual_shard;
 mod reserve;
 mod slices;

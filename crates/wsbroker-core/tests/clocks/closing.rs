@@ -138,7 +138,7 @@ fn replies_that_wait_when_the_peer_closes_arrive() {
 }
 
 #[test]
-fn who_takes_nothing_is_cut_after_the_close_timeout() {
+fn a_client_that_takes_nothing_is_cut_after_the_close_timeout() {
     let broker = broker();
     let (_worker, log) = logging(&broker, Handlers::CLOSE);
     let (_listener, port) = listen(&broker, limits());
@@ -155,7 +155,7 @@ fn who_takes_nothing_is_cut_after_the_close_timeout() {
 
 /// As long as it has not come to the close frame it has no reason to answer.
 #[test]
-fn who_has_taken_all_has_the_close_timeout_to_answer() {
+fn a_client_that_has_taken_all_has_the_close_timeout_to_answer() {
     let broker = broker();
     let (_worker, log) = logging(&broker, Handlers::CLOSE);
     let (_listener, port) = listen(&broker, limits());

@@ -16,7 +16,7 @@ fn limited(messages: u32) -> SocketLimits {
 
 /// Each of them is paused some ten times in that time, and it begins with the first.
 #[test]
-fn who_ends_its_side_while_it_is_not_read_does_not_stay() {
+fn a_client_that_ends_its_side_while_it_is_not_read_does_not_stay() {
     const CLIENTS: usize = 20;
     let broker = broker();
     let (_worker, log) = logging(&broker, Handlers::TEXT | Handlers::CLOSE);
@@ -36,7 +36,7 @@ fn who_ends_its_side_while_it_is_not_read_does_not_stay() {
 
 /// What is within its rate is heard to the end.
 #[test]
-fn who_ends_its_side_is_heard_as_far_as_the_time_goes() {
+fn a_client_that_ends_its_side_is_heard_as_far_as_the_time_goes() {
     let broker = broker();
     let (_worker, log) = logging(&broker, Handlers::TEXT | Handlers::CLOSE);
     let (_listener, port) = listen(&broker, limited(1000));

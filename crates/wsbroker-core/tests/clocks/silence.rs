@@ -32,7 +32,7 @@ fn downloading() -> SocketLimits {
 }
 
 #[test]
-fn who_downloads_is_not_silent() {
+fn a_client_that_downloads_is_not_silent() {
     let broker = broker();
     let (_worker, _log) = logging(&broker, Handlers::CLOSE);
     let (_listener, port) = listen(&broker, downloading());
@@ -40,7 +40,7 @@ fn who_downloads_is_not_silent() {
 }
 
 #[test]
-fn who_downloads_over_tls_is_not_silent() {
+fn a_client_that_downloads_over_tls_is_not_silent() {
     let (broker, world) = (broker(), World::new());
     let (_worker, _log) = logging(&broker, Handlers::CLOSE);
     let (_listener, port) = listen_with(&broker, |config| {
@@ -53,7 +53,7 @@ fn who_downloads_over_tls_is_not_silent() {
 
 #[cfg(unix)]
 #[test]
-fn who_downloads_over_a_unix_socket_is_not_silent() {
+fn a_client_that_downloads_over_a_unix_socket_is_not_silent() {
     let folder = std::env::temp_dir().join(format!("wsbroker-clocks-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("ws.sock");

@@ -102,7 +102,7 @@ fn an_address_in_use_is_an_error_that_names_it() {
     let error = reserve(&broker, tcp("127.0.0.1", other.local_addr().unwrap().port())).unwrap_err();
     assert!(matches!(&error, ListenError::Bind { source, .. } if source.kind() == ErrorKind::AddrInUse), "{error:?}");
     assert!(error.to_string().contains(&address), "{error}");
-    // TEST-NET-1: nobody's address.
+    // TEST-NET-1: no machine has this address.
     let error = reserve(&broker, tcp("192.0.2.1", 0)).unwrap_err();
     assert!(
         matches!(&error, ListenError::Bind { source, .. } if source.kind() == ErrorKind::AddrNotAvailable),
@@ -173,7 +173,7 @@ fn brokers_share_a_port_when_both_want_to() {
     let asked = one.requests.lock().len() + two.requests.lock().len();
     assert_eq!(asked, streams.len(), "each connection is at one of them");
     drop(streams);
-    // One of them goes, and nobody who comes afterwards notices.
+    // One of them goes, and no later client notices.
     close(&first, &listener);
     for _ in 0..20 {
         assert_eq!(status(port, "/"), 101);

@@ -43,7 +43,7 @@ fn more_connections_than_allowed_are_told_so_from_accept_on() {
     let told = answer(&mut third);
     assert_eq!((told.status, told.body.as_str()), (503, FULL));
     assert_eq!(status(port, "/"), 503);
-    // One that is in is not bothered, and nobody else is let in for it.
+    // A connection that is in is not affected, and no other is let in for it.
     open.write_all(&frame(b"hello")).unwrap();
     until("its message is there", || _keeper.told().contains(&Told::Text(b"hello".to_vec())));
     drop(silent);
@@ -94,7 +94,7 @@ impl Single {
         stream
     }
 
-    /// Lets in who asked on `/late`.
+    /// Lets in the clients that asked on `/late`.
     fn accept_late(&self) -> Result<(), AcceptError> {
         self.late.recv_timeout(DEADLINE).unwrap().reply.accept(Accept::default())
     }

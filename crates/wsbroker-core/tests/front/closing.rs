@@ -35,7 +35,7 @@ fn closing_a_listener_ends_what_is_its_own_and_nothing_else() {
         assert_eq!(answer(&mut pending).status, 503);
         assert_eq!(status(port, "/first"), 503, "no upgrade is admitted any more");
         expect_close(&mut own, 1001);
-        // Nobody waits for a handler that may never answer.
+        // Closing does not wait for a handler that may never answer.
         closing.join().unwrap();
     });
     assert_eq!(late.reply.accept(Accept::default()), Err(LateVerdict.into()));

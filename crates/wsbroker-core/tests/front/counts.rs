@@ -71,7 +71,7 @@ fn each_cause_is_counted_by_its_name() {
         (RejectCause::HttpVersion, |place| place.asks("GET / HTTP/2.0\r\n\r\n", 505)),
         (RejectCause::OpenTimeout, |place| {
             place.asks(&handshake("/late", &[]), 503);
-            // A verdict that nobody waits for changes nothing.
+            // A verdict that comes too late changes nothing.
             place.late.recv_timeout(DEADLINE).unwrap().reply.accept(Accept::default()).unwrap_err();
         }),
         (RejectCause::WorkerGone, |place| place.asks(&handshake("/gone", &[]), 503)),
@@ -99,7 +99,7 @@ fn each_cause_is_counted_by_its_name() {
 }
 
 #[test]
-fn who_is_refused_at_the_door_is_counted() {
+fn a_client_refused_at_accept_is_counted() {
     let limited = |config| Place::new(config, loopback());
     for (cause, config, status) in [
         (RejectCause::MaxConnections, Config { max_connections: Some(1), ..Config::default() }, 503),
@@ -117,7 +117,7 @@ fn who_is_refused_at_the_door_is_counted() {
 }
 
 #[test]
-fn who_comes_without_a_proxy_is_counted() {
+fn a_client_without_a_proxy_is_counted() {
     let place = Place::new(
         Config { max_connections_per_ip: Some(1), ..Config::default() },
         ListenerConfig { proxy_protocol: true, ..loopback() },
@@ -137,7 +137,7 @@ fn who_comes_without_a_proxy_is_counted() {
 }
 
 #[test]
-fn whatever_happens_everybody_is_counted_once() {
+fn whatever_happens_every_client_is_counted_once() {
     let place = Place::new(
         Config { max_connections: Some(100), max_pending_upgrades: 90, ..Config::default() },
         ListenerConfig {
@@ -160,7 +160,7 @@ fn whatever_happens_everybody_is_counted_once() {
                         let request = handshake(path, &[]);
                         let length =
                             if random >> 60 < 4 { (random >> 40) as usize % request.len() } else { request.len() };
-                        // Fails for one who was turned away at once.
+                        // Fails for a client that was turned away at once.
                         let _ = stream.write_all(&request.as_bytes()[..length]);
                         if random >> 62 == 0 {
                             kept.push(stream);

@@ -176,7 +176,7 @@ mod starving {
             client.write_all(handshake("/", &[]).as_bytes()).unwrap();
         }
         said.find(|line| line == "starved").unwrap();
-        // Those who wait are let in one by one as others leave, in the order they came.
+        // Waiting clients are let in one by one as others leave, in the order they came.
         for mut client in clients {
             assert_eq!(answer(&mut client).status, 101);
         }

@@ -130,7 +130,7 @@ fn the_proxy_header_and_the_request_share_one_deadline() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn with_a_list_of_proxies_nobody_else_is_heard() {
+fn with_a_list_of_proxies_no_other_peer_is_heard() {
     let broker = broker();
     let keeper = Keeper::open(&broker);
     let trust_proxy = Some(trusting(&["127.0.0.2"], ForwardedHeader::XForwardedFor));
@@ -175,7 +175,7 @@ fn a_trusted_proxys_header_names_the_client() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_header_from_nobody_trusted_means_nothing() {
+fn a_header_from_an_untrusted_peer_means_nothing() {
     let broker = broker();
     let keeper = Keeper::open(&broker);
     let trust_proxy = Some(trusting(&["127.0.0.2"], ForwardedHeader::XForwardedFor));
@@ -206,7 +206,7 @@ fn behind_a_unix_socket_a_proxy_is_trusted_when_the_socket_is() {
         assert_eq!(answer(&mut stream).status, 101);
         assert_eq!(from(&keeper), (expected.to_owned(), 0), "{name}");
     }
-    // PROXY headers are heard there whoever is listed: who may reach the file decides.
+    // PROXY headers are taken there whichever proxies are listed: the file's permissions decide.
     let path = path("heard");
     let trust_proxy = Some(trusting(&["10.0.0.0/8"], ForwardedHeader::XForwardedFor));
     let config = ListenerConfig {

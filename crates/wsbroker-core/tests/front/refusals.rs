@@ -41,7 +41,7 @@ fn narrow(port: u16) -> TcpStream {
 }
 
 #[test]
-fn answers_that_nobody_reads_count_as_send_memory_and_are_cut_when_it_is_full() {
+fn answers_that_are_not_read_count_as_send_memory_and_are_cut_when_it_is_full() {
     let broker = broker_of(Config { max_send_memory: MEMORY, ..Config::default() });
     let _keeper = refusing(&broker);
     let listener = serve(&broker, loopback());

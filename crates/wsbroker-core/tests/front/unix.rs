@@ -70,7 +70,7 @@ fn a_unix_socket_is_served_and_its_file_removed() {
 }
 
 #[test]
-fn a_file_that_nobody_listens_on_is_replaced() {
+fn a_file_that_no_process_listens_on_is_replaced() {
     let folder = Folder::new("stale");
     let path = folder.0.join("ws.sock");
     drop(UnixListener::bind(&path).unwrap());
@@ -78,7 +78,7 @@ fn a_file_that_nobody_listens_on_is_replaced() {
     let _keeper = Keeper::open(&broker);
     let listener = serve(&broker, at(&path));
     assert_eq!(status(&path, "/"), 101);
-    // Somebody puts their own in its place: it is not ours to remove.
+    // Another process puts its own in its place: it is not ours to remove.
     std::fs::remove_file(&path).unwrap();
     let _other = UnixListener::bind(&path).unwrap();
     close(&broker, &listener);
@@ -128,7 +128,7 @@ fn lock_of(path: &Path) -> PathBuf {
 
 /// Another process has bound and does not listen yet: nothing answers there, but it is not stale.
 #[test]
-fn a_socket_that_somebody_is_about_to_listen_on_is_left_alone() {
+fn a_socket_that_a_process_is_about_to_listen_on_is_left_alone() {
     let folder = Folder::new("about");
     let path = folder.0.join("ws.sock");
     let held = std::fs::File::create(lock_of(&path)).unwrap();

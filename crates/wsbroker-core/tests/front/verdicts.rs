@@ -127,7 +127,7 @@ fn a_client_that_leaves_while_its_worker_thinks_is_noticed() {
     let (keeper, opens) = pondering(&broker);
     let listener = serve(&broker, loopback());
     let mut leaver = connect(listener.port());
-    // With a frame behind the request, so that there is input nobody reads.
+    // With a frame behind the request, so that there is input that is never read.
     leaver.write_all(&[handshake("/", &[]).as_bytes(), &frame(b"hello")].concat()).unwrap();
     let (id, open) = opens.recv_timeout(DEADLINE).unwrap();
     leaver.write_all(&frame(b"more")).unwrap();

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use wsbroker_core::{Audience, CloseCode, Handlers, MessageKind, SendOutcome, SocketId, SocketLimits};
 
 use crate::common::{Client, Seen, listen_with, logging, until};
-use crate::kit::{Desk, beside, broker, listen, settings, status};
+use crate::kit::{HelperThread, beside, broker, listen, settings, status};
 
 #[test]
 fn raw_calls_take_a_namespace_s_socket_for_one_that_is_gone() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let mut desk = Desk::new(&broker, &namespace);
+    let mut thread = HelperThread::new(&broker, &namespace);
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
-    let (mut client, id) = desk.client(port, "a");
+    let (mut client, id) = thread.client(port, "a");
     let mut cork = broker.cork();
-    assert!(desk.helper.subscribe(&mut desk.cork, id, b"room"));
-    desk.helper.add_member(&mut desk.cork, b"a", Audience::Room(b"room"));
+    assert!(thread.helper.subscribe(&mut thread.cork, id, b"room"));
+    thread.helper.add_member(&mut thread.cork, b"a", Audience::Room(b"room"));
 
     assert!(!broker.is_open(id));
     assert_eq!(broker.buffered_amount(id), 0);
@@ -41,14 +41,14 @@ fn raw_calls_take_a_namespace_s_socket_for_one_that_is_gone() {
     cork.terminate(id);
     cork.flush();
 
-    assert_eq!(desk.send(id, "still there"), SendOutcome::Queued);
+    assert_eq!(thread.send(id, "still there"), SendOutcome::Queued);
     assert_eq!(client.text(), "still there");
     // Totals are of all.
     assert_eq!((broker.stats().connections, namespace.connections()), (1, 1));
 }
 
 #[test]
-fn a_namespace_reaches_neither_raw_sockets_nor_those_of_another_realm() {
+fn a_namespace_reaches_neither_raw_sockets_nor_those_of_another_namespace() {
     let broker = broker(1);
     let (_worker, log) = logging(&broker, Handlers::ALL);
     let (raw, raw_port) = listen_with(&broker, |_| ());
@@ -60,9 +60,9 @@ fn a_namespace_reaches_neither_raw_sockets_nor_those_of_another_realm() {
     broker.subscribe(&mut raw_cork, raw_id, b"room").unwrap();
 
     let namespaces = [broker.namespace(settings()), broker.namespace(settings())];
-    let mut desks = namespaces.each_ref().map(|namespace| Desk::new(&broker, namespace));
+    let mut threads = namespaces.each_ref().map(|namespace| HelperThread::new(&broker, namespace));
     let ports = namespaces.each_ref().map(|namespace| listen(&broker, namespace, SocketLimits::default()));
-    let [one, two] = &mut desks;
+    let [one, two] = &mut threads;
     let (mut a, a_id) = one.client(ports[0].1, "a");
     let (mut b, b_id) = two.client(ports[1].1, "b");
     assert!(one.helper.subscribe(&mut one.cork, a_id, b"room") && two.helper.subscribe(&mut two.cork, b_id, b"room"));
@@ -98,19 +98,19 @@ fn a_path_whose_namespace_has_no_worker_answers_503_and_raw_handlers_never_get_i
     let namespace = broker.namespace(settings());
     let listener = beside(&broker, &raw, "/ws", Some(&namespace));
     assert_eq!(status(port, "/ws"), "503", "none yet");
-    let mut desk = Desk::new(&broker, &namespace);
+    let mut thread = HelperThread::new(&broker, &namespace);
     assert_eq!(status(port, "/ws"), "101");
     assert_eq!(status(port, "/else"), "101", "a raw one");
-    desk.helper.accept(false);
+    thread.helper.accept(false);
     assert_eq!(status(port, "/ws"), "503");
-    desk.helper.accept(true);
-    desk.die();
+    thread.helper.accept(true);
+    thread.die();
     assert_eq!(status(port, "/ws"), "503");
     drop(listener);
     assert_eq!(status(port, "/ws"), "503", "its listener is closed, too");
     let again = broker.namespace(settings());
     let _listener = beside(&broker, &raw, "/ws", Some(&again));
-    let _desk = Desk::new(&broker, &again);
+    let _thread = HelperThread::new(&broker, &again);
     assert_eq!(status(port, "/ws"), "101", "somebody else serves it");
     until("the raw one is gone", || log.lock().len() == 1);
     assert_eq!(log.lock()[0].1, Seen::Close(1006, String::new()));
@@ -138,7 +138,7 @@ fn a_path_that_a_namespace_is_about_to_serve_answers_503_until_it_does_or_gives_
     assert_eq!(status(port, "/ws"), "101", "it has given up");
     let awaited = raw.await_path("/ws");
     let namespace = broker.namespace(settings());
-    let _desk = Desk::new(&broker, &namespace);
+    let _thread = HelperThread::new(&broker, &namespace);
     let _listener = beside(&broker, &raw, "/ws", Some(&namespace));
     assert_eq!(status(port, "/ws"), "101", "it is there");
     drop((awaited, silent));
@@ -148,7 +148,7 @@ fn a_path_that_a_namespace_is_about_to_serve_answers_503_until_it_does_or_gives_
 fn paths_are_exact_and_an_address_without_raw_handlers_has_no_others() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let _desk = Desk::new(&broker, &namespace);
+    let _thread = HelperThread::new(&broker, &namespace);
     let (alone, port) = listen(&broker, &namespace, SocketLimits::default());
     for path in ["/", "/WS", "/ws/", "/w%73"] {
         assert_eq!(status(port, path), "404", "{path}");

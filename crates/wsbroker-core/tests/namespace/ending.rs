@@ -5,18 +5,18 @@ use std::time::Duration;
 use wsbroker_core::{Audience, CloseCode, Helper, LeftClient, OperationKind, SocketLimits};
 
 use crate::common::{Got, Seen, until};
-use crate::kit::{Desk, broker, listen, settings};
+use crate::kit::{HelperThread, broker, listen, settings};
 
 #[test]
 fn a_shutdown_closes_and_does_not_wait_for_events_that_died_with_their_worker() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let mut desk = Desk::new(&broker, &namespace);
+    let mut thread = HelperThread::new(&broker, &namespace);
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
-    let (mut client, _) = desk.client(port, "a");
+    let (mut client, _) = thread.client(port, "a");
     client.send(b"left behind");
-    until("it waits", || desk.queue.waiting() == 1);
-    desk.die();
+    until("it waits", || thread.queue.waiting() == 1);
+    thread.die();
     assert_eq!(client.next(), Got::Close(Some(1012), "Worker ended".into()));
     client.close(1012, "");
     assert_eq!(client.next(), Got::End);
@@ -34,9 +34,9 @@ fn a_shutdown_closes_and_does_not_wait_for_events_that_died_with_their_worker() 
 fn a_shutdown_of_the_broker_closes_a_namespace_s_sockets_as_any_other() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let mut desk = Desk::new(&broker, &namespace);
+    let mut thread = HelperThread::new(&broker, &namespace);
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
-    let (mut client, id) = desk.client(port, "a");
+    let (mut client, id) = thread.client(port, "a");
     let ending = std::thread::spawn({
         let broker = broker.clone();
         move || {
@@ -46,7 +46,7 @@ fn a_shutdown_of_the_broker_closes_a_namespace_s_sockets_as_any_other() {
     });
     assert_eq!(client.next(), Got::Close(Some(1001), String::new()));
     client.close(1001, "");
-    desk.await_seen(id, &Seen::Close(1001, String::new()));
+    thread.await_seen(id, &Seen::Close(1001, String::new()));
     assert_eq!(ending.join().unwrap(), wsbroker_core::ShutdownReport { closed: 1, terminated: 0 });
 }
 
@@ -54,22 +54,22 @@ fn a_shutdown_of_the_broker_closes_a_namespace_s_sockets_as_any_other() {
 fn a_helper_that_shuts_down_waits_for_its_own_connections_and_cuts_what_stays() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let mut desk = Desk::new(&broker, &namespace);
+    let mut thread = HelperThread::new(&broker, &namespace);
     let (_listener, port) = listen(
         &broker,
         &namespace,
         SocketLimits { close_timeout: Duration::from_secs(3600), ..SocketLimits::default() },
     );
-    let (mut client, id) = desk.client(port, "a");
-    desk.helper.accept(false);
-    let mut other = Desk::new(&broker, &namespace);
+    let (mut client, id) = thread.client(port, "a");
+    thread.helper.accept(false);
+    let mut other = HelperThread::new(&broker, &namespace);
     let (mut neighbour, _) = other.client(port, "b");
-    desk.helper.close(&mut desk.cork, id, CloseCode::GOING_AWAY, "Server shutting down");
-    desk.cork.flush();
+    thread.helper.close(&mut thread.cork, id, CloseCode::GOING_AWAY, "Server shutting down");
+    thread.cork.flush();
     assert_eq!(client.next(), Got::Close(Some(1001), "Server shutting down".into()));
-    broker.runtime().block_on(desk.helper.emptied(Duration::from_millis(10)));
+    broker.runtime().block_on(thread.helper.emptied(Duration::from_millis(10)));
     assert_eq!(client.next(), Got::End, "it did not answer");
-    desk.await_seen(id, &Seen::Close(1006, String::new()));
+    thread.await_seen(id, &Seen::Close(1006, String::new()));
     neighbour.send(b"still here");
     until("the other goes on", || {
         other.pump();
@@ -78,19 +78,19 @@ fn a_helper_that_shuts_down_waits_for_its_own_connections_and_cuts_what_stays() 
 }
 
 #[test]
-fn who_waits_for_the_last_connection_is_woken_however_the_threads_interleave() {
+fn a_wait_for_the_last_connection_ends_however_the_threads_interleave() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let mut desk = Desk::new(&broker, &namespace);
+    let mut thread = HelperThread::new(&broker, &namespace);
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
     for round in 0..1000 {
-        let (client, _) = desk.client(port, &format!("client {round}"));
-        let helper = desk.helper.clone();
-        // Longer than anybody waits: it must not be the limit that ends this.
+        let (client, _) = thread.client(port, &format!("client {round}"));
+        let helper = thread.helper.clone();
+        // Longer than any wait: it must not be the limit that ends this.
         let waiting = broker.runtime().spawn(async move { helper.emptied(Duration::from_secs(3600)).await });
         drop(client);
         until("the end of the last connection is told", || {
-            desk.pump();
+            thread.pump();
             waiting.is_finished()
         });
     }
@@ -106,17 +106,17 @@ fn all_left(helper: &Helper) -> Vec<LeftClient> {
     all
 }
 
-fn is_told(desk: &Desk) -> bool {
-    desk.queue.take_operations().iter().any(|operation| operation.kind == OperationKind::ClientsLeft)
+fn is_told(thread: &HelperThread) -> bool {
+    thread.queue.take_operations().iter().any(|operation| operation.kind == OperationKind::ClientsLeft)
 }
 
 #[test]
 fn the_clients_of_a_helper_that_died_are_for_the_others_each_once() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let [mut first, mut second, mut third] = [(); 3].map(|()| Desk::new(&broker, &namespace));
-    for (desk, name) in [(&first, "a"), (&first, "b"), (&first, "gone"), (&second, "c"), (&third, "d")] {
-        assert!(desk.helper.add_client(name.as_bytes(), None));
+    let [mut first, mut second, mut third] = [(); 3].map(|()| HelperThread::new(&broker, &namespace));
+    for (thread, name) in [(&first, "a"), (&first, "b"), (&first, "gone"), (&second, "c"), (&third, "d")] {
+        assert!(thread.helper.add_client(name.as_bytes(), None));
     }
     first.helper.add_member(&mut first.cork, b"a", Audience::Room(b"r"));
     first.helper.add_member(&mut first.cork, b"a", Audience::User("ü".as_bytes()));
@@ -133,27 +133,27 @@ fn the_clients_of_a_helper_that_died_are_for_the_others_each_once() {
     assert!(taken.contains(&left("a", Some("ü"))) != taken.contains(&left("b", None)), "the other was taken before");
     assert_eq!(namespace.client_count(), 1);
     assert_eq!(third.die(), 1, "nobody is told of its own client");
-    let fourth = Desk::new(&broker, &namespace);
+    let fourth = HelperThread::new(&broker, &namespace);
     assert!(!is_told(&fourth) && all_left(&fourth.helper).is_empty());
 }
 
 #[test]
-fn what_nobody_has_taken_when_the_last_helper_ends_is_counted_with_its_own() {
+fn what_no_helper_has_taken_when_the_last_ends_is_counted_with_its_own() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let [mut first, mut second] = [(); 2].map(|()| Desk::new(&broker, &namespace));
-    for (desk, names) in [(&first, ["a", "b"]), (&second, ["c", "d"])] {
-        assert!(names.iter().all(|name| desk.helper.add_client(name.as_bytes(), None)));
+    let [mut first, mut second] = [(); 2].map(|()| HelperThread::new(&broker, &namespace));
+    for (thread, names) in [(&first, ["a", "b"]), (&second, ["c", "d"])] {
+        assert!(names.iter().all(|name| thread.helper.add_client(name.as_bytes(), None)));
     }
     assert_eq!(first.die(), 0);
     assert_eq!(second.die(), 4);
 }
 
 #[test]
-fn nobody_is_told_of_the_clients_of_a_helper_that_leaves_in_order() {
+fn no_helper_is_told_of_the_clients_of_one_that_leaves_in_order() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let [mut first, mut second] = [(); 2].map(|()| Desk::new(&broker, &namespace));
+    let [mut first, mut second] = [(); 2].map(|()| HelperThread::new(&broker, &namespace));
     assert!(first.helper.add_client(b"a", None));
     first.helper.finish_client(&mut first.cork, b"a");
     first.helper.hold_client(&mut first.cork, b"a");

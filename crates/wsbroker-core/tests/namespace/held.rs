@@ -5,13 +5,13 @@ use std::sync::Arc;
 use wsbroker_core::{Audience, CloseCode, Group, MessageKind, OperationKind, SendOutcome, SocketLimits, Worker};
 
 use crate::common::Queue;
-use crate::kit::{Desk, broker, listen, published, settings};
+use crate::kit::{HelperThread, broker, listen, published, settings};
 
 #[test]
 fn held_members_are_counted_and_published_to_through_their_owners_only() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let mut owner = Desk::new(&broker, &namespace);
+    let mut owner = HelperThread::new(&broker, &namespace);
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
     let (mut held, id) = owner.client(port, "held");
     owner.helper.subscribe(&mut owner.cork, id, b"r");
@@ -22,7 +22,7 @@ fn held_members_are_counted_and_published_to_through_their_owners_only() {
     assert!(!owner.helper.is_subscribed(id, b"r"));
     owner.helper.add_member(&mut owner.cork, b"held", Audience::Room(b"later"));
     owner.helper.accept(false);
-    let mut other = Desk::new(&broker, &namespace);
+    let mut other = HelperThread::new(&broker, &namespace);
 
     assert_eq!((namespace.room_count(b"r"), namespace.room_count(b"later")), (1, 1));
     assert_eq!(other.publish(Audience::Room(b"r"), "1", &["x"]), 0);
@@ -66,13 +66,13 @@ fn held_members_are_counted_and_published_to_through_their_owners_only() {
 fn what_waits_at_a_helper_is_bounded_and_the_sender_is_told() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let owner = Desk::new(&broker, &namespace);
-    let mut other = Desk::new(&broker, &namespace);
+    let owner = HelperThread::new(&broker, &namespace);
+    let mut other = HelperThread::new(&broker, &namespace);
     assert!(owner.helper.add_client(b"made by hand", None));
     let text = "x".repeat(1 << 20);
-    let send = |desk: &mut Desk| {
-        let staged = desk.cork.stage_slice(MessageKind::Text, text.as_bytes());
-        namespace.send(&mut desk.cork, b"made by hand", staged)
+    let send = |thread: &mut HelperThread| {
+        let staged = thread.cork.stage_slice(MessageKind::Text, text.as_bytes());
+        namespace.send(&mut thread.cork, b"made by hand", staged)
     };
     let sent = (0..20).filter(|_| send(&mut other) == SendOutcome::Queued).count();
     assert_eq!(sent, 15, "16 MiB, with what is counted on top of each");
@@ -87,8 +87,8 @@ fn what_waits_at_a_helper_is_bounded_and_the_sender_is_told() {
 fn clients_that_a_publish_leaves_out_count_into_what_waits() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let mut owner = Desk::new(&broker, &namespace);
-    let mut other = Desk::new(&broker, &namespace);
+    let mut owner = HelperThread::new(&broker, &namespace);
+    let mut other = HelperThread::new(&broker, &namespace);
     assert!(owner.helper.add_client(b"held", None));
     owner.helper.finish_client(&mut owner.cork, b"held");
     owner.helper.hold_client(&mut owner.cork, b"held");
@@ -102,7 +102,7 @@ fn what_was_sent_before_a_client_became_held_cannot_come_behind_what_its_owner_s
     let broker = broker(1);
     let namespace = broker.namespace(settings());
     namespace.guard();
-    let mut owner = Desk::new(&broker, &namespace);
+    let mut owner = HelperThread::new(&broker, &namespace);
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
     let (mut client, id) = owner.client(port, "c");
     owner.helper.subscribe(&mut owner.cork, id, b"r");
@@ -114,7 +114,7 @@ fn what_was_sent_before_a_client_became_held_cannot_come_behind_what_its_owner_s
     other.publish(&mut held_back, Audience::Room(b"r"), staged, &[]);
     let staged = held_back.stage_slice(MessageKind::Text, b"to it alone");
     assert_eq!(namespace.send(&mut held_back, b"c", staged), SendOutcome::Queued);
-    assert!(!held_back.is_empty(), "whoever has the cork must flush it yet");
+    assert!(!held_back.is_empty(), "the cork has not been flushed yet");
     assert!(owner.helper.hold_client(&mut owner.cork, b"c").is_some());
     assert_eq!(owner.helper.hold_client(&mut owner.cork, b"c"), None, "it is held already");
     owner.send(id, "encrypted");
@@ -134,7 +134,7 @@ fn what_lies_ready_for_a_sleeping_shard_is_sent_with_the_flush_or_when_it_become
     let broker = broker(1);
     let namespace = broker.namespace(settings());
     namespace.guard();
-    let mut owner = Desk::new(&broker, &namespace);
+    let mut owner = HelperThread::new(&broker, &namespace);
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
     let (mut client, id) = owner.client(port, "c");
     owner.helper.subscribe(&mut owner.cork, id, b"r");
@@ -152,11 +152,11 @@ fn what_lies_ready_for_a_sleeping_shard_is_sent_with_the_flush_or_when_it_become
 }
 
 #[test]
-fn a_post_tells_whom_its_publish_has_reached_by_itself() {
+fn an_operation_tells_which_clients_its_publish_has_reached_directly() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let mut owner = Desk::new(&broker, &namespace);
-    let mut other = Desk::new(&broker, &namespace);
+    let mut owner = HelperThread::new(&broker, &namespace);
+    let mut other = HelperThread::new(&broker, &namespace);
     let since: Vec<u64> = ["a", "b"]
         .iter()
         .map(|name| {
@@ -184,7 +184,7 @@ fn a_client_that_becomes_held_gets_each_publish_of_another_thread_once() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
     namespace.guard();
-    let mut owner = Desk::new(&broker, &namespace);
+    let mut owner = HelperThread::new(&broker, &namespace);
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
     // The channel lives on, and it has a subscriber in that shard.
     let (_neighbour, neighbour) = owner.client(port, "neighbour");

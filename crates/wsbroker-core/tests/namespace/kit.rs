@@ -18,7 +18,7 @@ pub(crate) fn settings() -> NamespaceConfig {
 }
 
 /// A worker of a namespace that runs on the test's own thread: whenever it is asked what has come.
-pub(crate) struct Desk {
+pub(crate) struct HelperThread {
     pub(crate) queue: Arc<Queue>,
     pub(crate) handle: Option<WorkerHandle>,
     pub(crate) helper: Helper,
@@ -26,7 +26,7 @@ pub(crate) struct Desk {
     pub(crate) log: Vec<(SocketId, Seen)>,
 }
 
-impl Desk {
+impl HelperThread {
     pub(crate) fn new(broker: &Broker, namespace: &Arc<Namespace>) -> Self {
         let queue = Arc::<Queue>::default();
         let (handle, helper) = broker.add_helper(namespace, Arc::clone(&queue) as Arc<dyn Worker>);
@@ -56,7 +56,7 @@ impl Desk {
         self.log.iter().filter(|(other, _)| *other == id).map(|(_, seen)| seen.clone()).collect()
     }
 
-    /// Waits for something that was told of this socket.
+    /// Waits for an event of this socket.
     pub(crate) fn await_seen(&mut self, id: SocketId, what: &Seen) {
         until("it is told", || {
             self.pump();

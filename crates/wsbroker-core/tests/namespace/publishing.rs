@@ -1,22 +1,22 @@
-//! Who gets what is published to a room, to a user or to everybody.
+//! The receivers of what is published to a room, to a user or to everybody.
 
 use wsbroker_core::{Audience, OperationKind, Overflow, SendOutcome, SocketLimits};
 
 use crate::common::until;
-use crate::kit::{Desk, broker, listen, settings};
+use crate::kit::{HelperThread, broker, listen, settings};
 
 #[test]
 fn rooms_and_users_of_one_name_are_two_channels() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let mut desk = Desk::new(&broker, &namespace);
+    let mut thread = HelperThread::new(&broker, &namespace);
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
-    let (mut a, id) = desk.client(port, "a");
-    let (mut b, _) = desk.client(port, "b");
-    desk.helper.subscribe(&mut desk.cork, id, b"x");
-    desk.helper.add_member(&mut desk.cork, b"b", Audience::User(b"x"));
-    desk.publish(Audience::Room(b"x"), "room", &[]);
-    desk.publish(Audience::User(b"x"), "user", &[]);
+    let (mut a, id) = thread.client(port, "a");
+    let (mut b, _) = thread.client(port, "b");
+    thread.helper.subscribe(&mut thread.cork, id, b"x");
+    thread.helper.add_member(&mut thread.cork, b"b", Audience::User(b"x"));
+    thread.publish(Audience::Room(b"x"), "room", &[]);
+    thread.publish(Audience::User(b"x"), "user", &[]);
     assert_eq!((a.text(), b.text()), ("room".into(), "user".into()));
 }
 
@@ -26,26 +26,26 @@ fn a_publish_reaches_the_clients_of_every_worker_once_but_the_excluded() {
     let namespace = broker.namespace(settings());
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
     let mut clients = Vec::new();
-    let mut desks: Vec<Desk> = (0..4)
+    let mut threads: Vec<HelperThread> = (0..4)
         .map(|number| {
-            let mut desk = Desk::new(&broker, &namespace);
+            let mut thread = HelperThread::new(&broker, &namespace);
             for which in 0..3 {
                 let name = format!("{number}-{which}");
-                let (client, id) = desk.client(port, &name);
-                desk.helper.subscribe(&mut desk.cork, id, b"room");
-                desk.helper.add_member(&mut desk.cork, name.as_bytes(), Audience::Room(b"room"));
+                let (client, id) = thread.client(port, &name);
+                thread.helper.subscribe(&mut thread.cork, id, b"room");
+                thread.helper.add_member(&mut thread.cork, name.as_bytes(), Audience::Room(b"room"));
                 clients.push((name, client));
             }
             // The next three go to the next one, as it is the only one that takes any.
-            desk.helper.accept(false);
-            desk
+            thread.helper.accept(false);
+            thread
         })
         .collect();
     assert_eq!((namespace.room_count(b"room"), namespace.client_count(), namespace.connections()), (12, 12, 12));
-    for (number, desk) in desks.iter_mut().enumerate() {
-        assert_eq!(desk.publish(Audience::Room(b"room"), &format!("from {number}"), &["0-0", "3-2", "nobody"]), 0);
+    for (number, thread) in threads.iter_mut().enumerate() {
+        assert_eq!(thread.publish(Audience::Room(b"room"), &format!("from {number}"), &["0-0", "3-2", "nobody"]), 0);
     }
-    desks[0].publish(Audience::Room(b"room"), "end", &[]);
+    threads[0].publish(Audience::Room(b"room"), "end", &[]);
     for (name, client) in &mut clients {
         let mut got = Vec::new();
         loop {
@@ -65,36 +65,36 @@ fn a_publish_reaches_the_clients_of_every_worker_once_but_the_excluded() {
 fn an_excluded_client_costs_no_more_when_it_is_named_a_million_times() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let mut desk = Desk::new(&broker, &namespace);
+    let mut thread = HelperThread::new(&broker, &namespace);
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
-    let (mut a, a_id) = desk.client(port, "a");
-    let (mut b, b_id) = desk.client(port, "b");
+    let (mut a, a_id) = thread.client(port, "a");
+    let (mut b, b_id) = thread.client(port, "b");
     for id in [a_id, b_id] {
-        desk.helper.subscribe(&mut desk.cork, id, b"r");
+        thread.helper.subscribe(&mut thread.cork, id, b"r");
     }
     // The one that is not excluded is looked for among all.
     let often = ["b"].repeat(1_000_000);
-    desk.publish(Audience::Room(b"r"), "but b", &often);
-    desk.publish(Audience::Room(b"r"), "but both", &["b", "a", "b", "nobody"]);
-    desk.publish(Audience::Room(b"r"), "all", &[]);
+    thread.publish(Audience::Room(b"r"), "but b", &often);
+    thread.publish(Audience::Room(b"r"), "but both", &["b", "a", "b", "nobody"]);
+    thread.publish(Audience::Room(b"r"), "all", &[]);
     assert_eq!([a.text(), a.text(), b.text()], ["but b", "all", "all"]);
 }
 
-fn told_of_drops(desk: &Desk) -> usize {
-    desk.queue.take_operations().iter().filter(|operation| operation.kind == OperationKind::Dropped).count()
+fn told_of_drops(thread: &HelperThread) -> usize {
+    thread.queue.take_operations().iter().filter(|operation| operation.kind == OperationKind::Dropped).count()
 }
 
 #[test]
 fn what_a_slow_client_does_not_get_is_counted_at_its_helper_which_is_told_once_until_it_asks_again() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let mut owner = Desk::new(&broker, &namespace);
+    let mut owner = HelperThread::new(&broker, &namespace);
     let limits = SocketLimits { max_backpressure: 1024, overflow: Overflow::DropNewest, ..SocketLimits::default() };
     let (_listener, port) = listen(&broker, &namespace, limits);
     let (_slow, slow) = owner.client(port, "slow");
     owner.helper.subscribe(&mut owner.cork, slow, b"r");
     owner.helper.accept(false);
-    let mut other = Desk::new(&broker, &namespace);
+    let mut other = HelperThread::new(&broker, &namespace);
     let (mut neighbour, neighbour_id) = other.client(port, "neighbour");
     let much = "x".repeat(1 << 20);
     // The neighbour reads, and gets its text when the shard is through with what came before.

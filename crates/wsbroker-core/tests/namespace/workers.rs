@@ -1,10 +1,10 @@
-//! The helpers of a namespace: who gets a connection, who takes the input, what the end of one
-//! leaves.
+//! The helpers of a namespace: which one gets a connection, which one takes the input, and what one
+//! leaves at its end.
 
 use wsbroker_core::{Audience, CloseCause, Handlers, OperationKind, SocketLimits};
 
 use crate::common::{Client, Got, Seen, logging, until};
-use crate::kit::{Desk, broker, listen, settings};
+use crate::kit::{HelperThread, broker, listen, settings};
 
 #[test]
 fn a_connection_goes_to_the_worker_of_its_namespace_that_has_the_fewest() {
@@ -12,15 +12,15 @@ fn a_connection_goes_to_the_worker_of_its_namespace_that_has_the_fewest() {
     let namespace = broker.namespace(settings());
     let other = broker.namespace(settings());
     let (_raw, _) = logging(&broker, Handlers::ALL);
-    let _idle = Desk::new(&broker, &other);
-    let mut desks: Vec<Desk> = (0..3).map(|_| Desk::new(&broker, &namespace)).collect();
+    let _idle = HelperThread::new(&broker, &other);
+    let mut threads: Vec<HelperThread> = (0..3).map(|_| HelperThread::new(&broker, &namespace)).collect();
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
     let clients: Vec<Client> = (0..9).map(|_| Client::request_to(port, "/ws", "").expect("HTTP/1.1 101")).collect();
     until("all are told", || {
-        desks.iter_mut().for_each(Desk::pump);
-        desks.iter().map(|desk| desk.joined().len()).sum::<usize>() == 9
+        threads.iter_mut().for_each(HelperThread::pump);
+        threads.iter().map(|thread| thread.joined().len()).sum::<usize>() == 9
     });
-    assert_eq!(desks.iter().map(|desk| desk.joined().len()).collect::<Vec<_>>(), [3, 3, 3]);
+    assert_eq!(threads.iter().map(|thread| thread.joined().len()).collect::<Vec<_>>(), [3, 3, 3]);
     drop(clients);
 }
 
@@ -28,7 +28,7 @@ fn a_connection_goes_to_the_worker_of_its_namespace_that_has_the_fewest() {
 fn when_a_worker_ends_its_clients_are_closed_with_1012_and_nothing_of_them_is_left() {
     let broker = broker(2);
     let namespace = broker.namespace(settings());
-    let mut dying = Desk::new(&broker, &namespace);
+    let mut dying = HelperThread::new(&broker, &namespace);
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
     let mut clients = Vec::new();
     for name in ["a", "b", "c"] {
@@ -40,7 +40,7 @@ fn when_a_worker_ends_its_clients_are_closed_with_1012_and_nothing_of_them_is_le
     }
     dying.helper.hold_client(&mut dying.cork, b"c");
     dying.helper.accept(false);
-    let mut staying = Desk::new(&broker, &namespace);
+    let mut staying = HelperThread::new(&broker, &namespace);
     let (mut other, id) = staying.client(port, "d");
     staying.helper.subscribe(&mut staying.cork, id, b"room");
     staying.helper.add_member(&mut staying.cork, b"d", Audience::Room(b"room"));
@@ -71,19 +71,19 @@ fn when_a_worker_ends_its_clients_are_closed_with_1012_and_nothing_of_them_is_le
 fn one_helper_takes_the_input_and_hands_it_on_when_it_leaves() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let mut desks: Vec<Desk> = (0..3).map(|_| Desk::new(&broker, &namespace)).collect();
-    assert_eq!(desks.iter().map(|desk| desk.helper.claim_input()).collect::<Vec<_>>(), [true, false, false]);
-    assert!(desks[0].helper.claim_input(), "it stays its own");
-    let told = |desk: &Desk| -> Vec<OperationKind> {
-        desk.queue.take_operations().into_iter().map(|operation| operation.kind).collect()
+    let mut threads: Vec<HelperThread> = (0..3).map(|_| HelperThread::new(&broker, &namespace)).collect();
+    assert_eq!(threads.iter().map(|thread| thread.helper.claim_input()).collect::<Vec<_>>(), [true, false, false]);
+    assert!(threads[0].helper.claim_input(), "it stays its own");
+    let told = |thread: &HelperThread| -> Vec<OperationKind> {
+        thread.queue.take_operations().into_iter().map(|operation| operation.kind).collect()
     };
-    assert!(desks[0].helper.set_input(true) && !desks[0].helper.set_input(true));
+    assert!(threads[0].helper.set_input(true) && !threads[0].helper.set_input(true));
     assert!(namespace.input_is_ready());
     let state = |ready| OperationKind::InputState { ready };
-    assert_eq!(desks.iter().map(told).collect::<Vec<_>>(), [vec![], vec![state(true)], vec![state(true)]]);
-    desks[2].die();
-    assert!(told(&desks[1]).is_empty());
-    desks[0].die();
-    assert_eq!(told(&desks[1]), [state(false), OperationKind::TakeInput]);
-    assert!(!namespace.input_is_ready() && desks[1].helper.claim_input());
+    assert_eq!(threads.iter().map(told).collect::<Vec<_>>(), [vec![], vec![state(true)], vec![state(true)]]);
+    threads[2].die();
+    assert!(told(&threads[1]).is_empty());
+    threads[0].die();
+    assert_eq!(told(&threads[1]), [state(false), OperationKind::TakeInput]);
+    assert!(!namespace.input_is_ready() && threads[1].helper.claim_input());
 }

@@ -1,4 +1,4 @@
-//! What is asked before the handshake: who a proxy speaks for, and whether there is room.
+//! What is asked before the handshake: the client behind a proxy, and whether there is room.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -89,7 +89,7 @@ fn is_cut(mut socket: TcpStream) {
 }
 
 #[test]
-fn for_whom_there_is_no_room_there_is_no_handshake() {
+fn without_room_there_is_no_handshake() {
     let world = World::new();
     let config = |config| Broker::new(Config { io_threads: 1, ..config }).unwrap();
     for (cause, broker) in [

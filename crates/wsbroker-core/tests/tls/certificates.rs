@@ -176,7 +176,7 @@ fn a_client_gets_the_certificate_with_the_name_it_asks_for() {
         ("wild.test", 2),
         ("any.wild.test", 2),
         ("special.wild.test", 3),
-        // A wildcard stands for one label.
+        // A wildcard matches one label.
         ("one.two.wild.test", 0),
         ("unknown.test", 0),
         ("test", 0),
@@ -188,7 +188,7 @@ fn a_client_gets_the_certificate_with_the_name_it_asks_for() {
 }
 
 #[test]
-fn a_certificate_without_names_serves_whoever_asks() {
+fn a_certificate_without_names_serves_every_client() {
     let (broker, world) = (broker(), World::new());
     let pair = world.authority.issue(&[]);
     let pem = TlsPem { pairs: vec![pair.bytes()], ..TlsPem::default() };
@@ -196,7 +196,7 @@ fn a_certificate_without_names_serves_whoever_asks() {
     assert_eq!(shown(port, "localhost"), pair.der().to_vec());
 }
 
-/// Who may come in with which certificate.
+/// Which certificates let a client in.
 fn let_in(pem: &TlsPem, setups: &[(&str, &ClientSetup, bool)]) {
     let broker = broker();
     let (_keeper, requests) = asking(&broker);

@@ -47,7 +47,7 @@ impl Forger {
         self.socket.write_all(&bytes).unwrap();
     }
 
-    /// As [`send`](Self::send), to one who may have gone.
+    /// As [`send`](Self::send), to a peer that may have gone.
     pub(crate) fn try_send(&mut self, kind: u8, payload: &[u8]) {
         let record = self.seal(kind, payload);
         let _ = self.socket.write_all(&record);

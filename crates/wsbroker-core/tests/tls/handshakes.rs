@@ -222,14 +222,14 @@ fn a_hello_that_is_too_long_is_not_gathered() {
     }
 }
 
-/// Ends a connection without the usual farewell.
+/// Ends a connection with a reset.
 fn reset(socket: TcpStream) {
     let socket = socket2::Socket::from(socket);
     socket.set_linger(Some(Duration::ZERO)).unwrap();
 }
 
 #[test]
-fn whoever_goes_away_on_the_way_in_leaves_nothing_behind() {
+fn a_client_that_goes_away_on_the_way_in_leaves_nothing_behind() {
     let (broker, world) = (broker(), World::new());
     let _worker = echo(&broker);
     let (_listener, port) = serve(&broker, loopback(world.config()));

@@ -193,7 +193,7 @@ pub(crate) fn limited(broker: &Broker, tls: TlsConfig, limits: SocketLimits) -> 
     serve(broker, ListenerConfig { limits, ..loopback(tls) })
 }
 
-/// A worker that lets everybody in at once, and the requests it saw.
+/// A worker that lets every client in at once, and the requests it saw.
 pub(crate) fn asking(broker: &Broker) -> (Arc<Porter>, Arc<Mutex<Vec<OpenRequest>>>) {
     let porter = Arc::new(Porter::default());
     let handle = broker.add_worker(Arc::clone(&porter) as Arc<dyn Worker>, Handlers::OPEN);
@@ -205,7 +205,7 @@ pub(crate) fn asking(broker: &Broker) -> (Arc<Porter>, Arc<Mutex<Vec<OpenRequest
 #[derive(Default)]
 pub(crate) struct Porter {
     handle: Mutex<Option<WorkerHandle>>,
-    /// What everybody is refused with from now on.
+    /// The answer to every client from now on.
     pub(crate) refusal: Mutex<Option<Bytes>>,
     requests: Arc<Mutex<Vec<OpenRequest>>>,
 }

@@ -252,9 +252,9 @@ fn new_keys_are_agreed_on_while_messages_flow() {
 /// What it is, whether the connection stays, and the records: their kinds and what is in them.
 type Case<'a> = (&'a str, bool, &'a [(u8, &'a [u8])]);
 
-/// Forged by one who has the keys: well encrypted, and wrong.
+/// Forged by a peer that has the keys: well encrypted, and wrong.
 #[test]
-fn records_that_no_client_sends_harm_nobody_else() {
+fn records_that_no_client_sends_harm_no_other() {
     let (broker, world) = (broker(), World::new());
     let _worker = echo(&broker);
     let (_listener, port) = serve(&broker, loopback(world.config()));
@@ -336,7 +336,7 @@ fn a_record_that_is_not_complete_is_counted() {
     until("nothing is held", || broker.stats().receive_memory == 0);
 }
 
-/// What is in a record can be read when it is whole; but its bytes tell that somebody is there.
+/// What is in a record can be read when it is whole; but its bytes show that the peer is alive.
 #[test]
 fn a_peer_whose_record_comes_slowly_is_not_silent() {
     let (broker, world) = (broker(), World::new());

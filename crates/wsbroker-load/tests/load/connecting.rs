@@ -1,4 +1,4 @@
-//! The ways to a server: TLS, Unix domain sockets, PROXY headers, many source addresses.
+//! How to connect to a server: TLS, Unix domain sockets, PROXY headers, many source addresses.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::support::{Fault, Front, Server, run_to};
 
-/// A file name that nobody else has; the file goes with it.
+/// A file name that nothing else has. Dropping it removes the file.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -95,7 +95,7 @@ fn a_unix_domain_socket_is_as_good() {
         let front = if tls { Front::with_tls().0 } else { Front::default() };
         let server = Server::start_behind(Front { unix: Some(file.0.clone()), ..front }, Fault::None);
         let scheme = if tls { "wss+unix" } else { "ws+unix" };
-        // More at once than the server's queue has room for.
+        // More at once than fit into the server's queue.
         let line = "publish --connections 200 --messages 5 --window 200";
         run_to(&format!("{scheme}:{}:/chat", file.0.display()), line).assert_verified();
         let line = format!("echo --messages 1000 --unix {}", file.0.display());

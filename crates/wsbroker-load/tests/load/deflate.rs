@@ -1,4 +1,4 @@
-//! Compressed messages against a server that compresses as it should, and against some that do not.
+//! Compressed messages against a server that compresses correctly, and against some that do not.
 
 use crate::support::deflating::{Deflating, Manner};
 use crate::support::run_to;
@@ -39,12 +39,12 @@ fn a_server_need_not_agree() {
 
 #[test]
 fn what_is_not_agreed_is_no_compression() {
-    // It compresses though it said nothing of it.
+    // It compresses although it did not agree to.
     let silent = Deflating::start(Manner::PLAIN);
     let outcome = run_to(&silent.url, &format!("{LINE} --deflate --stall 1"));
     outcome.assert_not_verified();
     assert!(outcome.count("protocol") > 0, "{}", outcome.json);
-    // It answers what was not asked.
+    // It answers what was not offered.
     let unasked = Deflating::start(Manner::BY_ITSELF);
     let outcome = run_to(&unasked.url, LINE);
     outcome.assert_not_verified();

@@ -1,6 +1,6 @@
 //! The built generator against servers made here.
 
-// So that clippy knows them for test code.
+// So that clippy treats these modules as test code.
 #[cfg(test)]
 mod connecting;
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Every scenario against a server that does all right, and against one that does a single thing
-//! wrong.
+//! Every scenario against a server that does everything right, and against one that does a single
+//! thing wrong.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Command;
@@ -99,7 +99,7 @@ fn rooms_are_kept_apart_and_complete() {
     assert_eq!((outcome.count("sent"), outcome.count("received")), (3500, 17_500));
 }
 
-/// Publishers and subscribers are on one server here, so nothing is crossed; the generator does not
+/// Publishers and subscribers are on one server here, so nothing crosses. The generator does not
 /// know.
 #[test]
 fn what_crosses_is_complete_at_any_rate() {
@@ -123,7 +123,7 @@ fn a_delivery_that_is_lost_or_doubled_is_noticed() {
     let line = "publish --connections 10 --publishers 2 --messages 100 --stall 1";
     let lost = run(Fault::Drop(300), line);
     lost.assert_not_verified();
-    // The publish can never be done, so what else was under way then came through.
+    // The publish can never complete, so everything else under way has arrived.
     assert_eq!(lost.errors(), [1, 0, 0], "{}", lost.json);
     let doubled = run(Fault::Duplicate(300), line);
     doubled.assert_not_verified();
@@ -155,7 +155,7 @@ fn a_slow_connection_reads_at_last_what_was_published() {
     let mut slow = spawn(&server, "slow --connections 3 --receive-buffer 4096");
     let mut stdout = BufReader::new(slow.stdout.take().unwrap());
     stdout.read_line(&mut String::new()).unwrap();
-    // A room of the same name, with one member more.
+    // A room of the same name with one more member.
     let publishing = spawn(&server, "publish --connections 1 --messages 100 --size 1000");
     let published = publishing.wait_with_output().unwrap();
     assert!(published.status.success(), "{}", String::from_utf8_lossy(&published.stdout));

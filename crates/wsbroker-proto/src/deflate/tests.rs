@@ -96,7 +96,7 @@ fn final_blocks_may_end_a_message_or_stand_within_it() {
     assert_eq!(inflate(stored).unwrap(), b"Hello");
     assert_eq!(inflate(&[&stored[..], b"\x00"].concat()).unwrap(), b"Hello");
     assert_eq!(inflate(&[&stored[..], fixed, stored, b"\x00"].concat()).unwrap(), b"HelloHelloHello");
-    // What stands behind a final block has to be blocks, too.
+    // What follows a final block has to be blocks, too.
     assert_eq!(inflate(&[&stored[..], b"garbage"].concat()), Err(InflateError::Corrupt));
     assert_eq!(inflate(&[&stored[..], b"\x00\x00"].concat()), Err(InflateError::Corrupt));
     // And refers to nothing before it.
@@ -220,7 +220,7 @@ fn what_does_not_shrink_is_not_compressed() {
             }
         }
     }
-    // And the deflater is none the worse for it.
+    // The deflater works on as before.
     assert!(deflaters.deflate(&[b'a'; 500], WindowBits::MIN, 5, &mut out));
     assert_eq!(inflate(&out).unwrap(), [b'a'; 500]);
 }

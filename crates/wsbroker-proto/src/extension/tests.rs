@@ -169,7 +169,7 @@ fn what_is_no_list_of_extensions_is_malformed() {
         "permessage-deflate;\u{c}server_no_context_takeover",
     ] {
         assert!(malformed(header), "{header:?}");
-        // Wherever it stands.
+        // At any position.
         let other = ["permessage-deflate", header];
         assert!(negotiate(other.map(str::as_bytes)).is_err(), "{header:?}");
     }
@@ -220,7 +220,7 @@ fn a_client_takes_answers_to_its_own_offer_only() {
 proptest! {
     #[test]
     fn server_and_client_agree_on_every_offer(server in 8..=15u8, client in 8..=15u8) {
-        // 8 stands for none.
+        // 8 means none.
         let offer = Offer { server_window: WindowBits::new(server), client_window: WindowBits::new(client) };
         let theirs = negotiate([offer.to_string().as_bytes()]).unwrap().unwrap();
         let ours = offer.agree([theirs.to_string().as_bytes()]).unwrap().unwrap();

@@ -90,7 +90,7 @@ fn a_whole_message_is_handed_out_where_it_lies() {
 }
 
 #[test]
-fn whoever_stops_between_items_finds_the_rest_untouched() {
+fn a_caller_that_stops_between_items_finds_the_rest_untouched() {
     let second = frame(true, Opcode::Text, b"second");
     let mut bytes = [frame(true, Opcode::Text, b"first"), second.clone()].concat();
     let mut input = Input::new(&mut bytes);

@@ -2,23 +2,26 @@
 //!
 //! | bytes | |
 //! | --- | --- |
-//! | 1 | version in the upper four bits (1), kind in the lower: 0 messages, 1 close, 2 hello, 3 farewell, 4 question, 5 answer |
+//! | 1 | version in the upper four bits (1), kind in the lower: 0 messages, 1 close, 2 hello, 3 leave, 4 question, 5 answer |
 //! | 8 | the instance that sent it, big-endian |
 //!
-//! The first two are of a channel, and go on with
+//! The first two kinds are of a channel. They go on with
 //!
 //! | bytes | |
 //! | --- | --- |
 //! | varint | epoch of the sender's counter for this channel |
 //! | varint | number of the first message |
 //!
-//! Behind that, for each message: a varint of its length times eight, plus one for binary, plus two if it may not be compressed, or four if it shall
-//! be however short; and the payload. A close has the code (2 bytes, big-endian)
-//! and the reason. A varint is the number in groups of seven bits, the lowest first, with the top bit set on all but the last (LEB128).
+//! After that, each message has a varint and the payload. The varint is the payload's length times
+//! eight, plus 1 for binary, plus 2 if the message must not be compressed, or 4 if it is compressed
+//! whatever its length. A close has the code (2 bytes, big-endian) and the reason instead. A varint
+//! is the number in groups of seven bits, the lowest first, with the top bit set on all but the
+//! last (LEB128).
 //!
-//! On the bus a channel is named by the prefix, a colon and its name. Where the prefix has a colon of its own this could be a channel of another
-//! prefix: `app:live` and `news` make the same as `app` and `live:news`. Envelopes to channels of such a prefix begin with a [`mark`]: the byte `0x18`
-//! and a varint of the prefix's length. What has none is of a prefix without a colon.
+//! A channel's name on the bus is the prefix, a colon and the channel's own name. A prefix with a
+//! colon makes this ambiguous: `app:live` and `news` give the same name as `app` and `live:news`.
+//! So envelopes to channels of such a prefix begin with a [`mark`]: the byte `0x18` and a varint of
+//! the prefix's length. An envelope without a mark belongs to a prefix without a colon.
 
 use wsbroker_core::{CloseCode, Compress, MessageForm, MessageKind};
 
@@ -26,24 +29,24 @@ const VERSION: u8 = 1;
 const MESSAGES: u8 = 0;
 const CLOSE: u8 = 1;
 
-/// Bytes of the longest head.
+/// Bytes of the longest head of an envelope.
 pub(super) const MAX_HEAD: usize = 1 + 8 + 10 + 10;
 /// Bytes in front of a message's payload, at most.
 pub(super) const MAX_PREFIX: usize = 10;
 
 const HELLO: u8 = 2;
-const FAREWELL: u8 = 3;
+const LEAVE: u8 = 3;
 const QUESTION: u8 = 4;
 const ANSWER: u8 = 5;
 
-/// One run of a broker on the bus: random, so that one that restarts is another.
+/// One run of a broker or an emitter on the bus. Random, so that a restarted one is another.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct InstanceId(pub(crate) u64);
 
-/// In place of a version and a kind: a mark.
+/// The first byte of a mark, where an envelope has its version and kind.
 const MARK: u8 = VERSION << 4 | 8;
 
-/// What envelopes to channels of this prefix begin with.
+/// The mark of this prefix; empty for one without a colon.
 pub(super) fn mark(prefix: &str) -> Vec<u8> {
     let mut mark = Vec::new();
     if prefix.contains(':') {
@@ -53,7 +56,8 @@ pub(super) fn mark(prefix: &str) -> Vec<u8> {
     mark
 }
 
-/// The envelope behind a mark. `None` when it is one of another prefix; what is no envelope at all is nobody's, and stays.
+/// The envelope after the mark. `None` when it belongs to another prefix. Bytes that are no
+/// envelope at all are returned as they are.
 pub(super) fn unmarked<'a>(mark: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
     let is_envelope = |byte: &u8| [MESSAGES, CLOSE].contains(&(byte ^ VERSION << 4));
     match (bytes.strip_prefix(mark), bytes.first()) {
@@ -64,52 +68,52 @@ pub(super) fn unmarked<'a>(mark: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
     }
 }
 
-/// Who sent an envelope, and which of its messages to this channel are in it.
+/// Which instance sent an envelope, and which of its messages to this channel it holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Head {
+pub(super) struct EnvelopeHead {
     pub(super) instance: InstanceId,
     pub(super) epoch: u64,
     pub(super) first: u64,
 }
 
-/// An envelope, read.
+/// An envelope that has been read.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Envelope<'a> {
-    Messages(Head, Messages<'a>),
-    Close(Head, CloseCode, &'a str),
-    Note(InstanceId, Note<'a>),
+pub(super) enum BusEnvelope<'a> {
+    Messages(EnvelopeHead, Messages<'a>),
+    Close(EnvelopeHead, CloseCode, &'a str),
+    InstanceMessage(InstanceId, InstanceMessage<'a>),
 }
 
 /// What instances tell each other about themselves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Note<'a> {
-    /// It is there, and what it is called.
+pub(super) enum InstanceMessage<'a> {
+    /// The sender is there, and this is its name.
     Hello(&'a str),
-    /// It ends.
-    Farewell,
-    /// How many subscribers does this channel have there? With a number for the answer.
+    /// The sender ends.
+    Leave,
+    /// How many subscribers does this channel have on the receiver? The answer repeats the number.
     Question(u64, &'a [u8]),
-    /// So many.
+    /// The number of the question, and the number of subscribers.
     Answer(u64, u64),
 }
 
-/// Why bytes are no envelope.
+/// Why bytes cannot be read as an envelope.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum EnvelopeError {
-    /// From an instance that is newer or older than this one, or from somebody else.
+    /// It is from a newer or older instance, or from some other program.
     #[error("an envelope of an unknown version or kind")]
     Unknown,
-    /// Cut off, or damaged.
+    /// It is cut off or damaged.
     #[error("a damaged envelope")]
     Damaged,
 }
 
-/// The messages of an envelope whose lengths have been checked.
+/// The messages of an envelope. Their lengths have been checked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Messages<'a>(&'a [u8]);
 
-impl Head {
-    /// Begins an envelope of messages.
+impl EnvelopeHead {
+    /// Writes the head of an envelope of messages.
     pub(super) fn write(self, out: &mut Vec<u8>) {
         self.write_kind(MESSAGES, out);
     }
@@ -121,7 +125,7 @@ impl Head {
         write_varint(self.first, out);
     }
 
-    /// A whole envelope that asks every instance to close the channel's subscribers.
+    /// Writes a whole envelope that asks every instance to close the channel's subscribers.
     pub(super) fn write_close(self, code: CloseCode, reason: &str, out: &mut Vec<u8>) {
         self.write_kind(CLOSE, out);
         out.extend_from_slice(&code.get().to_be_bytes());
@@ -129,12 +133,12 @@ impl Head {
     }
 }
 
-impl Note<'_> {
-    /// A whole envelope.
+impl InstanceMessage<'_> {
+    /// Writes a whole envelope.
     pub(super) fn write(self, instance: InstanceId, out: &mut Vec<u8>) {
         let kind = match self {
             Self::Hello(_) => HELLO,
-            Self::Farewell => FAREWELL,
+            Self::Leave => LEAVE,
             Self::Question(..) => QUESTION,
             Self::Answer(..) => ANSWER,
         };
@@ -142,7 +146,7 @@ impl Note<'_> {
         out.extend_from_slice(&instance.0.to_be_bytes());
         match self {
             Self::Hello(name) => out.extend_from_slice(name.as_bytes()),
-            Self::Farewell => {}
+            Self::Leave => {}
             Self::Question(number, channel) => {
                 write_varint(number, out);
                 out.extend_from_slice(channel);
@@ -155,7 +159,7 @@ impl Note<'_> {
     }
 }
 
-/// Bits of a form below a message's length.
+/// The low bits of a message's varint, below its length: its form.
 const FORM_BITS: u32 = 3;
 
 fn write_form(form: MessageForm) -> u64 {
@@ -178,14 +182,14 @@ fn read_form(bits: u64) -> Result<MessageForm, EnvelopeError> {
     Ok(MessageForm { kind, compress })
 }
 
-/// Appends a message to an envelope that was begun.
+/// Appends a message to an envelope.
 pub(super) fn write_message(form: MessageForm, payload: &[u8], out: &mut Vec<u8>) {
     write_varint((payload.len() as u64) << FORM_BITS | write_form(form), out);
     out.extend_from_slice(payload);
 }
 
-impl<'a> Envelope<'a> {
-    /// Reads what came from the bus. Whoever can publish there can send anything.
+impl<'a> BusEnvelope<'a> {
+    /// Reads an envelope. Anyone who can publish on the Redis can send anything.
     pub(super) fn read(mut bytes: &'a [u8]) -> Result<Self, EnvelopeError> {
         let input = &mut bytes;
         let kind = match take_byte(input)? {
@@ -196,20 +200,20 @@ impl<'a> Envelope<'a> {
         *input = rest;
         let instance = InstanceId(u64::from_be_bytes(*instance));
         let note = match kind {
-            HELLO => Note::Hello(std::str::from_utf8(input).map_err(|_| EnvelopeError::Damaged)?),
-            FAREWELL => Note::Farewell,
-            QUESTION => Note::Question(take_varint(input)?, input),
-            ANSWER => Note::Answer(take_varint(input)?, take_varint(input)?),
+            HELLO => InstanceMessage::Hello(std::str::from_utf8(input).map_err(|_| EnvelopeError::Damaged)?),
+            LEAVE => InstanceMessage::Leave,
+            QUESTION => InstanceMessage::Question(take_varint(input)?, input),
+            ANSWER => InstanceMessage::Answer(take_varint(input)?, take_varint(input)?),
             _ => return Self::read_numbered(kind, instance, input),
         };
-        Ok(Self::Note(instance, note))
+        Ok(Self::InstanceMessage(instance, note))
     }
 
     fn read_numbered(kind: u8, instance: InstanceId, input: &mut &'a [u8]) -> Result<Self, EnvelopeError> {
         if kind != MESSAGES && kind != CLOSE {
             return Err(EnvelopeError::Unknown);
         }
-        let head = Head { instance, epoch: take_varint(input)?, first: take_varint(input)? };
+        let head = EnvelopeHead { instance, epoch: take_varint(input)?, first: take_varint(input)? };
         match kind {
             MESSAGES => {
                 let messages = Messages(input);
@@ -288,7 +292,7 @@ mod tests {
 
     use super::*;
 
-    const HEAD: Head = Head { instance: InstanceId(0x0102_0304_0506_0708), epoch: 3, first: 300 };
+    const HEAD: EnvelopeHead = EnvelopeHead { instance: InstanceId(0x0102_0304_0506_0708), epoch: 3, first: 300 };
 
     #[test]
     fn an_envelope_costs_few_bytes() {
@@ -299,7 +303,7 @@ mod tests {
         write_message(text, b"hi", &mut out);
         write_message(secret, b"", &mut out);
         assert_eq!(out, b"\x10\x01\x02\x03\x04\x05\x06\x07\x08\x03\xac\x02\x10hi\x03");
-        let Ok(Envelope::Messages(head, messages)) = Envelope::read(&out) else { panic!("{out:?}") };
+        let Ok(BusEnvelope::Messages(head, messages)) = BusEnvelope::read(&out) else { panic!("{out:?}") };
         assert_eq!(head, HEAD);
         assert_eq!(messages.collect::<Vec<_>>(), [(text, &b"hi"[..]), (secret, b"")]);
     }
@@ -308,15 +312,20 @@ mod tests {
     fn a_close_is_read_as_it_was_written() {
         let mut out = Vec::new();
         HEAD.write_close(CloseCode::RESTART, "moved", &mut out);
-        assert_eq!(Envelope::read(&out), Ok(Envelope::Close(HEAD, CloseCode::RESTART, "moved")));
+        assert_eq!(BusEnvelope::read(&out), Ok(BusEnvelope::Close(HEAD, CloseCode::RESTART, "moved")));
     }
 
     #[test]
     fn notes_are_read_as_they_were_written() {
-        for note in [Note::Hello("north"), Note::Farewell, Note::Question(7, b"room"), Note::Answer(7, 1 << 40)] {
+        for note in [
+            InstanceMessage::Hello("north"),
+            InstanceMessage::Leave,
+            InstanceMessage::Question(7, b"room"),
+            InstanceMessage::Answer(7, 1 << 40),
+        ] {
             let mut out = Vec::new();
             note.write(HEAD.instance, &mut out);
-            assert_eq!(Envelope::read(&out), Ok(Envelope::Note(HEAD.instance, note)));
+            assert_eq!(BusEnvelope::read(&out), Ok(BusEnvelope::InstanceMessage(HEAD.instance, note)));
         }
     }
 
@@ -335,7 +344,7 @@ mod tests {
             (text(b"\x08\xff"), EnvelopeError::Damaged),
             (text(&[0xff; 11]), EnvelopeError::Damaged),
         ] {
-            assert_eq!(Envelope::read(&bytes), Err(expected), "{bytes:?}");
+            assert_eq!(BusEnvelope::read(&bytes), Err(expected), "{bytes:?}");
         }
     }
 
@@ -361,7 +370,7 @@ mod tests {
             instance: u64, epoch: u64, first: u64,
             messages in proptest::collection::vec((any::<bool>(), "\\PC{0,40}"), 0..20),
         ) {
-            let head = Head { instance: InstanceId(instance), epoch, first };
+            let head = EnvelopeHead { instance: InstanceId(instance), epoch, first };
             let mut out = Vec::new();
             head.write(&mut out);
             prop_assert!(out.len() <= MAX_HEAD);
@@ -369,7 +378,7 @@ mod tests {
                 let kind = if *binary { MessageKind::Binary } else { MessageKind::Text };
                 write_message(MessageForm { kind, compress: Compress::Always }, payload.as_bytes(), &mut out);
             }
-            let Ok(Envelope::Messages(read, iterator)) = Envelope::read(&out) else { panic!("not read") };
+            let Ok(BusEnvelope::Messages(read, iterator)) = BusEnvelope::read(&out) else { panic!("not read") };
             prop_assert_eq!(read, head);
             let read: Vec<_> = iterator.map(|(form, bytes)| (form.kind == MessageKind::Binary, bytes)).collect();
             let written: Vec<_> = messages.iter().map(|(binary, text)| (*binary, text.as_bytes())).collect();
@@ -379,7 +388,7 @@ mod tests {
 
     #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(Envelope::Messages(_, messages)) = Envelope::read(&bytes) {
+            if let Ok(BusEnvelope::Messages(_, messages)) = BusEnvelope::read(&bytes) {
                 prop_assert!(messages.map(|(_, payload)| payload.len()).sum::<usize>() <= bytes.len());
             }
         }

@@ -1,4 +1,5 @@
-//! The bus's thread: connects, listens, publishes, notices when Redis is gone or hangs, and begins again.
+//! The bus's thread: it connects, listens and publishes, notices when Redis is gone or hangs, and
+//! connects again.
 
 use std::{
     io,
@@ -15,13 +16,14 @@ use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use wsbroker_core::{Bus, BusEvent, BusState, WeakBroker};
 
 use super::{
-    Ear, Ending, RedisBus,
-    bus_envelope::Note,
+    RedisBus,
+    bus_envelope::InstanceMessage,
+    bus_receiver::{BusReceiver, LinkEnd},
     interest::Changes,
     link::{Link, LinkError, Listen},
     peers,
-    pipeline::Answered,
-    publish_queue::{Name, Refused},
+    pipeline::AnsweredMessages,
+    publish_queue::{ChannelKey, Refused},
 };
 use crate::server::{
     RedisConfig,
@@ -30,39 +32,42 @@ use crate::server::{
     sentinels,
 };
 
-/// How often both connections are asked whether they live, and how long they may take. Together less than 5 s, in which a Redis that hangs is noticed.
+/// How often both connections get a ping, and how long the answer may take. Together they stay
+/// below the 5 s within which a Redis that hangs must be noticed.
 const PING: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
-/// Channels of one SUBSCRIBE, and bytes of their names from which on it takes no more: Redis answers with each name, and cuts off a listener to whom it has to say too much at once.
+/// Channels of one SUBSCRIBE, and bytes of their names at most. Redis answers with each name, and
+/// cuts off a listener whose answers grow too large.
 const CHUNK: (usize, usize) = (512, 256 << 10);
-/// After so long without a publish a channel's numbers are forgotten; what others said, after twice as long.
+/// A channel's numbers are forgotten after this long without a publish of ours, or after twice as
+/// long without one of others.
 const EXPIRY: Duration = Duration::from_secs(600);
 
-/// How long a broker that ends may take to publish what waits.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a bus that stops may take to publish what waits.
+const DRAIN: Duration = Duration::from_secs(1);
 
-/// Messages that may or may not have got anywhere.
+/// Messages that may or may not have reached other instances.
 #[derive(Default)]
-struct Doubt {
-    /// Redis was given them, and has not answered.
+struct UncertainMessages {
+    /// Redis has them, and has not answered.
     unanswered: u64,
-    /// It has turned out to be a replica.
+    /// Redis has turned out to be a replica.
     is_replica: bool,
 }
 
-/// Why a session ended.
-enum End {
+/// Why a session has ended.
+enum SessionEnd {
     Stopped,
     Lost(String),
 }
 
 pub(super) fn spawn(bus: Arc<RedisBus>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    // There is none before.
+    // It is set once, here.
     let _ = bus.runtime.set(runtime.handle().clone());
     std::thread::Builder::new().name("wsbroker-bus".into()).spawn(move || {
         *bus.cork.lock() = bus.broker.as_ref().and_then(WeakBroker::cork);
         runtime.block_on(run(&bus));
-        // Its connections end with it, and only then nothing comes any more.
+        // Connections end with the runtime. Before that, messages may still arrive.
         drop(runtime);
         drop(bus.cork.lock().take());
     })?;
@@ -72,27 +77,27 @@ pub(super) fn spawn(bus: Arc<RedisBus>) -> io::Result<()> {
 async fn run(bus: &Arc<RedisBus>) {
     let mut stop = bus.stop.subscribe();
     let mut backoff = Backoff::new();
-    let mut flusher = std::pin::pin!(flush(bus));
+    let mut flusher = std::pin::pin!(flush_received(bus));
     let mut sentinels = std::pin::pin!(follow(bus));
     let sessions = async {
         loop {
             let mut reloads = bus.reloads.subscribe();
             let redis = bus.redis.lock().clone();
-            let ending = Arc::<Ending>::default();
-            let ear = Arc::new(Ear { bus: Arc::clone(bus), ending: Arc::clone(&ending) });
-            let reason = match while_away(bus, Link::connect(&redis, ear)).await {
+            let link_end = Arc::<LinkEnd>::default();
+            let receiver = Arc::new(BusReceiver { bus: Arc::clone(bus), link_end: Arc::clone(&link_end) });
+            let reason = match while_disconnected(bus, Link::connect(&redis, receiver)).await {
                 Ok(link) => {
                     let begun = Instant::now();
                     let session = async {
                         tokio::select! {
                             biased;
-                            end = session(bus, &link, &ending) => end,
-                            () = moves(bus, &redis) => End::Lost("the settings name other servers now".into()),
+                            end = session(bus, &link, &link_end) => end,
+                            () = servers_change(bus, &redis) => SessionEnd::Lost("the settings name other servers now".into()),
                         }
                     };
                     match session.await {
-                        End::Stopped => return,
-                        End::Lost(reason) => {
+                        SessionEnd::Stopped => return,
+                        SessionEnd::Lost(reason) => {
                             backoff.lasted_since(begun);
                             reason
                         }
@@ -103,9 +108,9 @@ async fn run(bus: &Arc<RedisBus>) {
             bus.lost(&reason);
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                // With new settings at once.
+                // New settings are tried at once.
                 _ = reloads.changed() => {}
-                () = while_away(bus, sleep(backoff.next())) => {}
+                () = while_disconnected(bus, sleep(backoff.next())) => {}
             }
         }
     };
@@ -116,49 +121,51 @@ async fn run(bus: &Arc<RedisBus>) {
     }
 }
 
-/// Awaits something while there is no link, and meanwhile handles joins and leaves: nothing else does, and they would pile up.
-async fn while_away<T>(bus: &RedisBus, task: impl Future<Output = T>) -> T {
-    let look = async {
+/// Awaits `task` while there is no link, and meanwhile takes note of joins and leaves, which would
+/// pile up otherwise.
+async fn while_disconnected<T>(bus: &RedisBus, task: impl Future<Output = T>) -> T {
+    let watch_interest = async {
         loop {
             let due = bus.interest.next_due();
             tokio::select! {
-                () = bus.look.notified() => {}
+                () = bus.interest_changed.notified() => {}
                 () = until(due) => {}
             }
-            // All that is left of it is asked for when there is a link.
+            // The next link begins with everything that is left then.
             bus.changes();
         }
     };
     tokio::select! {
         biased;
         outcome = task => outcome,
-        () = look => unreachable!(),
+        () = watch_interest => unreachable!(),
     }
 }
 
-/// Listens to the Sentinels that the settings name.
+/// Follows the Sentinels that the settings name.
 async fn follow(bus: &RedisBus) {
     let mut reloads = bus.reloads.subscribe();
     loop {
         let redis = bus.redis.lock().clone();
         tokio::select! {
-            () = bus.masters.follow(&redis) => {}
-            // The sender is the bus's.
+            () = bus.sentinels.follow(&redis) => {}
+            // It cannot fail: the bus owns the sender.
             _ = reloads.changed() => {}
         }
     }
 }
 
 /// Resolves when the settings name other servers than these.
-async fn moves(bus: &RedisBus, redis: &RedisConfig) {
+async fn servers_change(bus: &RedisBus, redis: &RedisConfig) {
     let mut reloads = bus.reloads.subscribe();
     while bus.redis.lock().servers == redis.servers {
         let _ = reloads.changed().await;
     }
 }
 
-/// Hands what has come to the shards: when the connection has nothing more to read, this gets its turn.
-async fn flush(bus: &RedisBus) {
+/// Hands received messages to the shards. This future gets its turn when the connections have
+/// nothing more to read.
+async fn flush_received(bus: &RedisBus) {
     loop {
         bus.arrived.notified().await;
         if let Some(cork) = bus.cork.lock().as_mut() {
@@ -167,61 +174,63 @@ async fn flush(bus: &RedisBus) {
     }
 }
 
-/// Resolves when the link is of no use any more, with the reason.
-async fn ends(bus: &RedisBus, link: &Link, ending: &Ending) -> &'static str {
+/// Resolves when the link can no longer be used, with the reason.
+async fn link_ends(bus: &RedisBus, link: &Link, link_end: &LinkEnd) -> &'static str {
     tokio::select! {
         biased;
-        reason = ending.reason() => reason,
-        () = bus.masters.leaves(link.address()) => sentinels::LEFT,
+        reason = link_end.reason() => reason,
+        () = bus.sentinels.leaves(link.address()) => sentinels::LEFT,
     }
 }
 
-/// From a connection to its end.
-async fn session(bus: &RedisBus, link: &Link, ending: &Ending) -> End {
-    let mut doubt = Doubt::default();
+/// Uses one link to its end.
+async fn session(bus: &RedisBus, link: &Link, link_end: &LinkEnd) -> SessionEnd {
+    let mut uncertain = UncertainMessages::default();
     let work = async {
         let begun = tokio::select! {
             biased;
-            reason = ends(bus, link, ending) => return End::Lost(reason.into()),
+            reason = link_ends(bus, link, link_end) => return SessionEnd::Lost(reason.into()),
             begun = begin(bus, link) => begun,
         };
         match begun {
-            Ok(()) => serve(bus, link, ending, &mut doubt).await,
-            Err(error) => End::Lost(error.to_string()),
+            Ok(()) => serve(bus, link, link_end, &mut uncertain).await,
+            Err(error) => SessionEnd::Lost(error.to_string()),
         }
     };
-    let end = match link.wire() {
+    let end = match link.pipeline() {
         None => work.await,
-        Some(wire) => {
-            let answered = |answered: Answered| {
+        Some(pipeline) => {
+            let answered = |answered: AnsweredMessages| {
                 bus.refused(&answered.refused);
-                // What was gathered meanwhile.
+                // More may have gathered meanwhile.
                 bus.send();
             };
             tokio::select! {
                 biased;
                 end = work => end,
-                error = wire.run(answered) => End::Lost(error.to_string()),
+                error = pipeline.run(answered) => SessionEnd::Lost(error.to_string()),
             }
         }
     };
-    bus.wire.lock().take();
-    // Who has it still takes nothing any more.
-    let unanswered = doubt.unanswered + link.wire().map_or(0, |wire| wire.end(doubt.is_replica));
-    if let End::Lost(_) = end {
-        // Perhaps they arrived. Whoever published them is to know that perhaps they did not.
+    bus.pipeline.lock().take();
+    // A thread that still holds it cannot publish on it from now on.
+    let unanswered = uncertain.unanswered + link.pipeline().map_or(0, |pipeline| pipeline.end(uncertain.is_replica));
+    if let SessionEnd::Lost(_) = end {
+        // They may have arrived. The publisher must learn that they may not have.
         bus.unanswered.fetch_add(unanswered, Ordering::Relaxed);
     }
     end
 }
 
-async fn serve(bus: &RedisBus, link: &Link, ending: &Ending, doubt: &mut Doubt) -> End {
+async fn serve(bus: &RedisBus, link: &Link, link_end: &LinkEnd, uncertain: &mut UncertainMessages) -> SessionEnd {
     let mut stop = bus.stop.subscribe();
     let mut publishing: FuturesUnordered<BoxFuture<'_, Result<(u64, Refused), LinkError>>> = FuturesUnordered::new();
-    // One change at a time, so that a channel's come in order; or what is listened to is counted, which nothing may change meanwhile.
+    // One change at a time keeps the changes of a channel in order. Subscriptions are counted in
+    // the same place, since nothing may change them meanwhile.
     let mut changing: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
     let mut pinging: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
-    // Messages that were answered since it was last known to be a primary; and how many they were when it was asked.
+    // Messages answered since Redis was last known to be a primary, and how many of them there were
+    // when it was last asked.
     let (mut unsure, mut asked) = (0, 0);
     let mut ping = interval(PING.0);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -233,46 +242,46 @@ async fn serve(bus: &RedisBus, link: &Link, ending: &Ending, doubt: &mut Doubt) 
             biased;
             _ = stop.wait_for(|stop| *stop) => {
                 let last = async {
-                    bus.note(&bus.everybody(), Note::Farewell);
+                    bus.tell_instances(&bus.everybody(), InstanceMessage::Leave);
                     while publishing.next().await.is_some() {}
-                    match link.wire() {
-                        Some(wire) => {
+                    match link.pipeline() {
+                        Some(pipeline) => {
                             bus.send();
-                            while bus.outgoing.bytes() > 0 {
-                                wire.drained().await;
+                            while bus.queue.bytes() > 0 {
+                                pipeline.drained().await;
                                 bus.send();
                             }
-                            wire.drained().await;
+                            pipeline.drained().await;
                         }
-                        None => drop(link.publish(&bus.prefix, bus.take_parcels(), LAST_WORDS).await),
+                        None => drop(link.publish(&bus.prefix, bus.take_envelopes(), DRAIN).await),
                     }
                 };
-                let _ = timeout(LAST_WORDS, last).await;
-                return End::Stopped;
+                let _ = timeout(DRAIN, last).await;
+                return SessionEnd::Stopped;
             }
-            reason = ends(bus, link, ending) => return End::Lost(reason.into()),
+            reason = link_ends(bus, link, link_end) => return SessionEnd::Lost(reason.into()),
             Some(outcome) = publishing.next() => outcome.map(|(messages, refused)| {
-                doubt.unanswered -= messages;
+                uncertain.unanswered -= messages;
                 unsure += messages - refused.messages;
                 refused
             }),
             () = bus.publish.notified(), if publishing.len() < link.under_way() => {
-                if link.wire().is_some() {
+                if link.pipeline().is_some() {
                     bus.send();
                     continue;
                 }
-                let parcels = bus.take_parcels();
-                if !parcels.is_empty() {
-                    let messages: u64 = parcels.iter().map(|parcel| parcel.messages).sum();
-                    doubt.unanswered += messages;
-                    publishing.push(link.publish(&bus.prefix, parcels, PING.1).map_ok(move |refused| (messages, refused)).boxed());
+                let envelopes = bus.take_envelopes();
+                if !envelopes.is_empty() {
+                    let messages: u64 = envelopes.iter().map(|envelope| envelope.messages).sum();
+                    uncertain.unanswered += messages;
+                    publishing.push(link.publish(&bus.prefix, envelopes, PING.1).map_ok(move |refused| (messages, refused)).boxed());
                 }
                 Ok(Refused::default())
             }
             outcome = or_never(&mut changing) => {
                 changing = None;
-                // What was noted meanwhile.
-                bus.look.notify_one();
+                // Interest may have changed meanwhile.
+                bus.interest_changed.notify_one();
                 outcome.map(|()| Refused::default())
             }
             () = std::future::ready(()), if count && changing.is_none() => {
@@ -280,7 +289,7 @@ async fn serve(bus: &RedisBus, link: &Link, ending: &Ending, doubt: &mut Doubt) 
                 changing = Some(bus.count_subscriptions(link).boxed());
                 Ok(Refused::default())
             }
-            () = bus.look.notified(), if changing.is_none() => {
+            () = bus.interest_changed.notified(), if changing.is_none() => {
                 changing = bus.change(link);
                 Ok(Refused::default())
             }
@@ -293,8 +302,8 @@ async fn serve(bus: &RedisBus, link: &Link, ending: &Ending, doubt: &mut Doubt) 
                 match &outcome {
                     Ok(()) => unsure -= asked,
                     Err(LinkError::Role(RoleError::Replica)) => {
-                        doubt.is_replica = true;
-                        doubt.unanswered += unsure;
+                        uncertain.is_replica = true;
+                        uncertain.unanswered += unsure;
                     }
                     Err(_) => {}
                 }
@@ -309,62 +318,64 @@ async fn serve(bus: &RedisBus, link: &Link, ending: &Ending, doubt: &mut Doubt) 
                 bus.probe(Instant::now());
                 if greeted.elapsed() >= peers::HELLO {
                     greeted = Instant::now();
-                    bus.note(&bus.everybody(), Note::Hello(&bus.name()));
+                    bus.tell_instances(&bus.everybody(), InstanceMessage::Hello(&bus.name()));
                     if let Some(before) = greeted.checked_sub(peers::SILENCE) {
-                        bus.members.expire(before);
+                        bus.peers.expire(before);
                     }
                 }
                 if expired.elapsed() > EXPIRY / 10 {
                     expired = Instant::now();
                     bus.expire(expired);
                 }
-                bus.tell_dropped();
+                bus.report_dropped();
                 Ok(Refused::default())
             }
         };
         match outcome {
             Ok(refused) => bus.refused(&refused),
-            Err(error) => return End::Lost(error.to_string()),
+            Err(error) => return SessionEnd::Lost(error.to_string()),
         }
     }
 }
 
-/// Listens to everything again, and lets messages leave.
+/// Subscribes to everything again, and opens the queue.
 async fn begin(bus: &RedisBus, link: &Link) -> Result<(), LinkError> {
     link.listen(Listen::Begin, vec![bus.everybody(), bus.inbox(bus.instance)], PING.1).await?;
-    // What was given up while there was no link needs no more than to be forgotten.
+    // A channel given up while there was no link only has to be forgotten.
     bus.changes();
     let names = bus.interest.lost();
-    bus.incoming.lock().keep(&names);
+    bus.sequences.lock().keep(&names);
     bus.subscribe(link, names).await?;
-    // Joined or left while that took its time.
+    // Channels were joined or left meanwhile.
     if let Some(change) = bus.change(link) {
         change.await?;
     }
-    // The connection to publish has been asked nothing yet, and on a Cluster it may still go by the slots of a master that is gone.
+    // The publishing connection is unproven so far. On a Cluster it may still use the slots of a
+    // primary that is gone.
     link.ping(PING.1).await?;
     bus.count_subscriptions(link).await?;
-    bus.outgoing.open();
-    *bus.wire.lock() = link.wire().map(Arc::clone);
-    *bus.since.lock() = Some(Instant::now());
+    bus.queue.open();
+    *bus.pipeline.lock() = link.pipeline().map(Arc::clone);
+    *bus.ready_since.lock() = Some(Instant::now());
     bus.refusals.lock().clear();
     bus.state.send_replace(BusState::Ready);
     bus.tell(BusEvent::Ready);
-    if !link.knows_role() && !bus.told_role.swap(true, Ordering::Relaxed) {
+    if !link.knows_role() && !bus.warned_role.swap(true, Ordering::Relaxed) {
         bus.warn(role::UNKNOWN.into());
     }
-    bus.tell_dropped();
-    bus.note(&bus.everybody(), Note::Hello(&bus.name()));
+    bus.report_dropped();
+    bus.tell_instances(&bus.everybody(), InstanceMessage::Hello(&bus.name()));
     if bus.broker.is_none() {
-        // An emitter waits for those that were there before; they do not greet one that they know.
-        bus.note(&bus.everybody(), Note::Question(0, b""));
+        // An emitter waits to hear the instances it knew before. They do not greet it again, but
+        // they answer.
+        bus.tell_instances(&bus.everybody(), InstanceMessage::Question(0, b""));
     }
-    bus.look.notify_one();
+    bus.interest_changed.notify_one();
     Ok(())
 }
 
 impl RedisBus {
-    async fn subscribe(&self, link: &Link, names: Vec<Name>) -> Result<(), LinkError> {
+    async fn subscribe(&self, link: &Link, names: Vec<ChannelKey>) -> Result<(), LinkError> {
         for chunk in chunks(&names) {
             link.listen(Listen::Begin, chunk.iter().map(|name| self.on_bus(name)).collect(), PING.1).await?;
             if !self.interest.confirmed(chunk.iter().map(|name| &**name), link.is_cluster()) {
@@ -374,24 +385,25 @@ impl RedisBus {
         Ok(())
     }
 
-    async fn unsubscribe(&self, link: &Link, names: Vec<Name>) -> Result<(), LinkError> {
+    async fn unsubscribe(&self, link: &Link, names: Vec<ChannelKey>) -> Result<(), LinkError> {
         for chunk in chunks(&names) {
             link.listen(Listen::End, chunk.iter().map(|name| self.on_bus(name)).collect(), PING.1).await?;
-            let mut incoming = self.incoming.lock();
-            chunk.iter().for_each(|name| incoming.forget(name));
+            let mut sequences = self.sequences.lock();
+            chunk.iter().for_each(|name| sequences.forget(name));
         }
         Ok(())
     }
 
-    /// Fails when a Cluster listens to other channels for us than was asked. Nothing is to be asked meanwhile.
+    /// Fails when a Cluster does not have as many subscriptions of ours as it should. Nothing may
+    /// be subscribed to meanwhile.
     async fn count_subscriptions(&self, link: &Link) -> Result<(), LinkError> {
         let Some(counted) = link.count(PING.1).await? else { return Ok(()) };
-        // What stands in for a Cluster may say 0 of everything.
-        if counted == 0 && !self.counts.load(Ordering::Relaxed) {
+        // A proxy in front of a Cluster may always say 0.
+        if counted == 0 && !self.cluster_counts.load(Ordering::Relaxed) {
             return Ok(());
         }
-        self.counts.store(true, Ordering::Relaxed);
-        // And what the instances' notes come on.
+        self.cluster_counts.store(true, Ordering::Relaxed);
+        // Instance messages arrive on two more.
         let ours = self.interest.len() + 2;
         if counted == ours { Ok(()) } else { Err(LinkError::Miscounted { counted, ours }) }
     }
@@ -401,7 +413,7 @@ impl RedisBus {
         self.interest.changes(Instant::now(), |name| broker.has_subscribers(name))
     }
 
-    /// What has to be changed about the channels that are listened to, if anything.
+    /// Subscribes and unsubscribes as the interest has changed, if it has.
     fn change<'a>(&'a self, link: &'a Link) -> Option<BoxFuture<'a, Result<(), LinkError>>> {
         let Changes { subscribe, unsubscribe } = self.changes();
         if subscribe.is_empty() && unsubscribe.is_empty() {
@@ -414,16 +426,16 @@ impl RedisBus {
         Some(change.boxed())
     }
 
-    /// Asks one of the others whether it hears this one.
+    /// Asks one of the other instances whether it hears this one.
     fn probe(&self, now: Instant) {
-        let (asked, deaf) = self.members.probe(now);
+        let (asked, deaf) = self.peers.probe(now);
         for name in deaf {
             self.warn(format!("the instance {name} is heard, but does not hear this one: they are on different servers, which do not pass messages to each other"));
         }
         if let Some((instance, number)) = asked
-            && !self.note(&self.inbox(instance), Note::Question(number, b""))
+            && !self.tell_instances(&self.inbox(instance), InstanceMessage::Question(number, b""))
         {
-            self.members.end_probes();
+            self.peers.end_probes();
         }
     }
 
@@ -432,37 +444,37 @@ impl RedisBus {
         self.tell(BusEvent::Warning { reason });
     }
 
-    /// Redis has refused these.
+    /// Counts messages that Redis has refused, and warns of each new reason.
     fn refused(&self, refused: &Refused) {
         if refused.messages == 0 {
             return;
         }
         self.refused.fetch_add(refused.messages, Ordering::Relaxed);
-        let told = refused.reason.as_ref().and_then(|reason| self.refusals.lock().add(reason));
-        if let Some(reason) = told {
+        let new_reason = refused.reason.as_ref().and_then(|reason| self.refusals.lock().add(reason));
+        if let Some(reason) = new_reason {
             self.warn(format!("Redis refuses what is published: {reason}"));
         }
     }
 
     fn lost(&self, reason: &str) {
-        self.outgoing.close_down();
-        self.members.end_probes();
+        self.queue.close_down();
+        self.peers.end_probes();
         self.interest.lost();
         if self.state.send_replace(BusState::Lost) == BusState::Ready || self.losses.load(Ordering::Relaxed) == 0 {
             self.losses.fetch_add(1, Ordering::Relaxed);
             self.outage.lock().clear();
         }
-        let told = self.outage.lock().add(reason);
-        if let Some(reason) = told {
+        let new_reason = self.outage.lock().add(reason);
+        if let Some(reason) = new_reason {
             tracing::warn!(reason, "the bus is lost");
             self.tell(BusEvent::Lost { reason });
         }
     }
 
-    /// Tells what has been dropped since it was last told.
-    fn tell_dropped(&self) {
-        let now = self.not_left();
-        let before = self.told_dropped.swap(now, Ordering::Relaxed);
+    /// Reports messages that were dropped since the last report.
+    fn report_dropped(&self) {
+        let now = self.undelivered();
+        let before = self.reported_dropped.swap(now, Ordering::Relaxed);
         if now > before {
             self.tell(BusEvent::Dropped { messages: now - before });
         }
@@ -470,17 +482,17 @@ impl RedisBus {
 
     fn expire(&self, now: Instant) {
         if let (Some(ours), Some(theirs)) = (now.checked_sub(EXPIRY), now.checked_sub(2 * EXPIRY)) {
-            self.outgoing.expire(ours);
-            self.incoming.lock().expire(theirs);
+            self.queue.expire(ours);
+            self.sequences.lock().expire(theirs);
         }
     }
 }
 
-/// As many as one command asks for.
-fn chunks(mut names: &[Name]) -> impl Iterator<Item = &[Name]> {
+/// The channels in the portions that one command may have.
+fn chunks(mut names: &[ChannelKey]) -> impl Iterator<Item = &[ChannelKey]> {
     std::iter::from_fn(move || {
         let mut bytes = 0;
-        let fits = |name: &&Name| {
+        let fits = |name: &&ChannelKey| {
             let first = bytes == 0;
             bytes += name.len() + 1;
             first || bytes <= CHUNK.1

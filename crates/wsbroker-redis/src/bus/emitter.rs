@@ -1,4 +1,4 @@
-//! Publishing without sockets.
+//! Publishing from a process without sockets.
 
 use std::{
     fmt, io,
@@ -19,31 +19,33 @@ use wsbroker_core::{Bus, BusListener, BusState, BusStats, Compress, MessageForm,
 
 use super::{ClusterConfig, RedisBus, publish_queue::Queued};
 
-/// How long instances may take to come back after a loss of the bus: they try every 2 s at least, and then connect.
+/// How long instances may take to return after a loss of the bus: they try at least every 2 s, and
+/// then have to connect.
 const RETURN: Duration = Duration::from_secs(4);
-/// How long an emitter that knows of none waits for the first.
+/// How long an emitter that knows no instance waits for the first one.
 const FIRST: Duration = Duration::from_secs(1);
 
 /// Publishes to channels from a process that serves no sockets. Clones are the same emitter.
 ///
-/// It connects in the background, and again without end. Dropping the last clone publishes what waits, for at most a second, and ends it.
+/// It connects in the background, again after every loss. Dropping the last clone ends it, after up
+/// to a second in which it publishes what waits.
 #[derive(Clone, Debug)]
 pub struct Emitter {
-    ending: Arc<Ending>,
-    /// Who waits for the bus keeps those behind it waiting, so that all keep their order.
+    ending: Arc<EmitterBus>,
+    /// A message that waits for the bus holds up those behind it, so that they keep their order.
     turn: Arc<Mutex<()>>,
-    /// Bytes of messages that have not got as far as the bus's queue.
+    /// Bytes of messages that are not in the bus's queue yet.
     waiting: Arc<AtomicUsize>,
 }
 
-/// What a message costs besides its bytes while it waits for its turn.
+/// What a message that waits for its turn costs besides its bytes.
 const OVERHEAD: usize = 256;
 
-/// A message that waits for its turn, as long as this lives.
-struct Waiting<'a>(&'a AtomicUsize, usize);
+/// The bytes of a message that waits for its turn, counted until this is dropped.
+struct ReservedBytes<'a>(&'a AtomicUsize, usize);
 
-impl<'a> Waiting<'a> {
-    /// `None`: too much waits already. A longer one than the limit may wait alone.
+impl<'a> ReservedBytes<'a> {
+    /// `None` when too much waits already. A message longer than the limit may wait alone.
     fn new(waiting: &'a AtomicUsize, bytes: usize, limit: usize) -> Option<Self> {
         let fits = |before: usize| {
             let after = before.checked_add(bytes)?;
@@ -54,48 +56,51 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for ReservedBytes<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(self.1, Ordering::Relaxed);
     }
 }
 
-/// Ends the bus with the last emitter.
-struct Ending(Arc<RedisBus>);
+/// Ends the bus when the last clone of its emitter is dropped.
+struct EmitterBus(Arc<RedisBus>);
 
-/// The message did not get to Redis, or it is not known whether it did.
+/// Why a message did not reach Redis, or may not have.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmitError {
-    /// Redis is not there, or was lost before it answered, or too much waits for it.
+    /// The bus is lost, or was lost before Redis answered, or too much waits.
     #[error("the bus is lost, or too much waits for it")]
     Lost,
-    /// Redis has answered that it does not take it, and why.
+    /// Redis has refused the message, for this reason.
     #[error("Redis refused the message: {0}")]
     Refused(String),
 }
 
 impl Emitter {
-    /// Starts its thread.
+    /// Starts the emitter's thread.
     ///
     /// # Errors
-    /// The system refuses a thread.
+    /// The operating system refused a thread.
     pub fn new(config: ClusterConfig, listener: BusListener) -> io::Result<Self> {
         let bus = Arc::new(RedisBus::new(None, config, listener));
         bus.start()?;
-        Ok(Self { ending: Arc::new(Ending(bus)), turn: Arc::default(), waiting: Arc::default() })
+        Ok(Self { ending: Arc::new(EmitterBus(bus)), turn: Arc::default(), waiting: Arc::default() })
     }
 
-    /// Its thread's runtime, for whoever awaits its futures without one.
+    /// The runtime of its thread, for callers without a runtime of their own.
     #[must_use]
     pub fn runtime(&self) -> Option<Handle> {
         self.ending.0.runtime()
     }
 
-    /// Publishes to every subscriber on every instance. Resolves when Redis has it. Waits at most that long for the bus, and until the instances that were
-    /// there before it was lost are heard again: 4 s at most for these, and 1 s for a first one. What waits meanwhile is bounded by
-    /// [`max_outgoing`](ClusterConfig::max_outgoing), with 256 bytes more for each message. A message that is not published takes a number, so that
-    /// receivers learn of it.
+    /// Publishes to every subscriber on every instance. Resolves when Redis has the message.
+    ///
+    /// It waits for the bus for at most `limit`. After a loss of the bus it also waits for the
+    /// instances that it knew before, at most 4 s, or for a first one, at most 1 s.
+    /// [`max_outgoing`](ClusterConfig::max_outgoing) bounds the bytes that wait meanwhile, where
+    /// each message counts 256 bytes more. A message that is not published takes a number, so that
+    /// receivers see the gap.
     ///
     /// # Errors
     /// [`EmitError`].
@@ -108,18 +113,18 @@ impl Emitter {
     ) -> Result<(), EmitError> {
         let bus = &self.ending.0;
         let deadline = Instant::now() + limit;
-        let Some(waiting) = Waiting::new(&self.waiting, payload.len() + OVERHEAD, bus.config.max_outgoing) else {
-            bus.outgoing.skip(channel);
+        let Some(waiting) = ReservedBytes::new(&self.waiting, payload.len() + OVERHEAD, bus.config.max_outgoing) else {
+            bus.queue.skip(channel);
             return Err(EmitError::Lost);
         };
         let turn = timeout_at(deadline, self.turn.lock()).await;
         if turn.is_err() || !bus.heard_by(deadline).await {
-            bus.outgoing.skip(channel);
+            bus.queue.skip(channel);
             return Err(EmitError::Lost);
         }
         let (waiter, answer) = oneshot::channel();
         let form = MessageForm { kind, compress: Compress::Auto };
-        if bus.outgoing.publish(channel, form, payload, Some(waiter)) == Queued::Dropped {
+        if bus.queue.publish(channel, form, payload, Some(waiter)) == Queued::Dropped {
             return Err(EmitError::Lost);
         }
         drop(waiting);
@@ -131,12 +136,12 @@ impl Emitter {
         }
     }
 
-    /// Resolves when the bus is ready; at once if it is.
+    /// Resolves when the bus is ready; at once if it is. False when it ends before that.
     pub async fn ready(&self) -> bool {
         self.ending.0.ready().await
     }
 
-    /// Numbers of its bus.
+    /// The numbers of its bus.
     #[must_use]
     pub fn stats(&self) -> BusStats {
         self.ending.0.stats()
@@ -144,7 +149,8 @@ impl Emitter {
 }
 
 impl RedisBus {
-    /// Resolves when instances hear what is published now, as far as that can be known; false when they do not by then.
+    /// Resolves when instances receive what is published, as far as that can be known. False when
+    /// that takes until after the deadline.
     async fn heard_by(&self, deadline: Instant) -> bool {
         loop {
             if !matches!(timeout_at(deadline, self.ready()).await, Ok(true)) {
@@ -157,18 +163,19 @@ impl RedisBus {
         }
     }
 
-    /// Resolves when all instances that were there before have been heard since the bus is ready; or one, where none was known; or when that takes too long.
+    /// Resolves when all known instances, or a first one, have been heard since the bus became
+    /// ready, or when that takes too long.
     async fn settled(&self) {
         loop {
-            let mut heard = pin!(self.members.heard());
-            // From here on none is missed.
+            let mut heard = pin!(self.peers.heard());
+            // No notification is missed from here on.
             heard.as_mut().enable();
-            let Some(since) = *self.since.lock() else { return };
-            // Those that stay away are no reason to wait for ever.
+            let Some(since) = *self.ready_since.lock() else { return };
+            // Some may never return.
             if since.elapsed() >= RETURN {
                 return;
             }
-            let (known, back) = self.members.heard_since(since);
+            let (known, back) = self.peers.heard_since(since);
             if known > 0 && known == back {
                 return;
             }
@@ -179,20 +186,20 @@ impl RedisBus {
         }
     }
 
-    /// Whether there are instances, and none of them was heard since the bus is ready.
+    /// Whether instances are known, and none of them was heard since the bus became ready.
     fn is_unheard(&self) -> bool {
-        let since = *self.since.lock();
-        since.is_some_and(|since| matches!(self.members.heard_since(since), (1.., 0)))
+        let since = *self.ready_since.lock();
+        since.is_some_and(|since| matches!(self.peers.heard_since(since), (1.., 0)))
     }
 }
 
-impl fmt::Debug for Ending {
+impl fmt::Debug for EmitterBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl Drop for Ending {
+impl Drop for EmitterBus {
     fn drop(&mut self) {
         self.0.stop();
     }
@@ -205,7 +212,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_the_bus_is_bounded_by_its_bytes() {
-        // Nobody listens there.
+        // No server listens there.
         let redis = RedisConfig::from_url("redis://127.0.0.1:1").unwrap();
         let config = ClusterConfig { max_outgoing: 4 * (1000 + OVERHEAD), ..ClusterConfig::new(redis) };
         let emitter = Emitter::new(config, Arc::new(|_| {})).unwrap();

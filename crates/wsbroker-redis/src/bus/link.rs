@@ -1,4 +1,5 @@
-//! Redis as the bus needs it: one connection to publish, one to listen; on a Cluster one of each per master.
+//! Redis as the bus needs it: one connection to publish and one to listen. On a Cluster the client
+//! keeps one of each per primary.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,62 +15,65 @@ use rustc_hash::FxHashMap;
 use tokio::time::timeout;
 
 use super::{
-    pipeline::Wire,
-    publish_queue::{Parcel, Refused},
+    pipeline::PublishPipeline,
+    publish_queue::{AddressedEnvelope, Refused},
 };
 use crate::server::{
     RedisConfig, RedisServers,
     cluster_node::{ClusterNode, NodeSettings},
-    dial::{Node, address, open, sentinel},
-    liveness::{Pulse, Silent},
+    dial::{ServerConnection, address, open, sentinel},
+    liveness::{Liveness, Unresponsive},
     printable::clean,
-    role::{self, Asking, RoleError},
-    sentinels::Address,
+    role::{self, RoleError, RoleQuery},
+    sentinels::ServerAddress,
 };
 
-/// Commands under way to one master of a Cluster. redis-rs lets a connection's queue take 50, and asks for the slots through the same queue while it lets
-/// all else stand still: what waits for room in it then waits for ever.
+/// Commands under way to one primary of a Cluster. A connection's queue in redis-rs takes 50, and
+/// redis-rs refreshes the slots through the same queue while everything else stands still. A
+/// command that waits for room in the queue then would wait for ever.
 const UNDER_WAY: usize = 40;
 
-/// What comes in: called on the connection's own task, with a channel of the bus and what was published there.
-pub(super) trait Listener: Send + Sync + 'static {
+/// Takes what a link receives. Called on the connection's own task.
+pub(super) trait BusHandler: Send + Sync + 'static {
+    /// Something was published to this name on the bus.
     fn message(&self, channel: &[u8], payload: &[u8]);
-    /// A Cluster has confirmed that it is listened to.
+    /// A Cluster has confirmed a subscription.
     fn subscribed(&self, channel: &[u8]);
-    /// A Cluster has ended that it is listened to: asked or, when the channel has gone to another master, by itself.
+    /// A Cluster has ended a subscription: because it was asked to, or by itself, when the channel
+    /// has moved to another primary.
     fn unsubscribed(&self, channel: &[u8]);
-    /// A connection is gone. More may be told of one that is.
+    /// A connection is gone. More calls may follow.
     fn disconnected(&self);
 }
 
-/// Both connections.
+/// The connections of the bus.
 pub(super) struct Link {
     publisher: Publisher,
-    listener: Connection,
-    /// Where Sentinels have led.
-    address: Option<Address>,
+    listener: RedisConnection,
+    /// The primary that the Sentinels have named.
+    address: Option<ServerAddress>,
     /// For the nodes of a Cluster that are still to come.
     _settings: Option<NodeSettings>,
 }
 
-/// What is to change about channels.
+/// Whether channels are subscribed to or unsubscribed from.
 #[derive(Clone, Copy)]
 pub(super) enum Listen {
     Begin,
     End,
 }
 
-/// What publishes.
+/// The connection that publishes.
 #[derive(Clone)]
 enum Publisher {
-    Wire(Arc<Wire>),
-    Through(Connection),
+    Pipeline(Arc<PublishPipeline>),
+    Client(RedisConnection),
 }
 
 #[derive(Clone)]
-enum Connection {
-    /// With how it is asked whether it is a primary.
-    Node(Node, Asking),
+enum RedisConnection {
+    /// With the question that tells whether it is a primary.
+    Server(ServerConnection, RoleQuery),
     Cluster(ClusterConnection<ClusterNode>),
 }
 
@@ -79,7 +83,7 @@ pub(super) enum LinkError {
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     #[error(transparent)]
-    Silent(#[from] Silent),
+    Silent(#[from] Unresponsive),
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error(transparent)]
@@ -90,13 +94,13 @@ pub(super) enum LinkError {
     Unconfirmed,
     #[error("the Cluster counts {counted} subscriptions of ours instead of {ours}")]
     Miscounted { counted: usize, ours: usize },
-    #[error("the Cluster did not tell how many subscriptions are ours")]
+    #[error("the Cluster did not say how many subscriptions are ours")]
     Uncounted,
 }
 
 impl Link {
-    /// Connects both, within the connect timeout.
-    pub(super) async fn connect(config: &RedisConfig, listener: Arc<dyn Listener>) -> Result<Self, LinkError> {
+    /// Opens both connections, within the connect timeout.
+    pub(super) async fn connect(config: &RedisConfig, listener: Arc<dyn BusHandler>) -> Result<Self, LinkError> {
         let limit = config.connect_timeout;
         let connecting = async {
             let push = move |info: PushInfo| -> Result<(), std::convert::Infallible> {
@@ -113,8 +117,8 @@ impl Link {
                         with_push.get_async_generic_connection()
                     )?;
                     Ok(Self {
-                        publisher: Publisher::Through(Connection::Cluster(publisher)),
-                        listener: Connection::Cluster(listener),
+                        publisher: Publisher::Client(RedisConnection::Cluster(publisher)),
+                        listener: RedisConnection::Cluster(listener),
                         address: None,
                         _settings: Some(settings),
                     })
@@ -122,21 +126,21 @@ impl Link {
                 servers => {
                     let address = match servers {
                         RedisServers::Sentinel(sentinels, name) => {
-                            let master = sentinel(config, sentinels, name)?.async_get_client().await?;
-                            master.get_connection_info().addr().clone()
+                            let primary = sentinel(config, sentinels, name)?.async_get_client().await?;
+                            primary.get_connection_info().addr().clone()
                         }
                         RedisServers::Unix(path) => ConnectionAddr::Unix(path.clone()),
                         RedisServers::Single(host, port) => address(config, host, *port),
                         RedisServers::Cluster(_) => return Err(no_servers().into()),
                     };
-                    // Each wait is bounded where it stands.
+                    // Every wait has a limit of its own.
                     let plain = AsyncConnectionConfig::new().set_response_timeout(None);
                     let with_push = plain.clone().set_push_sender(push);
-                    // The listener first: it tells better what is wrong.
+                    // The listener first: its errors say more.
                     let listener = node(config, &address, with_push).await?;
-                    let publisher = match wire(config, &address).await? {
-                        Some(wire) => Publisher::Wire(Arc::new(wire)),
-                        None => Publisher::Through(node(config, &address, plain).await?),
+                    let publisher = match pipeline(config, &address).await? {
+                        Some(pipeline) => Publisher::Pipeline(Arc::new(pipeline)),
+                        None => Publisher::Client(node(config, &address, plain).await?),
                     };
                     let address = match (servers, address) {
                         (
@@ -155,55 +159,59 @@ impl Link {
         }
     }
 
-    /// Where Sentinels have led.
-    pub(super) const fn address(&self) -> Option<&Address> {
+    /// The primary that the Sentinels have named.
+    pub(super) const fn address(&self) -> Option<&ServerAddress> {
         self.address.as_ref()
     }
 
-    /// The connection that anybody may publish on, if it is such a one.
-    pub(super) fn wire(&self) -> Option<&Arc<Wire>> {
+    /// The pipeline, if that publishes: any thread may use it.
+    pub(super) fn pipeline(&self) -> Option<&Arc<PublishPipeline>> {
         match &self.publisher {
-            Publisher::Wire(wire) => Some(wire),
-            Publisher::Through(_) => None,
+            Publisher::Pipeline(pipeline) => Some(pipeline),
+            Publisher::Client(_) => None,
         }
     }
 
-    /// Publishes all of them, each channel's in order, without one waiting for the answer to another's. Returns how many messages Redis refused.
-    /// On a Cluster it fails after `limit`: its client can lose an answer, and go on with pings; one connection's are answered behind this.
+    /// Publishes all of them, each channel's in order. No channel waits for the answer to
+    /// another's. Returns what Redis refused. On a Cluster this fails after `limit`, since its
+    /// client can lose an answer and still answer pings. Elsewhere a ping is answered after all
+    /// that was published.
     pub(super) fn publish(
         &self,
         prefix: &[u8],
-        parcels: Vec<Parcel>,
+        envelopes: Vec<AddressedEnvelope>,
         limit: Duration,
     ) -> impl Future<Output = Result<Refused, LinkError>> + Send + use<> {
         let publisher = self.publisher.clone();
-        let on_bus =
-            |parcel: &Parcel| if parcel.is_note { parcel.channel.to_vec() } else { [prefix, &parcel.channel].concat() };
-        let parcels: Vec<(Vec<u8>, Parcel)> = parcels.into_iter().map(|parcel| (on_bus(&parcel), parcel)).collect();
+        let on_bus = |envelope: &AddressedEnvelope| {
+            if envelope.is_instance_message { envelope.channel.to_vec() } else { [prefix, &envelope.channel].concat() }
+        };
+        let envelopes: Vec<(Vec<u8>, AddressedEnvelope)> =
+            envelopes.into_iter().map(|envelope| (on_bus(&envelope), envelope)).collect();
         async move {
             match publisher {
-                // It takes what waits itself.
-                Publisher::Wire(_) => Ok(Refused::default()),
-                Publisher::Through(Connection::Node(mut node, _)) => {
-                    let mut pipeline = Pipeline::with_capacity(parcels.len());
-                    for (name, parcel) in &parcels {
-                        pipeline.cmd("PUBLISH").arg(name).arg(&parcel.envelope[..]);
+                // The pipeline takes what waits by itself.
+                Publisher::Pipeline(_) => Ok(Refused::default()),
+                Publisher::Client(RedisConnection::Server(mut node, _)) => {
+                    let mut pipeline = Pipeline::with_capacity(envelopes.len());
+                    for (name, envelope) in &envelopes {
+                        pipeline.cmd("PUBLISH").arg(name).arg(&envelope.bytes[..]);
                     }
-                    let answers = node.redis.send_packed_commands(&pipeline, 0, parcels.len()).await?;
+                    let answers = node.redis.send_packed_commands(&pipeline, 0, envelopes.len()).await?;
                     let mut refused = Refused::default();
-                    for (answer, (_, parcel)) in answers.into_iter().zip(parcels) {
-                        refused.add(settle(parcel, answer.extract_error()));
+                    for (answer, (_, envelope)) in answers.into_iter().zip(envelopes) {
+                        refused.add(settle(envelope, answer.extract_error()));
                     }
                     Ok(refused)
                 }
-                Publisher::Through(Connection::Cluster(cluster)) => {
-                    let mut channels: FxHashMap<Vec<u8>, Vec<Parcel>> = FxHashMap::default();
-                    for (name, parcel) in parcels {
-                        channels.entry(name).or_default().push(parcel);
+                Publisher::Client(RedisConnection::Cluster(cluster)) => {
+                    let mut channels: FxHashMap<Vec<u8>, Vec<AddressedEnvelope>> = FxHashMap::default();
+                    for (name, envelope) in envelopes {
+                        channels.entry(name).or_default().push(envelope);
                     }
                     let channels = channels.into_iter();
                     let refused =
-                        try_join_all(channels.map(|(name, parcels)| spublish(cluster.clone(), name, parcels)));
+                        try_join_all(channels.map(|(name, envelopes)| spublish(cluster.clone(), name, envelopes)));
                     match timeout(limit, refused).await {
                         Ok(refused) => Ok(refused?.into_iter().fold(Refused::default(), |mut all, one| {
                             all.add(one);
@@ -216,38 +224,43 @@ impl Link {
         }
     }
 
-    /// How many calls of [`publish`](Self::publish) may be under way at once without one overtaking the other.
+    /// How many calls of [`publish`](Self::publish) may be under way at once without one overtaking
+    /// the other.
     pub(super) fn under_way(&self) -> usize {
         match self.publisher {
-            // One connection: what was written first arrives first. While the one is answered the next is gathered.
-            Publisher::Wire(_) | Publisher::Through(Connection::Node(..)) => 2,
-            // A command may be sent again, to another master.
-            Publisher::Through(Connection::Cluster(_)) => 1,
+            // On one connection, what is written first arrives first. While one call is answered,
+            // the next one gathers.
+            Publisher::Pipeline(_) | Publisher::Client(RedisConnection::Server(..)) => 2,
+            // A command may be sent again, to another primary.
+            Publisher::Client(RedisConnection::Cluster(_)) => 1,
         }
     }
 
-    /// Whether that is a Cluster, which confirms each channel by [`Listener::subscribed`]. What its client takes for an answer may be another's: a
-    /// channel that goes to another master is told with no more than an answer that nobody has asked for.
+    /// Whether this is a Cluster, where only [`BusHandler::subscribed`] confirms a channel. Its
+    /// client may take one answer for another: when a channel moves to another primary, the server
+    /// sends the answer to an unsubscription that nobody asked for.
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.listener, Connection::Cluster(_))
+        matches!(self.listener, RedisConnection::Cluster(_))
     }
 
-    /// Listens to these too, or no more. When it resolves, whatever is published there from now on comes, or does not.
+    /// Subscribes to these channels, or unsubscribes from them. When it resolves, what is published
+    /// there arrives, or does no longer.
     pub(super) fn listen(
         &self,
         change: Listen,
         channels: Vec<Vec<u8>>,
         limit: Duration,
     ) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
-        let (listener, pulse) = (self.listener.clone(), self.listener.pulse());
+        let (listener, liveness) = (self.listener.clone(), self.listener.liveness());
         let changing = async move {
             match listener {
-                Connection::Node(mut node, _) => match change {
+                RedisConnection::Server(mut node, _) => match change {
                     Listen::Begin => node.redis.subscribe(&channels).await?,
                     Listen::End => node.redis.unsubscribe(&channels).await?,
                 },
-                Connection::Cluster(cluster) => {
-                    // One command goes to one master, and these may be of several; nobody waits for the one before.
+                RedisConnection::Cluster(cluster) => {
+                    // A command goes to one primary, and these may belong to several. None waits
+                    // for the one before.
                     let one = |channel| {
                         let mut cluster = cluster.clone();
                         async move {
@@ -262,18 +275,19 @@ impl Link {
             }
             Ok(())
         };
-        within(pulse, limit, changing)
+        within(liveness, limit, changing)
     }
 
-    /// How many channels are listened to, as the masters of a Cluster count them; its client can lose a connection, or an answer, and not tell. `None`
-    /// where they cannot be asked: one server, a Redis before 7.0.3, or a user who may not ask.
+    /// How many channels the primaries of a Cluster say we are subscribed to: its client can lose a
+    /// connection or an answer without saying so. `None` where they cannot be asked: a single
+    /// server, a Redis before 7.0.3, or a user without the right to ask.
     pub(super) fn count(
         &self,
         limit: Duration,
     ) -> impl Future<Output = Result<Option<usize>, LinkError>> + Send + use<> {
         let listener = self.listener.clone();
         async move {
-            let Connection::Cluster(mut cluster) = listener else { return Ok(None) };
+            let RedisConnection::Cluster(mut cluster) = listener else { return Ok(None) };
             let mut command = redis::cmd("CLIENT");
             command.arg("INFO");
             let everywhere =
@@ -285,28 +299,28 @@ impl Link {
         }
     }
 
-    /// Whether it is known of both connections that they lead to a primary.
+    /// Whether the publishing connection is known to lead to a primary.
     pub(super) fn knows_role(&self) -> bool {
         let publisher = match &self.publisher {
-            Publisher::Wire(wire) => wire.asking(),
-            Publisher::Through(Connection::Node(_, asking)) => *asking,
-            // Every node of a Cluster gives what is published to all that listen.
-            Publisher::Through(Connection::Cluster(_)) => return true,
+            Publisher::Pipeline(pipeline) => pipeline.role_query(),
+            Publisher::Client(RedisConnection::Server(_, role_query)) => *role_query,
+            // Any node of a Cluster passes a publish on to all listeners.
+            Publisher::Client(RedisConnection::Cluster(_)) => return true,
         };
-        publisher != Asking::Ping
+        publisher != RoleQuery::Ping
     }
 
-    /// Resolves when both answer. Fails when one says that it is a replica.
+    /// Resolves when both connections have answered. Fails when a server says that it is a replica.
     pub(super) fn ping(&self, limit: Duration) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
         let (publisher, listener) = (self.publisher.clone(), self.listener.clone());
         async move {
             let publisher = async {
                 match publisher {
-                    Publisher::Wire(wire) => {
-                        let ping = wire.ping();
-                        Ok(wire.pulse().within(limit, ping).await?)
+                    Publisher::Pipeline(pipeline) => {
+                        let ping = pipeline.ping();
+                        Ok(pipeline.liveness().within(limit, ping).await?)
                     }
-                    Publisher::Through(connection) => ping(connection, limit).await,
+                    Publisher::Client(connection) => ping(connection, limit).await,
                 }
             };
             tokio::try_join!(publisher, ping(listener, limit)).map(drop)
@@ -314,65 +328,67 @@ impl Link {
     }
 }
 
-impl Connection {
-    /// Of a Cluster's connections nothing is known.
-    fn pulse(&self) -> Option<Arc<Pulse>> {
+impl RedisConnection {
+    /// `None` for a Cluster: its client does not show what moves on its connections.
+    fn liveness(&self) -> Option<Arc<Liveness>> {
         match self {
-            Self::Node(node, _) => Some(Arc::clone(&node.pulse)),
+            Self::Server(node, _) => Some(Arc::clone(&node.liveness)),
             Self::Cluster(_) => None,
         }
     }
 }
 
-/// The result of it, unless nothing moves on the connection for this long or, where that is not known, it takes this long.
+/// The outcome of `task`. Fails when nothing moves on the connection for this long or, where that
+/// is not known, when `task` takes this long.
 async fn within<T>(
-    pulse: Option<Arc<Pulse>>,
+    liveness: Option<Arc<Liveness>>,
     limit: Duration,
     task: impl Future<Output = Result<T, LinkError>>,
 ) -> Result<T, LinkError> {
-    match pulse {
-        Some(pulse) => pulse.within(limit, task).await?,
+    match liveness {
+        Some(liveness) => liveness.within(limit, task).await?,
         None => timeout(limit, task).await.unwrap_or(Err(LinkError::Timeout(limit))),
     }
 }
 
-/// A connection of our own, where there is one server and no TLS.
-async fn wire(config: &RedisConfig, address: &ConnectionAddr) -> Result<Option<Wire>, LinkError> {
+/// A pipeline, to a single server without TLS.
+async fn pipeline(config: &RedisConfig, address: &ConnectionAddr) -> Result<Option<PublishPipeline>, LinkError> {
     let login = config.password.as_deref().map(|password| (config.username.as_deref().unwrap_or(""), password));
     Ok(match address {
-        ConnectionAddr::Tcp(host, port) => Some(Wire::connect_tcp(host, *port, login).await?),
+        ConnectionAddr::Tcp(host, port) => Some(PublishPipeline::connect_tcp(host, *port, login).await?),
         #[cfg(unix)]
-        ConnectionAddr::Unix(path) => Some(Wire::connect_unix(path, login).await?),
+        ConnectionAddr::Unix(path) => Some(PublishPipeline::connect_unix(path, login).await?),
         _ => None,
     })
 }
 
-/// The parcels of one channel, one after the other so that they keep their order. Returns how many messages Redis refused.
+/// Publishes the envelopes of one channel one after the other, so that they keep their order.
+/// Returns what Redis refused.
 async fn spublish(
     mut cluster: ClusterConnection<ClusterNode>,
     name: Vec<u8>,
-    parcels: Vec<Parcel>,
+    envelopes: Vec<AddressedEnvelope>,
 ) -> Result<Refused, RedisError> {
     let mut refused = Refused::default();
-    for parcel in parcels {
+    for envelope in envelopes {
         let mut command = Cmd::new();
-        command.arg("SPUBLISH").arg(&name).arg(&parcel.envelope[..]);
+        command.arg("SPUBLISH").arg(&name).arg(&envelope.bytes[..]);
         match command.query_async::<Value>(&mut cluster).await {
             Err(error) if error.is_unrecoverable_error() || error.is_io_error() => return Err(error),
-            answer => refused.add(settle(parcel, answer)),
+            answer => refused.add(settle(envelope, answer)),
         }
     }
     Ok(refused)
 }
 
-/// Reports the outcome to those that wait for it. Returns what was refused.
-fn settle(parcel: Parcel, answer: Result<Value, RedisError>) -> Refused {
+/// Reports the outcome to the waiters. Returns what was refused.
+fn settle(envelope: AddressedEnvelope, answer: Result<Value, RedisError>) -> Refused {
     let reason = answer.err().map(|error| clean(&error.to_string()));
-    for waiter in parcel.waiters {
-        // The waiting side may have given up.
+    for waiter in envelope.waiters {
+        // The waiter may have given up.
         let _ = waiter.send(reason.clone().map_or(Ok(()), Err));
     }
-    Refused { messages: if reason.is_some() { parcel.messages } else { 0 }, reason }
+    Refused { messages: if reason.is_some() { envelope.messages } else { 0 }, reason }
 }
 
 /// A connection to one server, which is a primary.
@@ -380,32 +396,34 @@ async fn node(
     config: &RedisConfig,
     address: &ConnectionAddr,
     options: AsyncConnectionConfig,
-) -> Result<Connection, LinkError> {
+) -> Result<RedisConnection, LinkError> {
     let mut node = open(config, address, None, options).await?;
-    let asking = role::find(&mut node.redis).await?;
-    Ok(Connection::Node(node, asking))
+    let role_query = role::find(&mut node.redis).await?;
+    Ok(RedisConnection::Server(node, role_query))
 }
 
-async fn ping(connection: Connection, limit: Duration) -> Result<(), LinkError> {
-    let pulse = connection.pulse();
+async fn ping(connection: RedisConnection, limit: Duration) -> Result<(), LinkError> {
+    let liveness = connection.liveness();
     let ping = async {
         match connection {
-            Connection::Node(mut node, asking) => Ok(role::ask(&mut node.redis, asking).await.map(drop)?),
-            // To every master.
-            Connection::Cluster(mut cluster) => Ok(redis::cmd("PING").query_async(&mut cluster).await?),
+            RedisConnection::Server(mut node, role_query) => {
+                Ok(role::ask(&mut node.redis, role_query).await.map(drop)?)
+            }
+            // It goes to every primary.
+            RedisConnection::Cluster(mut cluster) => Ok(redis::cmd("PING").query_async(&mut cluster).await?),
         }
     };
-    within(pulse, limit, ping).await
+    within(liveness, limit, ping).await
 }
 
-/// The sum of what each master has answered to CLIENT INFO.
+/// The sum of the subscriptions in the answers of all primaries to CLIENT INFO.
 fn subscriptions(answers: Value) -> Result<Option<usize>, LinkError> {
     let Value::Map(answers) = answers else { return Err(LinkError::Uncounted) };
     let mut sum = 0;
     for (_, answer) in answers {
         match answer {
             Value::ServerError(error) if matches!(error.code(), "NOPERM" | "ERR") => return Ok(None),
-            // Such as the end of a subscription that has come just then.
+            // It may be another answer, such as the end of a subscription.
             answer => {
                 let Ok(line) = redis::from_redis_value::<String>(answer) else { return Err(LinkError::Uncounted) };
                 let mut fields = line.split_ascii_whitespace().filter_map(|field| field.split_once('='));
@@ -420,7 +438,7 @@ fn subscriptions(answers: Value) -> Result<Option<usize>, LinkError> {
     Ok(Some(sum))
 }
 
-fn take_push(listener: &dyn Listener, info: PushInfo) {
+fn take_push(listener: &dyn BusHandler, info: PushInfo) {
     match (info.kind, info.data.as_slice()) {
         (PushKind::Message | PushKind::SMessage, [channel, payload]) => {
             if let (Some(channel), Some(payload)) = (bytes(channel), bytes(payload)) {
@@ -460,7 +478,7 @@ fn cluster(
         Ok(address(config, host, *port).into_connection_info()?.set_redis_settings(login.clone()))
     };
     let nodes = nodes.iter().map(node).collect::<Result<Vec<_>, _>>()?;
-    // One attempt: whoever waits here does not hear that the bus is lost.
+    // One attempt only: while it lasts, nobody learns that the bus is lost.
     let mut builder = ClusterClient::builder(nodes)
         .use_protocol(ProtocolVersion::RESP3)
         .retries(1)
@@ -489,9 +507,10 @@ mod tests {
     }
 
     #[test]
-    fn subscriptions_are_counted_on_every_master() {
-        let masters = answers(vec![line("id=7 sub=9 psub=9 ssub=40 multi=-1\n"), line("id=3 sub=0 ssub=2 multi=-1\n")]);
-        assert!(matches!(subscriptions(masters), Ok(Some(42))));
+    fn subscriptions_are_counted_on_every_primary() {
+        let primaries =
+            answers(vec![line("id=7 sub=9 psub=9 ssub=40 multi=-1\n"), line("id=3 sub=0 ssub=2 multi=-1\n")]);
+        assert!(matches!(subscriptions(primaries), Ok(Some(42))));
     }
 
     #[test]

@@ -1,11 +1,16 @@
-//! Many instances, one channel space: a publish goes broker, bus, brokers, sockets.
+//! The bus between brokers: many instances, one channel space.
 //!
-//! [`outgoing`] numbers what this instance publishes and lets it wait for the bus; [`interest`] knows which channels it has to listen to;
-//! [`incoming`] tells what is missing of what others published; [`members`] knows the other instances; [`envelope`] is what travels. None of them
-//! does any I/O. [`link`] is Redis, and [`session`] moves things between them on a thread of its own, so that neither a shard nor an upgrade ever waits for Redis.
+//! [`publish_queue`] numbers what this instance publishes and holds it until it leaves.
+//! [`interest`] knows which channels to listen to. [`sequence`] finds what is missing of what
+//! others published. [`peers`] knows the other instances, and [`bus_envelope`] is what travels.
+//! None of these does any I/O. [`link`] holds the connections, of which [`pipeline`] is one to
+//! publish, and [`bus_receiver`] takes what arrives there. [`bus_loop`] drives them all on a thread
+//! of its own, so that neither a shard nor an upgrade ever waits for Redis. [`emitter`] publishes
+//! without a broker.
 //!
-//! Local subscribers are served by whoever publishes, whatever Redis does. While the bus is lost messages are numbered and dropped, not kept:
-//! receivers see the gap once a later one arrives.
+//! The publishing thread serves local subscribers itself, whatever Redis does. While the bus is
+//! lost, messages are numbered and dropped, not kept: receivers see the gap when a later one
+//! arrives.
 
 use std::{
     fmt,
@@ -17,7 +22,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use parking_lot::Mutex;
 use tokio::{
@@ -32,6 +36,7 @@ use wsbroker_core::{
 
 mod bus_envelope;
 mod bus_loop;
+mod bus_receiver;
 mod emitter;
 mod interest;
 mod link;
@@ -42,26 +47,29 @@ mod sequence;
 
 pub use self::emitter::{EmitError, Emitter};
 use self::{
-    bus_envelope::{Envelope, InstanceId, Note},
+    bus_envelope::{InstanceId, InstanceMessage},
+    bus_receiver::DiscardAll,
     interest::Interest,
-    link::{Link, Listener},
-    peers::Members,
-    pipeline::Wire,
-    publish_queue::{Outgoing, Parcel, Queued},
-    sequence::Incoming,
+    link::Link,
+    peers::Peers,
+    pipeline::PublishPipeline,
+    publish_queue::{AddressedEnvelope, PublishQueue, Queued},
+    sequence::SequenceTracker,
 };
-use crate::server::{RedisConfig, printable::clean, reasons::Reasons, sentinels::Masters};
+use crate::server::{RedisConfig, printable::clean, reasons::Reasons, sentinels::SentinelWatch};
 
-/// Settings of a broker's place among others.
+/// How a broker meets others on a Redis.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClusterConfig {
     /// Where the instances meet.
     pub redis: RedisConfig,
-    /// What names on the bus begin with. Instances with another prefix do not hear each other. Default `wsbroker`.
+    /// The start of all names on the bus. Only instances with the same prefix hear each other.
+    /// Default `wsbroker`.
     pub prefix: String,
-    /// What this instance is called where instances are listed. Default: a random one.
+    /// The name of this instance where instances are listed. Default: a random one.
     pub instance_id: Option<String>,
-    /// Bytes that may wait to be published; more are dropped, and receivers see the gap. Default 8 MiB.
+    /// Bytes that may wait to be published. Messages beyond that are dropped, and receivers see the
+    /// gap. Default 8 MiB.
     pub max_outgoing: usize,
 }
 
@@ -73,45 +81,45 @@ impl ClusterConfig {
     }
 }
 
-/// A bus on Redis, which a broker has joined.
+/// A broker's bus on Redis; also an [`Emitter`]'s, without a broker.
 pub struct RedisBus {
     config: ClusterConfig,
     instance: InstanceId,
-    /// What a channel's name begins with on the bus.
+    /// The start of a channel's name on the bus.
     prefix: Box<[u8]>,
-    /// What the names begin with that notes come on.
-    notes: Box<[u8]>,
-    /// What envelopes to channels begin with.
+    /// The start of the names that instance messages arrive on.
+    instances_prefix: Box<[u8]>,
+    /// The start of an envelope to a channel: empty, unless the prefix has a colon.
     mark: Box<[u8]>,
-    outgoing: Outgoing,
+    queue: PublishQueue,
     interest: Interest,
-    incoming: Mutex<Incoming>,
-    members: Members,
-    masters: Masters,
-    /// Something waits to be published by the bus's thread.
+    sequences: Mutex<SequenceTracker>,
+    peers: Peers,
+    sentinels: SentinelWatch,
+    /// The bus's thread has something to publish.
     publish: Notify,
-    /// What others may publish by themselves, while the bus is ready.
-    wire: Mutex<Option<Arc<Wire>>>,
-    /// Channels have to be looked at.
-    look: Notify,
-    /// Something that came waits in the cork.
+    /// Any thread may publish here, while the bus is ready.
+    pipeline: Mutex<Option<Arc<PublishPipeline>>>,
+    /// The interest in channels has changed.
+    interest_changed: Notify,
+    /// Received messages wait in the cork.
     arrived: Notify,
     state: watch::Sender<BusState>,
-    /// The settings of Redis from the next connection on, and how often they were replaced.
+    /// The settings for the next connection, and how often they were replaced.
     redis: Mutex<RedisConfig>,
     reloads: watch::Sender<u64>,
-    /// Why it is lost.
+    /// Why the bus is lost.
     outage: Mutex<Reasons>,
-    /// Why Redis refuses messages, since it is ready.
+    /// Why Redis has refused messages since the bus became ready.
     refusals: Mutex<Reasons>,
-    /// When it was ready the last time.
-    since: Mutex<Option<Instant>>,
+    /// When the bus last became ready.
+    ready_since: Mutex<Option<Instant>>,
     runtime: OnceLock<Handle>,
     stop: watch::Sender<bool>,
     listener: BusListener,
-    /// `None`: an emitter's.
+    /// `None` for an emitter.
     broker: Option<WeakBroker>,
-    /// Of the thread that the bus runs on. `None` before it has begun and after it has ended.
+    /// Delivers to local sockets. `None` unless the bus's thread runs, and for an emitter.
     cork: Mutex<Option<Cork>>,
     published: AtomicU64,
     refused: AtomicU64,
@@ -120,12 +128,12 @@ pub struct RedisBus {
     missed: AtomicU64,
     invalid: AtomicU64,
     losses: AtomicU64,
-    /// Whether the warning was given that nothing says whether it is a primary.
-    told_role: AtomicBool,
-    /// Whether a Cluster has told how many subscriptions are ours, so that 0 is one of its numbers.
-    counts: AtomicBool,
-    /// How many of those that did not leave have been told of.
-    told_dropped: AtomicU64,
+    /// The warning was given that Redis does not say whether it is a primary.
+    warned_role: AtomicBool,
+    /// A Cluster has counted our subscriptions before, so that a 0 from it is to be believed.
+    cluster_counts: AtomicBool,
+    /// How many undelivered messages have been reported.
+    reported_dropped: AtomicU64,
 }
 
 impl fmt::Debug for RedisBus {
@@ -137,18 +145,21 @@ impl fmt::Debug for RedisBus {
     }
 }
 
-/// Every channel's name on the bus has a colon after its prefix, so a name without one belongs to no channel. Otherwise the notes of `a:` would come on `a:!all`,
-/// which is the channel `!all` of `a`.
-fn notes_prefix(prefix: &str) -> String {
+/// A channel's name on the bus has a colon after the prefix, so a name without a colon belongs to
+/// no channel. With a colon, the instance messages of the prefix `a:` would arrive on `a:!all`,
+/// which is the channel `!all` of the prefix `a`.
+fn instances_prefix(prefix: &str) -> String {
     prefix.replace('%', "%25").replace(':', "%3A") + "!"
 }
 
 impl RedisBus {
-    /// Joins a broker to the other instances on this bus: publishes reach their subscribers, and
-    /// theirs reach ours. Returns at once; [`cluster_ready`](Broker::cluster_ready) waits for Redis.
+    /// Joins a broker to the other instances on this Redis: what it publishes reaches their
+    /// subscribers, and what they publish reaches its own. Returns at once;
+    /// [`cluster_ready`](Broker::cluster_ready) waits for Redis.
     ///
     /// # Errors
-    /// [`JoinError`]: the broker has joined a bus already, or the operating system refused a thread.
+    /// [`JoinError`]: the broker has joined a bus already, or the operating system refused a
+    /// thread.
     pub fn join(broker: &Broker, config: ClusterConfig, listener: BusListener) -> Result<Arc<Self>, JoinError> {
         let bus = Arc::new(Self::new(Some(broker.downgrade()), config, listener));
         broker.join_bus(Arc::clone(&bus) as Arc<dyn Bus>)?;
@@ -161,23 +172,23 @@ impl RedisBus {
         Self {
             instance,
             prefix: [config.prefix.as_bytes(), b":"].concat().into(),
-            notes: notes_prefix(&config.prefix).into_bytes().into(),
+            instances_prefix: instances_prefix(&config.prefix).into_bytes().into(),
             mark: bus_envelope::mark(&config.prefix).into(),
-            outgoing: Outgoing::new(instance, config.max_outgoing),
+            queue: PublishQueue::new(instance, config.max_outgoing),
             interest: Interest::default(),
-            incoming: Mutex::default(),
-            members: Members::default(),
-            masters: Masters::new(),
+            sequences: Mutex::default(),
+            peers: Peers::default(),
+            sentinels: SentinelWatch::new(),
             publish: Notify::new(),
-            wire: Mutex::new(None),
-            look: Notify::new(),
+            pipeline: Mutex::new(None),
+            interest_changed: Notify::new(),
             arrived: Notify::new(),
             state: watch::Sender::new(BusState::Lost),
             redis: Mutex::new(config.redis.clone()),
             reloads: watch::Sender::new(0),
             outage: Mutex::default(),
             refusals: Mutex::default(),
-            since: Mutex::new(None),
+            ready_since: Mutex::new(None),
             runtime: OnceLock::new(),
             stop: watch::Sender::new(false),
             listener,
@@ -190,44 +201,45 @@ impl RedisBus {
             missed: AtomicU64::new(0),
             invalid: AtomicU64::new(0),
             losses: AtomicU64::new(0),
-            told_role: AtomicBool::new(false),
-            counts: AtomicBool::new(false),
-            told_dropped: AtomicU64::new(0),
+            warned_role: AtomicBool::new(false),
+            cluster_counts: AtomicBool::new(false),
+            reported_dropped: AtomicU64::new(0),
             config,
         }
     }
 
-    /// Starts its thread.
+    /// Starts the bus's thread.
     fn start(self: &Arc<Self>) -> std::io::Result<()> {
         bus_loop::spawn(Arc::clone(self))
     }
 
-    /// Replaces the settings of Redis, once it is known that they work. Existing connections stay, unless the settings name other
-    /// servers; a lost bus tries the new settings at once.
+    /// Replaces the settings of Redis, once a connection of its own has shown that they work.
+    /// Existing connections stay, unless the settings name other servers. A lost bus tries the new
+    /// settings at once.
     ///
     /// # Errors
-    /// Redis cannot be reached with them; everything stays as it was.
+    /// Redis cannot be reached with the new settings. The old ones stay.
     pub async fn reload(&self, redis: RedisConfig) -> Result<(), ReloadError> {
-        let link = Link::connect(&redis, Arc::new(Deaf)).await;
+        let link = Link::connect(&redis, Arc::new(DiscardAll)).await;
         drop(link.map_err(|error| ReloadError(clean(&error.to_string())))?);
         *self.redis.lock() = redis;
         self.reloads.send_modify(|reloads| *reloads += 1);
         Ok(())
     }
 
-    /// What waits, on its way to Redis.
-    fn take_parcels(&self) -> Vec<Parcel> {
-        let mut parcels = self.outgoing.take();
+    /// Takes what waits to be published, and counts it as published.
+    fn take_envelopes(&self) -> Vec<AddressedEnvelope> {
+        let mut envelopes = self.queue.take();
         if !self.mark.is_empty() {
-            for parcel in parcels.iter_mut().filter(|parcel| !parcel.is_note) {
-                parcel.envelope.splice(..0, self.mark.iter().copied());
+            for envelope in envelopes.iter_mut().filter(|envelope| !envelope.is_instance_message) {
+                envelope.bytes.splice(..0, self.mark.iter().copied());
             }
         }
-        self.published.fetch_add(parcels.iter().map(|parcel| parcel.messages).sum(), Ordering::Relaxed);
-        parcels
+        self.published.fetch_add(envelopes.iter().map(|envelope| envelope.messages).sum(), Ordering::Relaxed);
+        envelopes
     }
 
-    /// Whoever waits for the bus does not wait for one that ends.
+    /// The outcome of `task`, or false if the bus stops first.
     async fn unless_stopped(&self, task: impl Future<Output = bool>) -> bool {
         let mut stop = self.stop.subscribe();
         tokio::select! {
@@ -237,10 +249,10 @@ impl RedisBus {
         }
     }
 
-    /// Messages of ours that did not leave, or perhaps did not.
-    fn not_left(&self) -> u64 {
+    /// Messages of this instance that did not reach Redis, or may not have.
+    fn undelivered(&self) -> u64 {
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        self.outgoing.dropped() + number(&self.refused) + number(&self.unanswered)
+        self.queue.dropped() + number(&self.refused) + number(&self.unanswered)
     }
 
     fn runtime(&self) -> Option<Handle> {
@@ -251,54 +263,27 @@ impl RedisBus {
         self.broker.as_ref().map_or(0, |broker| broker.subscriber_count(channel) as u64)
     }
 
-    /// False when it is dropped.
-    fn note(&self, on_bus: &[u8], note: Note<'_>) -> bool {
+    /// Sends a message to one instance, or to all. False when it is dropped.
+    fn tell_instances(&self, on_bus: &[u8], message: InstanceMessage<'_>) -> bool {
         let mut envelope = Vec::new();
-        note.write(self.instance, &mut envelope);
-        let queued = self.outgoing.note(on_bus, envelope);
+        message.write(self.instance, &mut envelope);
+        let queued = self.queue.publish_instance_message(on_bus, envelope);
         self.send();
         queued != Queued::Dropped
     }
 
-    /// Where all instances listen.
+    /// The name on the bus that all instances listen to.
     fn everybody(&self) -> Vec<u8> {
-        [&*self.notes, b"all"].concat()
+        [&*self.instances_prefix, b"all"].concat()
     }
 
-    /// Where one listens.
+    /// The name on the bus that one instance listens to.
     fn inbox(&self, instance: InstanceId) -> Vec<u8> {
-        [&*self.notes, format!("{:016x}", instance.0).as_bytes()].concat()
+        [&*self.instances_prefix, format!("{:016x}", instance.0).as_bytes()].concat()
     }
 
     fn name(&self) -> String {
         self.config.instance_id.clone().unwrap_or_else(|| format!("{:016x}", self.instance.0))
-    }
-
-    fn take_note(&self, payload: &[u8]) {
-        let Ok(Envelope::Note(instance, note)) = Envelope::read(payload) else {
-            self.invalid.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
-        if instance == self.instance {
-            return;
-        }
-        match note {
-            Note::Hello(name) => {
-                // It may be as new to it that we are there.
-                if self.members.hello(instance, name, Instant::now()) {
-                    self.note(&self.inbox(instance), Note::Hello(&self.name()));
-                }
-            }
-            Note::Farewell => self.members.farewell(instance),
-            Note::Question(number, channel) => {
-                let count = self.subscribers(channel);
-                self.note(&self.inbox(instance), Note::Answer(number, count));
-            }
-            Note::Answer(number, count) => {
-                self.members.answer(instance, number, count);
-                self.members.spoke(instance, Instant::now());
-            }
-        }
     }
 
     /// The name of a channel on the bus.
@@ -312,59 +297,12 @@ impl RedisBus {
             event => event,
         });
     }
-
-    fn take_envelope(&self, channel: &[u8], payload: &[u8]) {
-        // To a channel of a longer or shorter prefix that is called the same on the bus.
-        let Some(payload) = bus_envelope::unmarked(&self.mark, payload) else { return };
-        let envelope = match Envelope::read(payload) {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                self.invalid.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(%error, "something on the bus cannot be read");
-                return;
-            }
-        };
-        let (head, count) = match &envelope {
-            Envelope::Messages(head, messages) => (*head, messages.count() as u64),
-            Envelope::Close(head, ..) => (*head, 1),
-            Envelope::Note(..) => return,
-        };
-        if head.instance == self.instance {
-            return;
-        }
-        let arrival = self.incoming.lock().arrived(channel, head, count, Instant::now());
-        if arrival.missed > 0 {
-            self.missed.fetch_add(arrival.missed, Ordering::Relaxed);
-            self.tell(BusEvent::Gap { channel: Bytes::copy_from_slice(channel), missed: arrival.missed });
-        }
-        let fresh = count.saturating_sub(arrival.known);
-        if fresh == 0 {
-            return;
-        }
-        self.received.fetch_add(fresh, Ordering::Relaxed);
-        let mut cork = self.cork.lock();
-        let Some(cork) = cork.as_mut() else { return };
-        match envelope {
-            Envelope::Messages(_, messages) => {
-                for (form, payload) in messages.skip(arrival.known as usize) {
-                    let staged = cork.stage_slice(form.kind, payload).compress(form.compress);
-                    cork.publish_here(channel, staged, &[]);
-                }
-            }
-            Envelope::Close(_, code, reason) => {
-                cork.close_channel(channel, code, reason);
-            }
-            Envelope::Note(..) => {}
-        }
-        // Once everything that has come together is in it.
-        self.arrived.notify_one();
-    }
 }
 
 impl Bus for RedisBus {
     fn subscribers_changed(&self, channel: &[u8]) {
-        if self.interest.note(channel) {
-            self.look.notify_one();
+        if self.interest.mark_changed(channel) {
+            self.interest_changed.notify_one();
         }
     }
 
@@ -374,20 +312,21 @@ impl Bus for RedisBus {
     }
 
     fn publish(&self, channel: &[u8], form: MessageForm, payload: &[u8]) {
-        self.outgoing.publish(channel, form, payload, None);
+        self.queue.publish(channel, form, payload, None);
     }
 
     fn close_channel(&self, channel: &[u8], code: CloseCode, reason: &str) {
-        self.outgoing.close(channel, code, reason);
+        self.queue.close(channel, code, reason);
     }
 
-    /// What waits leaves, or gathers while enough is under way. Never waits.
+    /// What waits leaves now, or together with more once an answer is there. Never blocks.
     fn send(&self) {
-        let wire = self.wire.lock().clone();
-        match wire {
-            // Who else is at it has perhaps taken before this was there.
-            Some(wire) => {
-                if !wire.publish(&self.prefix, || self.take_parcels()) {
+        let pipeline = self.pipeline.lock().clone();
+        match pipeline {
+            // Another thread is publishing, and may have taken the queue before our message was in
+            // it.
+            Some(pipeline) => {
+                if !pipeline.publish(&self.prefix, || self.take_envelopes()) {
                     self.publish.notify_one();
                 }
             }
@@ -398,11 +337,11 @@ impl Bus for RedisBus {
     fn count<'a>(&'a self, channel: &'a [u8], limit: Duration) -> BoxFuture<'a, ClusterCount> {
         let count = async move {
             let here = self.subscribers(channel);
-            let (number, answers) = self.members.ask();
-            self.note(&self.everybody(), Note::Question(number, channel));
-            // Fails after the limit, or if the bus is lost and nobody hears the question.
+            let (number, answers) = self.peers.ask();
+            self.tell_instances(&self.everybody(), InstanceMessage::Question(number, channel));
+            // Without a bus, nobody hears the question.
             let _ = timeout(limit, answers).await;
-            let (elsewhere, missing) = self.members.end(number);
+            let (elsewhere, missing) = self.peers.end(number);
             ClusterCount { count: here.saturating_add(elsewhere), missing }
         };
         count.boxed()
@@ -420,18 +359,18 @@ impl Bus for RedisBus {
         BusStats {
             state,
             reason: reasons.lock().last().map(Into::into),
-            instances: self.members.len(),
-            deaf: self.members.deaf(),
+            instances: self.peers.len(),
+            deaf: self.peers.deaf(),
             channels: self.interest.len(),
             published: number(&self.published),
-            dropped: self.outgoing.dropped(),
+            dropped: self.queue.dropped(),
             refused: number(&self.refused),
             unanswered: number(&self.unanswered),
             received: number(&self.received),
             missed: number(&self.missed),
             invalid: number(&self.invalid),
             losses: number(&self.losses),
-            waiting: self.outgoing.bytes(),
+            waiting: self.queue.bytes(),
         }
     }
 
@@ -440,78 +379,10 @@ impl Bus for RedisBus {
     }
 }
 
-/// The new settings do not lead to a Redis: why.
+/// Why the new settings do not lead to a Redis.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct ReloadError(String);
-
-/// Listens to nothing.
-struct Deaf;
-
-impl Listener for Deaf {
-    fn message(&self, _: &[u8], _: &[u8]) {}
-    fn subscribed(&self, _: &[u8]) {}
-    fn unsubscribed(&self, _: &[u8]) {}
-    fn disconnected(&self) {}
-}
-
-/// The end of a link, as its connections tell it to the session.
-#[derive(Default)]
-struct Ending {
-    reason: OnceLock<&'static str>,
-    told: Notify,
-}
-
-impl Ending {
-    /// The first reason counts.
-    fn tell(&self, reason: &'static str) {
-        let _ = self.reason.set(reason);
-        self.told.notify_one();
-    }
-
-    async fn reason(&self) -> &'static str {
-        loop {
-            if let Some(reason) = self.reason.get() {
-                return reason;
-            }
-            self.told.notified().await;
-        }
-    }
-}
-
-/// The bus as a connection sees it.
-struct Ear {
-    bus: Arc<RedisBus>,
-    ending: Arc<Ending>,
-}
-
-impl Listener for Ear {
-    fn message(&self, channel: &[u8], payload: &[u8]) {
-        if let Some(channel) = channel.strip_prefix(&*self.bus.prefix) {
-            self.bus.take_envelope(channel, payload);
-        } else {
-            // Nothing else was subscribed to.
-            self.bus.take_note(payload);
-        }
-    }
-
-    fn subscribed(&self, channel: &[u8]) {
-        if let Some(channel) = channel.strip_prefix(&*self.bus.prefix) {
-            self.bus.interest.seen(channel);
-        }
-    }
-
-    fn unsubscribed(&self, channel: &[u8]) {
-        // Nobody gives up what the instances' notes come on.
-        if channel.strip_prefix(&*self.bus.prefix).is_none_or(|channel| self.bus.interest.wants(channel)) {
-            self.ending.tell("the Cluster has moved a channel to another master");
-        }
-    }
-
-    fn disconnected(&self) {
-        self.ending.tell("the connection was closed");
-    }
-}
 
 #[cfg(test)]
 mod bus_tests;

@@ -1,4 +1,4 @@
-//! Who else is on the bus, and what was asked of all of them.
+//! The other instances on the bus, and the questions that they have to answer.
 
 use std::time::{Duration, Instant};
 
@@ -8,138 +8,140 @@ use tokio::sync::{Notify, futures::Notified, oneshot};
 
 use super::bus_envelope::InstanceId;
 
-/// How often an instance says that it is there.
+/// How often an instance says hello.
 pub(super) const HELLO: Duration = Duration::from_secs(5);
-/// After so long without a word it is taken for gone.
+/// An instance that is silent for this long is taken for gone.
 pub(super) const SILENCE: Duration = Duration::from_secs(16);
-/// How many questions an instance that speaks may leave unanswered before it is taken to be deaf: one may be chance.
+/// How many questions an instance that still says hello must leave unanswered until it counts as
+/// one that does not hear us. A single one may be chance.
 const MISSES: u8 = 2;
-/// Instances that are remembered: whoever can publish on the bus could make some up.
+/// Instances that are remembered. Anyone who can publish on the Redis can make some up.
 const MAX: usize = 4096;
 /// Bytes of a name that are kept.
 const MAX_NAME: usize = 256;
 
 /// The other instances.
 #[derive(Debug, Default)]
-pub(super) struct Members {
-    state: Mutex<State>,
-    /// One was heard.
+pub(super) struct Peers {
+    state: Mutex<PeersState>,
+    /// An instance was heard.
     heard: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    members: FxHashMap<InstanceId, Member>,
-    questions: FxHashMap<u64, Question>,
+struct PeersState {
+    peers: FxHashMap<InstanceId, PeerInstance>,
+    questions: FxHashMap<u64, CountQuestion>,
     last: u64,
-    /// When one was asked last that was not asked before, or had answered.
+    /// When the last regular probe was sent.
     probed: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Member {
+struct PeerInstance {
     name: Box<str>,
     seen: Instant,
     probe: Probe,
 }
 
-/// Whether one hears this instance, too. On a server that is no longer the primary's, or not yet, instances hear and are not heard.
+/// Whether an instance hears this one, too. Instances on different servers of one Redis may hear in
+/// one direction only, such as on a replica.
 #[derive(Debug, Default)]
 struct Probe {
-    /// When it was asked last.
+    /// When the last question was sent.
     asked: Option<Instant>,
-    /// The number of the question that it has not answered.
+    /// The number of the question that is not answered.
     open: Option<u64>,
     misses: u8,
 }
 
 /// A question that waits for answers.
 #[derive(Debug)]
-struct Question {
+struct CountQuestion {
     open: Vec<InstanceId>,
     count: u64,
     done: Option<oneshot::Sender<()>>,
 }
 
-impl Members {
-    /// One is there. True when it was not known.
+impl Peers {
+    /// An instance says hello. True when it was not known.
     pub(super) fn hello(&self, instance: InstanceId, name: &str, now: Instant) -> bool {
         self.heard.notify_waiters();
         let mut state = self.state.lock();
-        if let Some(member) = state.members.get_mut(&instance) {
-            member.seen = now;
+        if let Some(peer) = state.peers.get_mut(&instance) {
+            peer.seen = now;
             return false;
         }
-        if state.members.len() >= MAX {
+        if state.peers.len() >= MAX {
             return false;
         }
         let name = name.char_indices().take_while(|(at, _)| *at < MAX_NAME).map(|(_, char)| char).collect();
-        state.members.insert(instance, Member { name, seen: now, probe: Probe::default() });
+        state.peers.insert(instance, PeerInstance { name, seen: now, probe: Probe::default() });
         true
     }
 
-    /// One that is known has said something.
+    /// A known instance has said something.
     pub(super) fn spoke(&self, instance: InstanceId, now: Instant) {
-        if let Some(member) = self.state.lock().members.get_mut(&instance) {
-            member.seen = now;
+        if let Some(peer) = self.state.lock().peers.get_mut(&instance) {
+            peer.seen = now;
         }
         self.heard.notify_waiters();
     }
 
-    /// How many are known, and how many of these have been heard since.
+    /// How many instances are known, and how many of these have been heard since.
     pub(super) fn heard_since(&self, since: Instant) -> (usize, usize) {
         let state = self.state.lock();
-        (state.members.len(), state.members.values().filter(|member| member.seen >= since).count())
+        (state.peers.len(), state.peers.values().filter(|peer| peer.seen >= since).count())
     }
 
-    /// Resolves when one is heard.
+    /// Resolves when an instance is heard.
     pub(super) fn heard(&self) -> Notified<'_> {
         self.heard.notified()
     }
 
-    /// One has ended: no answer is awaited from it any more.
-    pub(super) fn farewell(&self, instance: InstanceId) {
+    /// An instance has ended, and will not answer.
+    pub(super) fn leave(&self, instance: InstanceId) {
         let mut state = self.state.lock();
-        state.members.remove(&instance);
+        state.peers.remove(&instance);
         for question in state.questions.values_mut() {
             question.settle(instance);
         }
     }
 
-    /// Forgets who has not been heard of since.
+    /// Forgets instances that have not been heard since.
     pub(super) fn expire(&self, before: Instant) {
         let state = self.state.lock();
-        let silent: Vec<_> =
-            state.members.iter().filter(|(_, member)| member.seen < before).map(|(id, _)| *id).collect();
+        let silent: Vec<_> = state.peers.iter().filter(|(_, peer)| peer.seen < before).map(|(id, _)| *id).collect();
         drop(state);
-        silent.into_iter().for_each(|instance| self.farewell(instance));
+        silent.into_iter().for_each(|instance| self.leave(instance));
     }
 
-    /// How many others there are.
+    /// The number of other instances.
     pub(super) fn len(&self) -> usize {
-        self.state.lock().members.len()
+        self.state.lock().peers.len()
     }
 
-    /// Begins a question to all. What it gives resolves when all have answered.
+    /// Begins a question to all instances. The receiver resolves when all have answered.
     pub(super) fn ask(&self) -> (u64, oneshot::Receiver<()>) {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock();
         state.last += 1;
         let number = state.last;
-        let mut question = Question { open: state.members.keys().copied().collect(), count: 0, done: Some(sender) };
+        let mut question = CountQuestion { open: state.peers.keys().copied().collect(), count: 0, done: Some(sender) };
         question.settle(InstanceId(0));
         state.questions.insert(number, question);
         (number, receiver)
     }
 
-    /// Which one to ask now whether it hears this instance, with the number of the question; and which ones, by name, turn out not to. One is asked
-    /// every 5 s, and at once again when it has not answered.
+    /// Which instance to ask now whether it hears this one, with the number of the question; and
+    /// the names of those that turn out not to. One instance is asked every 5 s, and again at once
+    /// if it has not answered.
     pub(super) fn probe(&self, now: Instant) -> (Option<(InstanceId, u64)>, Vec<String>) {
         let mut state = self.state.lock();
-        let State { members, last, probed, .. } = &mut *state;
+        let PeersState { peers, last, probed, .. } = &mut *state;
         let mut deaf = Vec::new();
-        for Member { name, seen, probe } in members.values_mut() {
-            // It was there after it had been asked.
+        for PeerInstance { name, seen, probe } in peers.values_mut() {
+            // It was heard after the question, without an answer.
             if probe.open.is_some() && probe.asked.is_some_and(|asked| *seen > asked) {
                 probe.open = None;
                 probe.misses = probe.misses.saturating_add(1);
@@ -150,38 +152,38 @@ impl Members {
         }
         let is_suspect = |probe: &Probe| (1..MISSES).contains(&probe.misses);
         let is_due = probed.is_none_or(|probed| now.saturating_duration_since(probed) >= HELLO);
-        let free = members
+        let free = peers
             .iter_mut()
-            .filter(|(_, Member { probe, .. })| probe.open.is_none() && (is_due || is_suspect(probe)));
-        let next = free.min_by_key(|(_, Member { probe, .. })| (!is_suspect(probe), probe.asked));
-        let asked = next.map(|(instance, member)| {
-            if !is_suspect(&member.probe) {
+            .filter(|(_, PeerInstance { probe, .. })| probe.open.is_none() && (is_due || is_suspect(probe)));
+        let next = free.min_by_key(|(_, PeerInstance { probe, .. })| (!is_suspect(probe), probe.asked));
+        let asked = next.map(|(instance, peer)| {
+            if !is_suspect(&peer.probe) {
                 *probed = Some(now);
             }
             *last += 1;
-            (member.probe.asked, member.probe.open) = (Some(now), Some(*last));
+            (peer.probe.asked, peer.probe.open) = (Some(now), Some(*last));
             (*instance, *last)
         });
         (asked, deaf)
     }
 
-    /// Nothing that was asked is awaited: the question did not leave, or the bus is lost.
+    /// No answer is awaited any more: the question was not sent, or the bus is lost.
     pub(super) fn end_probes(&self) {
-        self.state.lock().members.values_mut().for_each(|member| member.probe = Probe::default());
+        self.state.lock().peers.values_mut().for_each(|peer| peer.probe = Probe::default());
     }
 
-    /// How many are heard, but do not hear this one.
+    /// The number of instances that are heard, but do not hear this one.
     pub(super) fn deaf(&self) -> usize {
-        self.state.lock().members.values().filter(|member| member.probe.misses >= MISSES).count()
+        self.state.lock().peers.values().filter(|peer| peer.probe.misses >= MISSES).count()
     }
 
-    /// One has answered.
+    /// An instance has answered.
     pub(super) fn answer(&self, instance: InstanceId, number: u64, count: u64) {
         let mut state = self.state.lock();
-        if let Some(member) = state.members.get_mut(&instance)
-            && member.probe.open == Some(number)
+        if let Some(peer) = state.peers.get_mut(&instance)
+            && peer.probe.open == Some(number)
         {
-            (member.probe.open, member.probe.misses) = (None, 0);
+            (peer.probe.open, peer.probe.misses) = (None, 0);
         }
         if let Some(question) = state.questions.get_mut(&number)
             && question.open.contains(&instance)
@@ -191,22 +193,22 @@ impl Members {
         }
     }
 
-    /// Ends a question: the sum of the answers, and the names of those who have not given one.
+    /// Ends a question. Returns the sum of the answers, and the names of instances that gave none.
     pub(super) fn end(&self, number: u64) -> (u64, Vec<String>) {
         let mut state = self.state.lock();
         let Some(question) = state.questions.remove(&number) else { return (0, Vec::new()) };
-        let name = |instance: &InstanceId| state.members.get(instance).map(|member| member.name.to_string());
+        let name = |instance: &InstanceId| state.peers.get(instance).map(|peer| peer.name.to_string());
         (question.count, question.open.iter().filter_map(name).collect())
     }
 }
 
-impl Question {
+impl CountQuestion {
     fn settle(&mut self, instance: InstanceId) {
         self.open.retain(|open| *open != instance);
         if self.open.is_empty()
             && let Some(done) = self.done.take()
         {
-            // Whoever asked may have given up.
+            // The asking side may have given up.
             let _ = done.send(());
         }
     }
@@ -218,95 +220,94 @@ mod tests {
 
     #[test]
     fn a_question_ends_when_all_have_answered_or_gone() {
-        let members = Members::default();
+        let peers = Peers::default();
         let now = Instant::now();
         for (id, name) in [(1, "a"), (2, "b"), (3, "c")] {
-            assert!(members.hello(InstanceId(id), name, now));
+            assert!(peers.hello(InstanceId(id), name, now));
         }
-        assert!(!members.hello(InstanceId(1), "a", now), "known already");
-        let (number, mut done) = members.ask();
-        members.answer(InstanceId(1), number, 5);
-        members.answer(InstanceId(1), number, 5);
-        members.answer(InstanceId(9), number, 5);
-        members.answer(InstanceId(2), number + 1, 5);
-        members.answer(InstanceId(2), number, 2);
+        assert!(!peers.hello(InstanceId(1), "a", now), "known already");
+        let (number, mut done) = peers.ask();
+        peers.answer(InstanceId(1), number, 5);
+        peers.answer(InstanceId(1), number, 5);
+        peers.answer(InstanceId(9), number, 5);
+        peers.answer(InstanceId(2), number + 1, 5);
+        peers.answer(InstanceId(2), number, 2);
         assert!(done.try_recv().is_err());
-        members.farewell(InstanceId(3));
+        peers.leave(InstanceId(3));
         assert_eq!(done.try_recv(), Ok(()));
-        assert_eq!(members.end(number), (7, vec![]));
+        assert_eq!(peers.end(number), (7, vec![]));
     }
 
     #[test]
     fn who_does_not_answer_is_named() {
-        let members = Members::default();
+        let peers = Peers::default();
         let now = Instant::now();
-        let (number, mut done) = members.ask();
+        let (number, mut done) = peers.ask();
         assert_eq!(done.try_recv(), Ok(()), "nobody is there");
-        assert_eq!(members.end(number), (0, vec![]));
-        members.hello(InstanceId(1), "a", now);
-        members.hello(InstanceId(2), "b", now + SILENCE);
-        let (number, _done) = members.ask();
-        members.answer(InstanceId(2), number, 3);
-        assert_eq!(members.end(number), (3, vec!["a".to_owned()]));
-        members.expire(now + SILENCE);
-        assert_eq!(members.len(), 1);
+        assert_eq!(peers.end(number), (0, vec![]));
+        peers.hello(InstanceId(1), "a", now);
+        peers.hello(InstanceId(2), "b", now + SILENCE);
+        let (number, _done) = peers.ask();
+        peers.answer(InstanceId(2), number, 3);
+        assert_eq!(peers.end(number), (3, vec!["a".to_owned()]));
+        peers.expire(now + SILENCE);
+        assert_eq!(peers.len(), 1);
     }
 
     #[test]
     fn names_and_their_number_are_bounded() {
-        let members = Members::default();
+        let peers = Peers::default();
         let now = Instant::now();
         for id in 0..10_000 {
-            members.hello(InstanceId(id), &"ü".repeat(1000), now);
+            peers.hello(InstanceId(id), &"ü".repeat(1000), now);
         }
-        assert_eq!(members.len(), MAX);
-        let (number, _done) = members.ask();
-        assert!(members.end(number).1.iter().all(|name| name.len() <= MAX_NAME + 1));
+        assert_eq!(peers.len(), MAX);
+        let (number, _done) = peers.ask();
+        assert!(peers.end(number).1.iter().all(|name| name.len() <= MAX_NAME + 1));
     }
 
     #[test]
     fn who_speaks_and_does_not_answer_is_told_once_until_it_answers() {
         const TICK: Duration = Duration::from_secs(5);
-        let members = Members::default();
+        let peers = Peers::default();
         let (deaf, silent, fine) = (InstanceId(1), InstanceId(2), InstanceId(3));
         let mut now = Instant::now();
         for (id, name) in [(deaf, "deaf"), (silent, "silent"), (fine, "fine")] {
-            members.hello(id, name, now);
+            peers.hello(id, name, now);
         }
         let (mut told, mut asked) = (Vec::new(), Vec::new());
         for _ in 0..20 {
-            let (next, found) = members.probe(now);
+            let (next, found) = peers.probe(now);
             told.extend(found);
             asked.extend(next.map(|(instance, _)| instance));
             if let Some((instance, number)) = next.filter(|(instance, _)| *instance == fine) {
-                members.answer(instance, number, 0);
+                peers.answer(instance, number, 0);
             }
             now += TICK;
-            members.hello(deaf, "deaf", now);
-            members.hello(fine, "fine", now);
+            peers.hello(deaf, "deaf", now);
+            peers.hello(fine, "fine", now);
         }
         assert_eq!(told, ["deaf"]);
-        assert_eq!(members.deaf(), 1);
+        assert_eq!(peers.deaf(), 1);
         for instance in [deaf, fine] {
             assert!(asked.iter().filter(|asked| **asked == instance).count() > 5, "each has its turn: {asked:?}");
         }
         // It answers when it is asked the next time.
-        let next =
-            (1..10).find_map(|tick| members.probe(now + TICK * tick).0.filter(|(instance, _)| *instance == deaf));
-        members.answer(deaf, next.unwrap().1, 0);
-        assert_eq!(members.deaf(), 0);
+        let next = (1..10).find_map(|tick| peers.probe(now + TICK * tick).0.filter(|(instance, _)| *instance == deaf));
+        peers.answer(deaf, next.unwrap().1, 0);
+        assert_eq!(peers.deaf(), 0);
     }
 
     #[test]
     fn what_was_asked_before_the_bus_was_lost_is_not_awaited() {
-        let members = Members::default();
+        let peers = Peers::default();
         let mut now = Instant::now();
-        members.hello(InstanceId(1), "a", now);
+        peers.hello(InstanceId(1), "a", now);
         for _ in 0..10 {
-            assert!(members.probe(now).1.is_empty());
+            assert!(peers.probe(now).1.is_empty());
             now += HELLO;
-            members.hello(InstanceId(1), "a", now);
-            members.end_probes();
+            peers.hello(InstanceId(1), "a", now);
+            peers.end_probes();
         }
     }
 }

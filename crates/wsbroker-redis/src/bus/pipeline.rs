@@ -1,7 +1,9 @@
-//! The connection that publishes, where it is one stream in the clear: whoever has something to publish writes it there and then, without waking
-//! another thread for it. That thread reads the answers, and writes what could not be written at once.
+//! The connection that publishes to a single server without TLS. The publishing thread writes to it
+//! by itself, without waking another one. The bus's thread reads the answers, and writes what could
+//! not be written at once.
 //!
-//! Through TLS and to a Cluster the client of [`link`](super::link) publishes, from the bus's thread.
+//! With TLS and on a Cluster, the client in [`link`](super::link) publishes instead, from the bus's
+//! thread.
 
 use std::{
     collections::VecDeque,
@@ -23,124 +25,121 @@ use tokio::{
     sync::Notify,
 };
 
-use super::publish_queue::{Parcel, Refused, Waiter};
+use super::publish_queue::{AddressedEnvelope, Refused, Waiter};
 use crate::server::{
-    liveness::{Pulse, Watched},
+    liveness::{Liveness, MonitoredStream},
     printable::clean,
     resp::{self, take_line, write_command, write_number},
-    role::{self, Asking, Role},
+    role::{self, RoleQuery, ServerRole},
 };
 
-/// Gatherings under way at once: while one is answered the next is gathered.
+/// Batches under way at once: while one is answered, the next one gathers.
 const UNDER_WAY: usize = 2;
-/// Room for what is read at once.
+/// Bytes read at once.
 const READ: usize = 16 << 10;
-/// Memory for what is to be written that is kept when it is empty.
+/// Memory that an empty write buffer keeps.
 const KEPT: usize = 64 << 10;
 
-type Reader = Box<dyn AsyncRead + Send + Unpin>;
+type PipelineReader = Box<dyn AsyncRead + Send + Unpin>;
 
-/// The connection.
-pub(super) struct Wire {
-    writer: Writer,
-    /// Until it is [run](Wire::run).
-    reader: Mutex<Option<Reader>>,
-    state: Mutex<State>,
-    /// There is something that the stream would not take.
+/// The connection. See the module.
+pub(super) struct PublishPipeline {
+    writer: PipelineWriter,
+    /// Taken by [`run`](PublishPipeline::run).
+    reader: Mutex<Option<PipelineReader>>,
+    state: Mutex<PipelineState>,
+    /// The stream did not take everything.
     blocked: Notify,
-    /// Something was answered.
+    /// Redis has answered something.
     progress: Notify,
-    /// How it is asked whether it lives, and is a primary.
-    asking: Asking,
+    /// The ping: it also tells whether the server is a primary, if the server says so.
+    role_query: RoleQuery,
     ponged: AtomicBool,
-    pulse: Arc<Pulse>,
+    liveness: Arc<Liveness>,
 }
 
-enum Writer {
+enum PipelineWriter {
     Tcp(tcp::OwnedWriteHalf),
     #[cfg(unix)]
     Unix(unix::OwnedWriteHalf),
 }
 
 #[derive(Debug, Default)]
-struct State {
-    /// Bytes to write; those before `written` are.
+struct PipelineState {
+    /// Bytes to write. Those before `written` have been.
     out: Vec<u8>,
     written: usize,
-    /// What is to be answered, the oldest first.
-    asked: VecDeque<Asked>,
+    /// Commands without an answer, the oldest first.
+    pending: VecDeque<PendingReply>,
     under_way: usize,
-    /// Messages that were answered since it said last that it is a primary.
+    /// Messages answered since the server last said that it is a primary.
     unsure: u64,
-    /// It has said that it is not a primary.
+    /// The server has said that it is a replica.
     is_replica: bool,
-    /// Nothing is taken any more.
+    /// No more messages are taken.
     ended: bool,
 }
 
 #[derive(Debug)]
-enum Asked {
-    /// `last` of what was gathered with it.
-    Publish {
-        messages: u64,
-        waiters: Vec<Waiter>,
-        last: bool,
-    },
+enum PendingReply {
+    /// One envelope. `last`: it ends its batch.
+    Publish { messages: u64, waiters: Vec<Waiter>, last: bool },
+    /// A ping.
     Role,
 }
 
-/// What Redis has answered.
+/// Messages that Redis has answered.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Answered {
+pub(super) struct AnsweredMessages {
     pub(super) messages: u64,
-    /// Of these, the ones that it refused.
+    /// Those among them that it refused.
     pub(super) refused: Refused,
 }
 
-impl Wire {
+impl PublishPipeline {
     /// Connects, and authenticates if credentials are given. Fails at a replica.
     pub(super) async fn connect_tcp(host: &str, port: u16, login: Option<(&str, &str)>) -> io::Result<Self> {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
-        let pulse = Arc::new(Pulse::of(&stream));
+        let liveness = Arc::new(Liveness::of(&stream));
         let (reader, writer) = stream.into_split();
-        let reader = Watched::new(reader, Arc::clone(&pulse));
-        Self::begin(Writer::Tcp(writer), Box::new(reader), login, pulse).await
+        let reader = MonitoredStream::new(reader, Arc::clone(&liveness));
+        Self::begin(PipelineWriter::Tcp(writer), Box::new(reader), login, liveness).await
     }
 
-    /// As [`connect_tcp`](Self::connect_tcp), to a Unix socket.
+    /// The same on a Unix socket.
     #[cfg(unix)]
     pub(super) async fn connect_unix(path: &std::path::Path, login: Option<(&str, &str)>) -> io::Result<Self> {
         let stream = UnixStream::connect(path).await?;
-        let pulse = Arc::new(Pulse::of(&stream));
+        let liveness = Arc::new(Liveness::of(&stream));
         let (reader, writer) = stream.into_split();
-        let reader = Watched::new(reader, Arc::clone(&pulse));
-        Self::begin(Writer::Unix(writer), Box::new(reader), login, pulse).await
+        let reader = MonitoredStream::new(reader, Arc::clone(&liveness));
+        Self::begin(PipelineWriter::Unix(writer), Box::new(reader), login, liveness).await
     }
 
     async fn begin(
-        writer: Writer,
-        mut reader: Reader,
+        writer: PipelineWriter,
+        mut reader: PipelineReader,
         login: Option<(&str, &str)>,
-        pulse: Arc<Pulse>,
+        liveness: Arc<Liveness>,
     ) -> io::Result<Self> {
         if let Some((username, password)) = login {
             let words = [&b"AUTH"[..], username.as_bytes(), password.as_bytes()];
             let words: Vec<&[u8]> = words.into_iter().filter(|word| !word.is_empty()).collect();
             ask(&writer, &mut reader, &words).await?.map_err(io::Error::other)?;
         }
-        let mut asking = Asking::Hello;
+        let mut role_query = RoleQuery::Hello;
         loop {
-            let role = match ask(&writer, &mut reader, &[asking.command().as_bytes()]).await? {
-                Ok(answer) => asking.role(&answer),
+            let role = match ask(&writer, &mut reader, &[role_query.command().as_bytes()]).await? {
+                Ok(answer) => role_query.role(&answer),
                 Err(error) if role::is_refusal(&error) => None,
                 Err(error) => return Err(io::Error::other(error)),
             };
             match role {
-                Some(Role::Primary) => break,
-                Some(Role::Replica) => return Err(io::Error::other(role::REPLICA)),
-                None if asking == Asking::Ping => return Err(io::Error::other("Redis does not answer PING")),
-                None => asking = asking.next(),
+                Some(ServerRole::Primary) => break,
+                Some(ServerRole::Replica) => return Err(io::Error::other(role::REPLICA)),
+                None if role_query == RoleQuery::Ping => return Err(io::Error::other("Redis does not answer PING")),
+                None => role_query = role_query.next(),
             }
         }
         Ok(Self {
@@ -149,62 +148,64 @@ impl Wire {
             state: Mutex::default(),
             blocked: Notify::new(),
             progress: Notify::new(),
-            asking,
+            role_query,
             ponged: AtomicBool::new(false),
-            pulse,
+            liveness,
         })
     }
 
-    /// What moves on it.
-    pub(super) fn pulse(&self) -> &Pulse {
-        &self.pulse
+    /// Whether the connection is alive.
+    pub(super) fn liveness(&self) -> &Liveness {
+        &self.liveness
     }
 
-    /// How it is asked whether it is a primary.
-    pub(super) const fn asking(&self) -> Asking {
-        self.asking
+    /// The question that tells whether the server is a primary.
+    pub(super) const fn role_query(&self) -> RoleQuery {
+        self.role_query
     }
 
-    /// Publishes what `take` gives, or leaves it where it is while enough is under way: whoever reads the answers comes back for it. Never waits.
-    /// False if that is not known, because another thread is at it.
-    pub(super) fn publish(&self, prefix: &[u8], take: impl FnOnce() -> Vec<Parcel>) -> bool {
+    /// Publishes what `take` gives, or leaves it in the queue while enough is under way: the thread
+    /// that reads the answers comes back for it. Never blocks. False when another thread is
+    /// publishing, so that neither is certain.
+    pub(super) fn publish(&self, prefix: &[u8], take: impl FnOnce() -> Vec<AddressedEnvelope>) -> bool {
         let Some(mut state) = self.state.try_lock() else { return false };
         if state.under_way >= UNDER_WAY || state.is_blocked() || state.ended {
             return true;
         }
-        let parcels = take();
-        let count = parcels.len();
+        let envelopes = take();
+        let count = envelopes.len();
         if count == 0 {
             return true;
         }
-        let State { out, asked, under_way, .. } = &mut *state;
-        for (number, parcel) in parcels.into_iter().enumerate() {
-            let prefix = if parcel.is_note { &[] } else { prefix };
-            write_publish(prefix, &parcel, out);
-            let Parcel { messages, waiters, .. } = parcel;
-            asked.push_back(Asked::Publish { messages, waiters, last: number + 1 == count });
+        let PipelineState { out, pending, under_way, .. } = &mut *state;
+        for (number, envelope) in envelopes.into_iter().enumerate() {
+            let prefix = if envelope.is_instance_message { &[] } else { prefix };
+            write_publish(prefix, &envelope, out);
+            let AddressedEnvelope { messages, waiters, .. } = envelope;
+            pending.push_back(PendingReply::Publish { messages, waiters, last: number + 1 == count });
         }
         *under_way += 1;
         self.push(&mut state);
         true
     }
 
-    fn push(&self, state: &mut State) {
-        self.pulse.wrote(state.push(&self.writer));
+    fn push(&self, state: &mut PipelineState) {
+        self.liveness.wrote(state.push(&self.writer));
         if state.is_blocked() {
             self.blocked.notify_one();
         }
     }
 
-    /// Reads answers and writes what is left, until the connection ends; once. `answered` is told of answers, and publishes what was gathered meanwhile.
-    pub(super) async fn run(&self, mut answered: impl FnMut(Answered)) -> io::Error {
+    /// Reads answers and writes what is left, until the connection ends. To be called once.
+    /// `answered` learns of the answers, and publishes what has gathered meanwhile.
+    pub(super) async fn run(&self, mut answered: impl FnMut(AnsweredMessages)) -> io::Error {
         let Some(mut reader) = self.reader.lock().take() else { return closed() };
         let mut inbox = Vec::with_capacity(READ);
         loop {
             let is_blocked = self.state.lock().is_blocked();
             let read = tokio::select! {
                 read = reader.read_buf(&mut inbox) => read,
-                // It could not write: from now on wait for that, too.
+                // The stream is full: from now on wait for room, too.
                 () = self.blocked.notified(), if !is_blocked => continue,
                 ready = self.writer.writable(), if is_blocked => match ready {
                     Ok(()) => {
@@ -230,29 +231,29 @@ impl Wire {
         }
     }
 
-    /// What has come as a whole.
-    fn take_answers(&self, inbox: &mut Vec<u8>) -> io::Result<Option<Answered>> {
-        let (mut used, mut some, mut answered) = (0, false, Answered::default());
+    /// Takes the answers that have arrived completely.
+    fn take_answers(&self, inbox: &mut Vec<u8>) -> io::Result<Option<AnsweredMessages>> {
+        let (mut used, mut some, mut answered) = (0, false, AnsweredMessages::default());
         let mut state = self.state.lock();
         while used < inbox.len() {
-            if matches!(state.asked.front(), Some(Asked::Role)) {
+            if matches!(state.pending.front(), Some(PendingReply::Role)) {
                 let Some((answer, length)) = resp::take(&inbox[used..])? else { break };
-                state.asked.pop_front();
-                state.take_role(self.asking, answer)?;
+                state.pending.pop_front();
+                state.take_role(self.role_query, answer)?;
                 self.ponged.store(true, Ordering::Relaxed);
                 (some, used) = (true, used + length);
                 continue;
             }
             let Some((line, length)) = take_line(&inbox[used..])? else { break };
-            let (Some(Asked::Publish { messages, waiters, last }), Some(b':' | b'-')) =
-                (state.asked.pop_front(), line.first())
+            let (Some(PendingReply::Publish { messages, waiters, last }), Some(b':' | b'-')) =
+                (state.pending.pop_front(), line.first())
             else {
                 return Err(io::Error::other(format!("Redis said {}", String::from_utf8_lossy(line))));
             };
             answered.messages += messages;
             let reason = line.strip_prefix(b"-").map(|reason| clean(&String::from_utf8_lossy(reason)));
             for waiter in waiters {
-                // The waiting side may have given up.
+                // The waiter may have given up.
                 let _ = waiter.send(reason.clone().map_or(Ok(()), Err));
             }
             match reason {
@@ -266,27 +267,27 @@ impl Wire {
         Ok(some.then_some(answered))
     }
 
-    /// Resolves when it answers; a replica ends it. Somebody must [`run`](Self::run) it.
+    /// Resolves when the server answers; a replica ends the pipeline. Needs [`run`](Self::run).
     pub(super) async fn ping(&self) {
         self.ponged.store(false, Ordering::Relaxed);
         {
             let mut state = self.state.lock();
-            write_command(&[self.asking.command().as_bytes()], &mut state.out);
-            state.asked.push_back(Asked::Role);
+            write_command(&[self.role_query.command().as_bytes()], &mut state.out);
+            state.pending.push_back(PendingReply::Role);
             self.push(&mut state);
         }
         self.until(|_| self.ponged.load(Ordering::Relaxed)).await;
     }
 
-    /// Resolves when everything has been answered. Somebody must [`run`](Self::run) it.
+    /// Resolves when everything has been answered. Needs [`run`](Self::run).
     pub(super) async fn drained(&self) {
-        self.until(|state| state.asked.is_empty()).await;
+        self.until(|state| state.pending.is_empty()).await;
     }
 
-    async fn until(&self, done: impl Fn(&State) -> bool) {
+    async fn until(&self, done: impl Fn(&PipelineState) -> bool) {
         loop {
             let mut progress = pin!(self.progress.notified());
-            // From here on none is missed.
+            // No notification is missed from here on.
             progress.as_mut().enable();
             if done(&self.state.lock()) {
                 return;
@@ -295,7 +296,8 @@ impl Wire {
         }
     }
 
-    /// Nothing is taken any more. Returns how many messages Redis was given and has not answered, or answered when it was perhaps a replica already.
+    /// Takes no more messages. Returns how many Redis has not answered, or may have answered when
+    /// it was a replica already.
     pub(super) fn end(&self, is_replica: bool) -> u64 {
         let mut state = self.state.lock();
         state.ended = true;
@@ -303,20 +305,21 @@ impl Wire {
     }
 }
 
-impl State {
+impl PipelineState {
     fn unanswered(&self) -> u64 {
-        let messages = |asked: &Asked| if let Asked::Publish { messages, .. } = asked { *messages } else { 0 };
-        self.asked.iter().map(messages).sum()
+        let messages =
+            |asked: &PendingReply| if let PendingReply::Publish { messages, .. } = asked { *messages } else { 0 };
+        self.pending.iter().map(messages).sum()
     }
 
-    /// What it has answered to the question what it is.
-    fn take_role(&mut self, asking: Asking, answer: Result<Value, String>) -> io::Result<()> {
+    /// Takes the answer to a ping.
+    fn take_role(&mut self, role_query: RoleQuery, answer: Result<Value, String>) -> io::Result<()> {
         match answer {
-            Ok(answer) if asking.role(&answer) == Some(Role::Replica) => {
+            Ok(answer) if role_query.role(&answer) == Some(ServerRole::Replica) => {
                 self.is_replica = true;
                 return Err(io::Error::other(role::REPLICA));
             }
-            // It may have been forbidden meanwhile.
+            // The question may have been forbidden meanwhile.
             Err(error) if !role::is_refusal(&error) => return Err(io::Error::other(error)),
             Ok(_) | Err(_) => self.unsure = 0,
         }
@@ -327,8 +330,8 @@ impl State {
         self.written < self.out.len()
     }
 
-    /// Writes what the stream takes, and returns how much that was. An error shows where it is read.
-    fn push(&mut self, writer: &Writer) -> usize {
+    /// Writes what the stream takes, and returns how many bytes that was. Reading shows an error.
+    fn push(&mut self, writer: &PipelineWriter) -> usize {
         let before = self.written;
         while self.is_blocked() {
             match writer.try_write(&self.out[self.written..]) {
@@ -346,7 +349,7 @@ impl State {
     }
 }
 
-impl Writer {
+impl PipelineWriter {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_write(bytes),
@@ -368,9 +371,14 @@ fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed")
 }
 
-/// Asks one thing of a connection that is asked nothing else: what it answers, or what its error says.
-async fn ask(writer: &Writer, reader: &mut Reader, words: &[&[u8]]) -> io::Result<Result<Value, String>> {
-    let mut state = State::default();
+/// Sends one command on a connection that has no other under way. Returns the answer, or the text
+/// of the error.
+async fn ask(
+    writer: &PipelineWriter,
+    reader: &mut PipelineReader,
+    words: &[&[u8]],
+) -> io::Result<Result<Value, String>> {
+    let mut state = PipelineState::default();
     write_command(words, &mut state.out);
     while state.is_blocked() {
         writer.writable().await?;
@@ -387,15 +395,15 @@ async fn ask(writer: &Writer, reader: &mut Reader, words: &[&[u8]]) -> io::Resul
     }
 }
 
-fn write_publish(prefix: &[u8], parcel: &Parcel, out: &mut Vec<u8>) {
-    out.reserve(64 + prefix.len() + parcel.channel.len() + parcel.envelope.len());
+fn write_publish(prefix: &[u8], envelope: &AddressedEnvelope, out: &mut Vec<u8>) {
+    out.reserve(64 + prefix.len() + envelope.channel.len() + envelope.bytes.len());
     out.extend_from_slice(b"*3\r\n$7\r\nPUBLISH\r\n");
-    write_number(b'$', prefix.len() + parcel.channel.len(), out);
+    write_number(b'$', prefix.len() + envelope.channel.len(), out);
     out.extend_from_slice(prefix);
-    out.extend_from_slice(&parcel.channel);
+    out.extend_from_slice(&envelope.channel);
     out.extend_from_slice(b"\r\n");
-    write_number(b'$', parcel.envelope.len(), out);
-    out.extend_from_slice(&parcel.envelope);
+    write_number(b'$', envelope.bytes.len(), out);
+    out.extend_from_slice(&envelope.bytes);
     out.extend_from_slice(b"\r\n");
 }
 

@@ -1,7 +1,8 @@
-//! What waits to be published on the bus: numbered, gathered per channel, bounded.
+//! What waits to be published on the bus: numbered, gathered by channel, and bounded.
 //!
-//! While nothing is under way a message leaves at once. While something is, what comes for one channel is gathered and leaves as one envelope, so the
-//! busier the bus, the fewer the commands; nobody ever waits for company.
+//! While nothing is under way, a message leaves at once. Otherwise the messages to one channel
+//! gather and leave as one envelope, so that a busier bus takes fewer commands. No message waits
+//! only to be joined by others.
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -10,30 +11,32 @@ use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use wsbroker_core::{CloseCode, MessageForm};
 
-use super::bus_envelope::{self, Head, InstanceId, MAX_HEAD, MAX_PREFIX};
+use super::bus_envelope::{self, EnvelopeHead, InstanceId, MAX_HEAD, MAX_PREFIX};
 use crate::server::reply_limit::LONGEST_REPLY;
 
-/// From this many bytes on an envelope takes no more messages: it must not keep others waiting.
+/// An envelope of this many bytes takes no more messages: it must not hold up others.
 const FULL: usize = 32 << 10;
-/// A longer message never leaves: no instance would read it. What stands around it has room.
+/// A longer message never leaves, since no instance would read it. The rest is room for the
+/// envelope.
 const LONGEST: usize = LONGEST_REPLY - (1 << 20);
-/// What a channel's line costs besides its bytes, about: bounds many empty messages too.
+/// About what an envelope costs besides its bytes. It bounds empty messages, too.
 const OVERHEAD: usize = 128;
 
-/// Channels whose numbers are kept, and bytes of their names. Beyond either, the half that was published to longest ago is forgotten, as if it had expired.
-const MAX_LINES: (usize, usize) = (1 << 17, 16 << 20);
+/// Channels whose counters are kept, and bytes of their names. Beyond either, the half that was
+/// published to longest ago is forgotten, as if it had expired.
+const MAX_COUNTERS: (usize, usize) = (1 << 17, 16 << 20);
 
-/// A channel's name, shared by what waits for it.
-pub(super) type Name = Arc<[u8]>;
+/// A channel's name, shared by the tables and the envelopes.
+pub(super) type ChannelKey = Arc<[u8]>;
 
-/// Who hears of Redis's answer to a message: why it was refused, if it was. Dropped, there is none.
+/// Gets Redis's answer to a message: the reason, if it was refused. Dropped if there is no answer.
 pub(super) type Waiter = oneshot::Sender<Result<(), String>>;
 
-/// What Redis did not take.
+/// Messages that Redis has refused.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Refused {
     pub(super) messages: u64,
-    /// Of one of them.
+    /// Why it has refused one of them.
     pub(super) reason: Option<String>,
 }
 
@@ -46,46 +49,47 @@ impl Refused {
 
 /// An envelope with the channel it goes to.
 #[derive(Debug)]
-pub(super) struct Parcel {
-    /// A channel of the application's; its name on the bus has the prefix of these.
-    pub(super) channel: Name,
-    /// It is none of the application's, but named already as it is on the bus.
-    pub(super) is_note: bool,
-    pub(super) envelope: Vec<u8>,
-    /// Messages in it.
+pub(super) struct AddressedEnvelope {
+    /// The name of the channel, without the prefix; or of what instance messages arrive on,
+    /// complete.
+    pub(super) channel: ChannelKey,
+    /// It is for instances, and not for subscribers of a channel.
+    pub(super) is_instance_message: bool,
+    pub(super) bytes: Vec<u8>,
+    /// Messages in the envelope.
     pub(super) messages: u64,
     pub(super) waiters: Vec<Waiter>,
 }
 
-/// The messages of this instance on their way to the bus. Any thread may publish; one task takes.
+/// The messages of this instance that wait for the bus. Any thread may publish, and any may take.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct PublishQueue {
     instance: InstanceId,
     limit: usize,
-    state: Mutex<State>,
+    state: Mutex<PublishQueueState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    lines: FxHashMap<Name, Line>,
-    /// Bytes of the lines' names.
+struct PublishQueueState {
+    counters: FxHashMap<ChannelKey, ChannelCounter>,
+    /// Bytes of their names.
     names: usize,
-    /// Lines that were added since there was no room for one more, and bytes of their names.
+    /// Counters added since room was last made, and bytes of their names.
     added: (usize, usize),
-    /// Channels whose line has an open envelope, in the order of its first message.
-    open: Vec<Name>,
-    /// Envelopes that take no more.
-    full: VecDeque<Parcel>,
+    /// Channels with an open envelope, in the order of its first message.
+    open: Vec<ChannelKey>,
+    /// Envelopes that take no more messages.
+    full: VecDeque<AddressedEnvelope>,
     bytes: usize,
     last_epoch: u64,
-    /// While the bus is lost everything is numbered, counted and dropped.
+    /// The bus is lost: everything is numbered, counted and dropped.
     closed: bool,
     dropped: u64,
 }
 
-/// One channel as this instance publishes to it.
+/// One channel: the next number, and the envelope that is open.
 #[derive(Debug)]
-struct Line {
+struct ChannelCounter {
     epoch: u64,
     next: u64,
     envelope: Vec<u8>,
@@ -97,22 +101,24 @@ struct Line {
 /// What became of a publish.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Queued {
-    /// It waits, and so did something before it.
+    /// It waits, and something else waited before.
     Yes,
-    /// It is the first that waits: wake whoever takes.
+    /// It is the first that waits.
     First,
-    /// Too much waits already, it is too long, or the bus is lost. Receivers will see the gap.
+    /// It was dropped: too much waits already, it is too long, or the bus is lost. Receivers will
+    /// see the gap.
     Dropped,
 }
 
-impl Outgoing {
+impl PublishQueue {
     /// `limit`: bytes that may wait.
     pub(super) fn new(instance: InstanceId, limit: usize) -> Self {
-        // Closed until there is a bus.
-        Self { instance, limit, state: Mutex::new(State { closed: true, ..State::default() }) }
+        // Closed until the bus is ready.
+        Self { instance, limit, state: Mutex::new(PublishQueueState { closed: true, ..PublishQueueState::default() }) }
     }
 
-    /// Numbers a message and lets it wait; the `waiter` too, if there is one.
+    /// Numbers a message and puts it into the queue, with the waiter for its answer, if there is
+    /// one.
     pub(super) fn publish(&self, channel: &[u8], form: MessageForm, payload: &[u8], waiter: Option<Waiter>) -> Queued {
         let mut state = self.state.lock();
         let size = payload.len() + MAX_PREFIX;
@@ -123,26 +129,26 @@ impl Outgoing {
         }
         let first = state.is_empty();
         let instance = self.instance;
-        let (name, line) = state.line(channel);
-        let before = line.envelope.len();
+        let (name, counter) = state.counter(channel);
+        let before = counter.envelope.len();
         let opened = before == 0;
         if opened {
-            line.envelope.reserve(MAX_HEAD + size);
-            Head { instance, epoch: line.epoch, first: line.next }.write(&mut line.envelope);
+            counter.envelope.reserve(MAX_HEAD + size);
+            EnvelopeHead { instance, epoch: counter.epoch, first: counter.next }.write(&mut counter.envelope);
         }
-        bus_envelope::write_message(form, payload, &mut line.envelope);
-        line.next += 1;
-        line.messages += 1;
-        line.waiters.extend(waiter);
-        let Some(line) = state.lines.get_mut(&name) else { return Queued::Dropped };
-        let (after, parcel) = (line.envelope.len(), line.close_if_full(&name));
+        bus_envelope::write_message(form, payload, &mut counter.envelope);
+        counter.next += 1;
+        counter.messages += 1;
+        counter.waiters.extend(waiter);
+        let Some(counter) = state.counters.get_mut(&name) else { return Queued::Dropped };
+        let (after, envelope) = (counter.envelope.len(), counter.close_if_full(&name));
         state.bytes += after - before;
         if opened {
             state.bytes += OVERHEAD;
         }
-        match parcel {
-            Some(parcel) => {
-                state.full.push_back(parcel);
+        match envelope {
+            Some(envelope) => {
+                state.full.push_back(envelope);
                 if !opened {
                     state.open.retain(|open| *open != name);
                 }
@@ -153,14 +159,14 @@ impl Outgoing {
         if first { Queued::First } else { Queued::Yes }
     }
 
-    /// A message that will not be published still takes its number, and counts as dropped.
+    /// Takes a number for a message that will not be published, and counts it as dropped.
     pub(super) fn skip(&self, channel: &[u8]) {
         let mut state = self.state.lock();
         state.number(channel);
         state.dropped += 1;
     }
 
-    /// Lets a request to close the channel's subscribers wait, behind its messages.
+    /// Puts a request to close the channel's subscribers into the queue, behind its messages.
     pub(super) fn close(&self, channel: &[u8], code: CloseCode, reason: &str) -> Queued {
         let mut state = self.state.lock();
         let mut bytes = Vec::with_capacity(MAX_HEAD + 2 + reason.len());
@@ -171,65 +177,68 @@ impl Outgoing {
             return Queued::Dropped;
         }
         let first = state.is_empty();
-        let (name, line) = state.line(channel);
-        let waiting = line.close_envelope(&name);
-        Head { instance, epoch: line.epoch, first: line.next }.write_close(code, reason, &mut bytes);
-        line.next += 1;
+        let (name, counter) = state.counter(channel);
+        let waiting = counter.close_envelope(&name);
+        EnvelopeHead { instance, epoch: counter.epoch, first: counter.next }.write_close(code, reason, &mut bytes);
+        counter.next += 1;
         state.bytes += bytes.len() + OVERHEAD;
         if let Some(waiting) = waiting {
             state.open.retain(|open| *open != name);
             state.full.push_back(waiting);
         }
-        state.full.push_back(Parcel {
+        state.full.push_back(AddressedEnvelope {
             channel: name,
-            is_note: false,
-            envelope: bytes,
+            is_instance_message: false,
+            bytes,
             messages: 1,
             waiters: Vec::new(),
         });
         if first { Queued::First } else { Queued::Yes }
     }
 
-    /// Lets a note to instances wait. It has no number, and nobody misses it.
-    pub(super) fn note(&self, on_bus: &[u8], envelope: Vec<u8>) -> Queued {
+    /// Puts a message to instances into the queue. It has no number, and nobody misses it.
+    pub(super) fn publish_instance_message(&self, on_bus: &[u8], envelope: Vec<u8>) -> Queued {
         let mut state = self.state.lock();
         if !state.has_room(envelope.len(), self.limit) {
             return Queued::Dropped;
         }
         let first = state.is_empty();
         state.bytes += envelope.len() + OVERHEAD;
-        state.full.push_back(Parcel {
+        state.full.push_back(AddressedEnvelope {
             channel: on_bus.into(),
-            is_note: true,
-            envelope,
+            is_instance_message: true,
+            bytes: envelope,
             messages: 0,
             waiters: Vec::new(),
         });
         if first { Queued::First } else { Queued::Yes }
     }
 
-    /// Everything that waits, in an order that keeps each channel's.
-    pub(super) fn take(&self) -> Vec<Parcel> {
+    /// Takes everything that waits. The order within each channel is kept.
+    pub(super) fn take(&self) -> Vec<AddressedEnvelope> {
         self.state.lock().take()
     }
 
-    /// The bus is there: from now on messages wait for it.
+    /// The bus is ready: from now on messages are taken.
     pub(super) fn open(&self) {
         self.state.lock().closed = false;
     }
 
-    /// The bus is lost: what waits is dropped, as all that comes from now on. Returns how many messages.
+    /// The bus is lost: what waits is dropped, and so is everything from now on. Returns the number
+    /// of messages that waited.
     pub(super) fn close_down(&self) -> u64 {
-        // All under one lock: what is published between two would be in a closed queue, and go out after the outage.
+        // One lock for both: what is published in between would stay in the closed queue, and leave
+        // after the outage.
         let mut state = self.state.lock();
         state.closed = true;
-        let parcels = state.take();
-        let lost = parcels.iter().map(|parcel| parcel.messages).sum();
+        let envelopes = state.take();
+        let lost = envelopes.iter().map(|envelope| envelope.messages).sum();
         state.dropped += lost;
         lost
     }
 
-    /// Forgets the numbers of channels that nothing was published to since. Their next message begins an epoch.
+    /// Forgets the counters of channels that nothing was published to since. Their next message
+    /// begins a new epoch.
     pub(super) fn expire(&self, before: Instant) {
         self.state.lock().expire(before);
     }
@@ -245,20 +254,20 @@ impl Outgoing {
     }
 }
 
-impl State {
+impl PublishQueueState {
     fn is_empty(&self) -> bool {
         self.open.is_empty() && self.full.is_empty()
     }
 
-    fn take(&mut self) -> Vec<Parcel> {
-        let mut parcels: Vec<Parcel> = self.full.drain(..).collect();
+    fn take(&mut self) -> Vec<AddressedEnvelope> {
+        let mut envelopes: Vec<AddressedEnvelope> = self.full.drain(..).collect();
         for name in std::mem::take(&mut self.open) {
-            if let Some(line) = self.lines.get_mut(&name) {
-                parcels.extend(line.close_envelope(&name));
+            if let Some(counter) = self.counters.get_mut(&name) {
+                envelopes.extend(counter.close_envelope(&name));
             }
         }
         self.bytes = 0;
-        parcels
+        envelopes
     }
 
     /// A message larger than the limit passes when nothing else waits.
@@ -266,38 +275,40 @@ impl State {
         !self.closed && (self.is_empty() || self.bytes.saturating_add(size + OVERHEAD) <= limit)
     }
 
-    /// A message that will not be sent still has a number, so that receivers see that it is missing.
+    /// Takes a number for a message that will not be sent, so that receivers see the gap.
     fn number(&mut self, channel: &[u8]) {
-        // One that was never published to has nobody who would miss it: they all begin with the next one.
-        let Some(name) = self.lines.get_key_value(channel).map(|(name, _)| Arc::clone(name)) else { return };
-        let Some(line) = self.lines.get_mut(channel) else { return };
-        line.next += 1;
-        // What is open must not seem to go on behind the gap.
-        if let Some(parcel) = line.close_envelope(&name) {
-            self.full.push_back(parcel);
+        // Nobody misses a message to a channel without a counter: receivers begin with the next
+        // one.
+        let Some(name) = self.counters.get_key_value(channel).map(|(name, _)| Arc::clone(name)) else { return };
+        let Some(counter) = self.counters.get_mut(channel) else { return };
+        counter.next += 1;
+        // The open envelope must end before the gap.
+        if let Some(envelope) = counter.close_envelope(&name) {
+            self.full.push_back(envelope);
             self.open.retain(|open| *open != name);
         }
     }
 
     fn expire(&mut self, before: Instant) {
-        self.lines.retain(|_, line| !line.envelope.is_empty() || line.used >= before);
-        self.names = self.lines.keys().map(|name| name.len()).sum();
-        if self.lines.capacity() > 64 && self.lines.len() * 8 < self.lines.capacity() {
-            self.lines.shrink_to_fit();
+        self.counters.retain(|_, counter| !counter.envelope.is_empty() || counter.used >= before);
+        self.names = self.counters.keys().map(|name| name.len()).sum();
+        if self.counters.capacity() > 64 && self.counters.len() * 8 < self.counters.capacity() {
+            self.counters.shrink_to_fit();
         }
     }
 
-    /// Makes room for one more line. Lines with something waiting stay: their number is bounded by what may wait.
-    fn make_room(&mut self, name: &Name) {
-        let (lines, names) = MAX_LINES;
+    /// Makes room for one more counter. Counters with an open envelope stay: the limit of what may
+    /// wait bounds their number.
+    fn make_room(&mut self, name: &ChannelKey) {
+        let (counters, names) = MAX_COUNTERS;
         self.added = (self.added.0 + 1, self.added.1 + name.len());
-        let over = self.lines.len() >= lines || self.names + name.len() > names;
-        // Looking through all of them pays only where it may let many go.
-        if !over || (self.added.0 < lines / 4 && self.added.1 < names / 4) {
+        let over = self.counters.len() >= counters || self.names + name.len() > names;
+        // A look at all of them pays only when it can remove many.
+        if !over || (self.added.0 < counters / 4 && self.added.1 < names / 4) {
             return;
         }
         self.added = (0, 0);
-        let mut used: Vec<Instant> = self.lines.values().map(|line| line.used).collect();
+        let mut used: Vec<Instant> = self.counters.values().map(|counter| counter.used).collect();
         let half = used.len() / 2;
         if half > 0 {
             let (_, median, _) = used.select_nth_unstable(half);
@@ -306,39 +317,46 @@ impl State {
         }
     }
 
-    fn line(&mut self, channel: &[u8]) -> (Name, &mut Line) {
-        let name: Name = match self.lines.get_key_value(channel) {
+    fn counter(&mut self, channel: &[u8]) -> (ChannelKey, &mut ChannelCounter) {
+        let name: ChannelKey = match self.counters.get_key_value(channel) {
             Some((name, _)) => Arc::clone(name),
             None => {
-                let name: Name = channel.into();
+                let name: ChannelKey = channel.into();
                 self.make_room(&name);
                 self.names += name.len();
                 name
             }
         };
         let now = Instant::now();
-        let line = self.lines.entry(Arc::clone(&name)).or_insert_with(|| {
+        let counter = self.counters.entry(Arc::clone(&name)).or_insert_with(|| {
             self.last_epoch += 1;
-            Line { epoch: self.last_epoch, next: 1, envelope: Vec::new(), messages: 0, waiters: Vec::new(), used: now }
+            ChannelCounter {
+                epoch: self.last_epoch,
+                next: 1,
+                envelope: Vec::new(),
+                messages: 0,
+                waiters: Vec::new(),
+                used: now,
+            }
         });
-        line.used = now;
-        (name, line)
+        counter.used = now;
+        (name, counter)
     }
 }
 
-impl Line {
-    fn close_if_full(&mut self, name: &Name) -> Option<Parcel> {
+impl ChannelCounter {
+    fn close_if_full(&mut self, name: &ChannelKey) -> Option<AddressedEnvelope> {
         if self.envelope.len() < FULL { None } else { self.close_envelope(name) }
     }
 
-    fn close_envelope(&mut self, name: &Name) -> Option<Parcel> {
+    fn close_envelope(&mut self, name: &ChannelKey) -> Option<AddressedEnvelope> {
         if self.envelope.is_empty() {
             return None;
         }
-        Some(Parcel {
+        Some(AddressedEnvelope {
             channel: Arc::clone(name),
-            is_note: false,
-            envelope: std::mem::take(&mut self.envelope),
+            is_instance_message: false,
+            bytes: std::mem::take(&mut self.envelope),
             messages: std::mem::take(&mut self.messages),
             waiters: std::mem::take(&mut self.waiters),
         })
@@ -349,34 +367,34 @@ impl Line {
 mod tests {
     use wsbroker_core::{Compress, MessageKind};
 
-    use super::{super::bus_envelope::Envelope, *};
+    use super::{super::bus_envelope::BusEnvelope, *};
 
-    fn outgoing(limit: usize) -> Outgoing {
-        let outgoing = Outgoing::new(InstanceId(7), limit);
+    fn outgoing(limit: usize) -> PublishQueue {
+        let outgoing = PublishQueue::new(InstanceId(7), limit);
         outgoing.open();
         outgoing
     }
 
     /// Channel, first number, payloads.
-    fn read(parcels: &[Parcel]) -> Vec<(String, u64, Vec<String>)> {
+    fn read(envelopes: &[AddressedEnvelope]) -> Vec<(String, u64, Vec<String>)> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        parcels
+        envelopes
             .iter()
-            .map(|parcel| match Envelope::read(&parcel.envelope).unwrap() {
-                Envelope::Messages(head, messages) => {
+            .map(|envelope| match BusEnvelope::read(&envelope.bytes).unwrap() {
+                BusEnvelope::Messages(head, messages) => {
                     let payloads: Vec<_> = messages.map(|(_, payload)| text(payload)).collect();
-                    assert_eq!(payloads.len() as u64, parcel.messages);
-                    (text(&parcel.channel), head.first, payloads)
+                    assert_eq!(payloads.len() as u64, envelope.messages);
+                    (text(&envelope.channel), head.first, payloads)
                 }
-                Envelope::Note(..) => panic!("no note was sent"),
-                Envelope::Close(head, code, reason) => {
-                    (text(&parcel.channel), head.first, vec![format!("close {} {reason}", code.get())])
+                BusEnvelope::InstanceMessage(..) => panic!("no note was sent"),
+                BusEnvelope::Close(head, code, reason) => {
+                    (text(&envelope.channel), head.first, vec![format!("close {} {reason}", code.get())])
                 }
             })
             .collect()
     }
 
-    fn say(outgoing: &Outgoing, channel: &str, text: &str) -> Queued {
+    fn say(outgoing: &PublishQueue, channel: &str, text: &str) -> Queued {
         let form = MessageForm { kind: MessageKind::Text, compress: Compress::Auto };
         outgoing.publish(channel.as_bytes(), form, text.as_bytes(), None)
     }
@@ -406,14 +424,14 @@ mod tests {
         say(&outgoing, "a", "3");
         outgoing.close(b"a", CloseCode::RESTART, "so");
         say(&outgoing, "a", "5");
-        let parcels = read(&outgoing.take());
+        let envelopes = read(&outgoing.take());
         let expected = [
             entry("a", 1, &["1", &large]),
             entry("a", 3, &["3"]),
             entry("a", 4, &["close 1012 so"]),
             entry("a", 5, &["5"]),
         ];
-        assert_eq!(parcels, expected);
+        assert_eq!(envelopes, expected);
     }
 
     #[test]
@@ -449,9 +467,9 @@ mod tests {
         assert_eq!(outgoing.dropped(), 2);
     }
 
-    fn epoch(parcels: &[Parcel]) -> (u64, u64) {
-        match Envelope::read(&parcels[0].envelope).unwrap() {
-            Envelope::Messages(head, _) => (head.epoch, head.first),
+    fn epoch(envelopes: &[AddressedEnvelope]) -> (u64, u64) {
+        match BusEnvelope::read(&envelopes[0].bytes).unwrap() {
+            BusEnvelope::Messages(head, _) => (head.epoch, head.first),
             other => panic!("{other:?}"),
         }
     }
@@ -525,25 +543,25 @@ mod tests {
     fn numbers_of_channels_are_bounded_and_those_in_use_are_kept() {
         let outgoing = outgoing(1 << 20);
         say(&outgoing, "busy", "1");
-        for number in 0..3 * MAX_LINES.0 {
+        for number in 0..3 * MAX_COUNTERS.0 {
             say(&outgoing, &number.to_string(), "");
             if number % 1000 == 0 {
                 say(&outgoing, "busy", "");
                 outgoing.take();
             }
         }
-        let kept = outgoing.state.lock().lines.len();
-        assert!(kept <= MAX_LINES.0 * 3 / 2, "{kept}");
+        let kept = outgoing.state.lock().counters.len();
+        assert!(kept <= MAX_COUNTERS.0 * 3 / 2, "{kept}");
         outgoing.take();
         say(&outgoing, "busy", "");
         assert_eq!(epoch(&outgoing.take()).0, 1);
-        let long = "x".repeat(MAX_LINES.1 / 8);
+        let long = "x".repeat(MAX_COUNTERS.1 / 8);
         for number in 0..100_u32 {
             say(&outgoing, &format!("{number} {long}"), "");
             outgoing.take();
         }
         let names = outgoing.state.lock().names;
-        assert!(names <= MAX_LINES.1 * 2, "{names}");
+        assert!(names <= MAX_COUNTERS.1 * 2, "{names}");
     }
 
     #[test]
@@ -566,5 +584,35 @@ mod tests {
         outgoing.expire(Instant::now());
         say(&outgoing, "a", "2");
         assert_eq!(epoch(&outgoing.take()), (2, 1));
+    }
+
+    #[test]
+    fn an_instance_message_waits_with_the_rest_and_has_no_number() {
+        let outgoing = outgoing(1000);
+        assert_eq!(outgoing.publish_instance_message(b"all", vec![7; 10]), Queued::First);
+        assert_eq!(outgoing.bytes(), 10 + OVERHEAD);
+        assert_eq!(say(&outgoing, "a", "1"), Queued::Yes);
+        assert_eq!(outgoing.publish_instance_message(b"all", vec![7; 1000]), Queued::Dropped);
+        assert_eq!(outgoing.dropped(), 0, "nobody misses it");
+        assert_eq!(outgoing.take().iter().filter(|one| one.is_instance_message).count(), 1);
+        assert_eq!(outgoing.close_down(), 0);
+        assert_eq!(outgoing.publish_instance_message(b"all", Vec::new()), Queued::Dropped);
+    }
+
+    #[test]
+    fn a_message_is_as_long_as_a_reply_may_be_and_no_longer() {
+        let outgoing = outgoing(1000);
+        let text = "x".repeat(LONGEST);
+        assert_eq!(say(&outgoing, "a", &text[MAX_PREFIX - 1..]), Queued::Dropped);
+        assert_eq!(say(&outgoing, "a", &text[MAX_PREFIX..]), Queued::First);
+    }
+
+    #[test]
+    fn a_message_and_what_it_costs_besides_must_fit() {
+        let outgoing = outgoing(1000);
+        say(&outgoing, "a", "1");
+        let left = 1000 - outgoing.bytes() - OVERHEAD - MAX_PREFIX;
+        assert_eq!(say(&outgoing, "b", &"x".repeat(left + 1)), Queued::Dropped);
+        assert_eq!(say(&outgoing, "b", &"x".repeat(left)), Queued::Yes);
     }
 }

@@ -1,27 +1,29 @@
-//! What has come from the bus, by number: shows what is missing, and drops what came twice.
+//! The numbers of received messages: they show what is missing, and what has arrived twice.
 
 use std::time::Instant;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    bus_envelope::{Head, InstanceId},
-    publish_queue::Name,
+    bus_envelope::{EnvelopeHead, InstanceId},
+    publish_queue::ChannelKey,
 };
 
-/// Instances that are remembered of one channel: whoever can publish on the bus could make some up, and an emitter for each message is one, too. Of
-/// one more, that was heard of last longest ago is forgotten: its next message is where counting begins again.
+/// Instances that are remembered for one channel. Anyone who can publish on the Redis can make some
+/// up, and each emitter is one. Beyond that, the one that was silent longest is forgotten: counting
+/// begins again at its next message.
 const MAX: usize = 1024;
 
-/// How far a number may be from the expected one and still be believed at once. Anyone with access to the bus could make up the last number there
-/// is, and nothing of that instance would be new any more. What is farther away is believed when the next envelope continues it.
+/// How far a number may be from the expected one to be believed at once. Otherwise anyone who can
+/// publish on the Redis could send the highest number, and no message of that instance would be new
+/// any more. A number farther away is believed when the next envelope continues it.
 const NEAR: u64 = 1 << 16;
-/// The same of epochs.
+/// The same for epochs.
 const NEAR_EPOCH: u64 = 1 << 32;
 
-/// How far each instance got with each channel that this one listens to.
+/// The last number of each instance on each channel that this one listens to.
 #[derive(Debug, Default)]
-pub(super) struct Incoming {
+pub(super) struct SequenceTracker {
     channels: FxHashMap<Box<[u8]>, Vec<Source>>,
 }
 
@@ -32,30 +34,30 @@ struct Source {
     epoch: u64,
     next: u64,
     seen: Instant,
-    doubt: Option<Box<Doubt>>,
+    doubt: Option<Box<DoubtfulEnvelope>>,
 }
 
-/// An envelope that was far from what was expected.
+/// An envelope whose numbers were far from the expected ones.
 #[derive(Debug)]
-struct Doubt {
+struct DoubtfulEnvelope {
     epoch: u64,
     first: u64,
     next: u64,
 }
 
-/// What to do with an envelope.
+/// What the numbers of an envelope say.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Arrival {
+pub(super) struct SequenceCheck {
     /// Messages that are missing before it.
     pub(super) missed: u64,
-    /// Messages at its start that came before.
+    /// Messages at its start that have arrived before.
     pub(super) known: u64,
 }
 
-impl Incoming {
-    /// An envelope with this many messages has come. Of a channel that is new here, or from an instance that is, nothing can be missing: its
-    /// first message is where counting begins.
-    pub(super) fn arrived(&mut self, channel: &[u8], head: Head, messages: u64, now: Instant) -> Arrival {
+impl SequenceTracker {
+    /// An envelope with this many messages has arrived. On a new channel, or from a new instance,
+    /// nothing can be missing: counting begins at the first message.
+    pub(super) fn arrived(&mut self, channel: &[u8], head: EnvelopeHead, messages: u64, now: Instant) -> SequenceCheck {
         let end = head.first.saturating_add(messages);
         let sources = match self.channels.get_mut(channel) {
             Some(sources) => sources,
@@ -68,12 +70,12 @@ impl Incoming {
                 Some(oldest) => *oldest = source,
                 None => sources.push(source),
             }
-            return Arrival::default();
+            return SequenceCheck::default();
         };
         source.arrived(head, messages, end, now)
     }
 
-    /// This instance does not listen to the channel any more.
+    /// This instance no longer listens to the channel.
     pub(super) fn forget(&mut self, channel: &[u8]) {
         self.channels.remove(channel);
         if self.channels.capacity() > 1024 && self.channels.len() * 8 < self.channels.capacity() {
@@ -81,8 +83,8 @@ impl Incoming {
         }
     }
 
-    /// This instance listens to no others.
-    pub(super) fn keep(&mut self, channels: &[Name]) {
+    /// This instance listens to these channels only.
+    pub(super) fn keep(&mut self, channels: &[ChannelKey]) {
         let kept: FxHashSet<&[u8]> = channels.iter().map(|name| &**name).collect();
         self.channels.retain(|name, _| kept.contains(&**name));
     }
@@ -97,25 +99,25 @@ impl Incoming {
 }
 
 impl Source {
-    fn new(head: Head, next: u64, now: Instant) -> Self {
+    fn new(head: EnvelopeHead, next: u64, now: Instant) -> Self {
         Self { instance: head.instance, epoch: head.epoch, next, seen: now, doubt: None }
     }
 
-    fn arrived(&mut self, head: Head, messages: u64, end: u64, now: Instant) -> Arrival {
+    fn arrived(&mut self, head: EnvelopeHead, messages: u64, end: u64, now: Instant) -> SequenceCheck {
         self.seen = now;
         if self.is_far(head) {
             return self.doubted(head, end);
         }
         self.doubt = None;
         if head.epoch < self.epoch {
-            return Arrival { missed: 0, known: messages };
+            return SequenceCheck { missed: 0, known: messages };
         }
         if head.epoch > self.epoch {
-            // Its counter had expired there, for want of messages.
+            // The counter of the sender has expired meanwhile.
             (self.epoch, self.next) = (head.epoch, end);
-            return Arrival::default();
+            return SequenceCheck::default();
         }
-        let arrival = Arrival {
+        let arrival = SequenceCheck {
             missed: head.first.saturating_sub(self.next),
             known: self.next.saturating_sub(head.first).min(messages),
         };
@@ -123,21 +125,21 @@ impl Source {
         arrival
     }
 
-    fn is_far(&self, head: Head) -> bool {
+    fn is_far(&self, head: EnvelopeHead) -> bool {
         let far = |number: u64, expected: u64, near: u64| number.abs_diff(expected) > near;
         far(head.epoch, self.epoch, NEAR_EPOCH) || (head.epoch == self.epoch && far(head.first, self.next, NEAR))
     }
 
-    /// It is delivered, and counts once the next one continues it.
-    fn doubted(&mut self, head: Head, end: u64) -> Arrival {
-        let continues = |doubt: &Doubt| doubt.epoch == head.epoch && doubt.next == head.first;
+    /// The envelope is delivered. Its numbers count when the next one continues it.
+    fn doubted(&mut self, head: EnvelopeHead, end: u64) -> SequenceCheck {
+        let continues = |doubt: &DoubtfulEnvelope| doubt.epoch == head.epoch && doubt.next == head.first;
         let Some(doubt) = self.doubt.take().filter(|doubt| continues(doubt)) else {
-            self.doubt = Some(Box::new(Doubt { epoch: head.epoch, first: head.first, next: end }));
-            return Arrival::default();
+            self.doubt = Some(Box::new(DoubtfulEnvelope { epoch: head.epoch, first: head.first, next: end }));
+            return SequenceCheck::default();
         };
         let missed = if doubt.epoch == self.epoch { doubt.first.saturating_sub(self.next) } else { 0 };
         (self.epoch, self.next) = (doubt.epoch, end);
-        Arrival { missed, known: 0 }
+        SequenceCheck { missed, known: 0 }
     }
 }
 
@@ -145,16 +147,16 @@ impl Source {
 mod tests {
     use super::*;
 
-    fn head(instance: u64, epoch: u64, first: u64) -> Head {
-        Head { instance: InstanceId(instance), epoch, first }
+    fn head(instance: u64, epoch: u64, first: u64) -> EnvelopeHead {
+        EnvelopeHead { instance: InstanceId(instance), epoch, first }
     }
 
     #[test]
     fn gaps_and_doubles_show() {
-        let mut incoming = Incoming::default();
+        let mut incoming = SequenceTracker::default();
         let now = Instant::now();
         let mut arrive = |head, messages| {
-            let Arrival { missed, known } = incoming.arrived(b"room", head, messages, now);
+            let SequenceCheck { missed, known } = incoming.arrived(b"room", head, messages, now);
             (missed, known)
         };
         assert_eq!(arrive(head(1, 1, 40), 2), (0, 0), "counting begins with the first");
@@ -172,10 +174,10 @@ mod tests {
 
     /// Gaps and doubles of these envelopes of one instance: epoch, first number, messages.
     fn told(envelopes: &[(u64, u64, u64)]) -> Vec<(u64, u64)> {
-        let mut incoming = Incoming::default();
+        let mut incoming = SequenceTracker::default();
         let now = Instant::now();
         let arrivals = envelopes.iter().map(|&(epoch, first, messages)| {
-            let Arrival { missed, known } = incoming.arrived(b"room", head(1, epoch, first), messages, now);
+            let SequenceCheck { missed, known } = incoming.arrived(b"room", head(1, epoch, first), messages, now);
             (missed, known)
         });
         arrivals.collect()
@@ -204,30 +206,30 @@ mod tests {
 
     #[test]
     fn what_is_not_listened_to_is_not_counted() {
-        let mut incoming = Incoming::default();
+        let mut incoming = SequenceTracker::default();
         let start = Instant::now();
         incoming.arrived(b"room", head(1, 1, 1), 1, start);
         incoming.forget(b"room");
-        assert_eq!(incoming.arrived(b"room", head(1, 1, 9), 1, start), Arrival::default());
+        assert_eq!(incoming.arrived(b"room", head(1, 1, 9), 1, start), SequenceCheck::default());
         incoming.expire(start + std::time::Duration::from_secs(1));
         assert!(incoming.channels.is_empty());
     }
 
     #[test]
     fn what_was_given_up_while_there_was_no_bus_is_not_counted() {
-        let mut incoming = Incoming::default();
+        let mut incoming = SequenceTracker::default();
         let now = Instant::now();
         for room in [&b"kept"[..], b"given up"] {
             incoming.arrived(room, head(1, 1, 1), 1, now);
         }
         incoming.keep(&[(&b"kept"[..]).into()]);
-        assert_eq!(incoming.arrived(b"given up", head(1, 1, 9), 1, now), Arrival::default());
+        assert_eq!(incoming.arrived(b"given up", head(1, 1, 9), 1, now), SequenceCheck::default());
         assert_eq!(incoming.arrived(b"kept", head(1, 1, 9), 1, now).missed, 7);
     }
 
     #[test]
     fn instances_that_are_remembered_are_bounded() {
-        let mut incoming = Incoming::default();
+        let mut incoming = SequenceTracker::default();
         let start = Instant::now();
         for number in 0..2 * MAX as u64 {
             let now = start + std::time::Duration::from_millis(number);

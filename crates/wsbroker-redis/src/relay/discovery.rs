@@ -1,5 +1,6 @@
-//! Connections of a relay. Ordinary pub/sub reaches every node of a Cluster from every other, so one node is enough there, whichever it is: all that is published
-//! takes one way, in order.
+//! Finding a server for a relay's connections. On a Cluster any node will do, since ordinary
+//! pub/sub reaches every node from every other. One connection carries all publishes, so that they
+//! keep their order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,18 +11,18 @@ use tokio::time::{sleep, timeout};
 
 use crate::server::{
     RedisConfig, RedisServers,
-    dial::{self, Node},
-    liveness::Silent,
-    role::{self, Asking, RoleError},
-    sentinels::{Address, Masters},
+    dial::{self, ServerConnection},
+    liveness::Unresponsive,
+    role::{self, RoleError, RoleQuery},
+    sentinels::{SentinelWatch, ServerAddress},
 };
 
-/// How long a node of a Cluster is waited for before the next one is tried beside it.
+/// How long to wait for a node of a Cluster before the next one is tried at the same time.
 const STAGGER: Duration = Duration::from_millis(250);
-/// Nodes of a Cluster that are remembered beside those of the settings.
-const MOST_LEARNT: usize = 64;
+/// Nodes of a Cluster that are remembered, besides those of the settings.
+const MAX_LEARNT: usize = 64;
 
-/// Why there is no connection.
+/// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectError {
     #[error("no answer within {0:?}")]
@@ -29,67 +30,68 @@ pub(super) enum ConnectError {
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error(transparent)]
-    Silent(#[from] Silent),
+    Silent(#[from] Unresponsive),
     #[error(transparent)]
     Role(#[from] RoleError),
 }
 
-/// Called on the connection's own task.
-pub(super) type Push = Arc<dyn Fn(PushInfo) + Send + Sync>;
+/// Takes what the server sends unasked. Called on the connection's own task.
+pub(super) type PushHandler = Arc<dyn Fn(PushInfo) + Send + Sync>;
 
-/// Where a relay finds its Redis, and what it has learnt of it.
-pub(super) struct Servers {
+/// The servers of a relay: those of the settings, and what was learnt of them since.
+pub(super) struct RelayServers {
     config: RedisConfig,
     /// Nodes of a Cluster that its nodes have named.
     learnt: Mutex<Vec<(String, u16)>>,
-    masters: Masters,
+    sentinels: SentinelWatch,
 }
 
-/// A connection, and what is known of it.
-pub(super) struct Found {
-    pub(super) node: Node,
-    /// How it is asked whether it is a primary.
-    pub(super) asking: Asking,
-    /// Where Sentinels have led.
-    pub(super) address: Option<Address>,
+/// A connection, and what is known of its server.
+pub(super) struct OpenConnection {
+    pub(super) node: ServerConnection,
+    /// The question that tells whether it is a primary.
+    pub(super) role_query: RoleQuery,
+    /// The primary that the Sentinels have named.
+    pub(super) address: Option<ServerAddress>,
 }
 
-impl Servers {
+impl RelayServers {
     pub(super) fn new(config: RedisConfig) -> Self {
-        Self { config, learnt: Mutex::default(), masters: Masters::new() }
+        Self { config, learnt: Mutex::default(), sentinels: SentinelWatch::new() }
     }
 
-    /// Connects, within the connect timeout (on a Cluster, of each node), to a primary (on a Cluster, to any node).
-    pub(super) async fn connect(&self, push: &Push) -> Result<Found, ConnectError> {
+    /// Connects to a primary, or to any node of a Cluster. The connect timeout is for all of it, or
+    /// for each node of a Cluster.
+    pub(super) async fn connect(&self, push: &PushHandler) -> Result<OpenConnection, ConnectError> {
         if let RedisServers::Cluster(nodes) = &self.config.servers {
             let node = self.any_node(nodes, push).await?;
-            return Ok(Found { node, asking: Asking::Ping, address: None });
+            return Ok(OpenConnection { node, role_query: RoleQuery::Ping, address: None });
         }
         let limit = self.config.connect_timeout;
         let primary = async {
             let (mut node, address) = self.one(push).await?;
-            let asking = role::find(&mut node.redis).await?;
-            Ok(Found { node, asking, address })
+            let role_query = role::find(&mut node.redis).await?;
+            Ok(OpenConnection { node, role_query, address })
         };
         timeout(limit, primary).await.unwrap_or(Err(ConnectError::Timeout(limit)))
     }
 
-    /// Whether it is unknown if this is a primary, and it matters.
-    pub(super) fn is_unsure(&self, asking: Asking) -> bool {
-        asking == Asking::Ping && !matches!(self.config.servers, RedisServers::Cluster(_))
+    /// Whether the server does not say if it is a primary, where that matters.
+    pub(super) fn is_unsure(&self, role_query: RoleQuery) -> bool {
+        role_query == RoleQuery::Ping && !matches!(self.config.servers, RedisServers::Cluster(_))
     }
 
-    /// What Sentinels tell.
-    pub(super) const fn masters(&self) -> &Masters {
-        &self.masters
+    /// What the Sentinels report.
+    pub(super) const fn sentinels(&self) -> &SentinelWatch {
+        &self.sentinels
     }
 
-    /// Listens to the Sentinels, if there are any, without end.
+    /// Listens to the Sentinels, without end.
     pub(super) async fn follow(&self) {
-        self.masters.follow(&self.config).await;
+        self.sentinels.follow(&self.config).await;
     }
 
-    async fn one(&self, push: &Push) -> Result<(Node, Option<Address>), RedisError> {
+    async fn one(&self, push: &PushHandler) -> Result<(ServerConnection, Option<ServerAddress>), RedisError> {
         let config = &self.config;
         match &config.servers {
             RedisServers::Cluster(_) => Err(none()),
@@ -99,8 +101,8 @@ impl Servers {
                 Ok((dial::open(config, &address, None, options(push)).await?, None))
             }
             RedisServers::Sentinel(sentinels, name) => {
-                let master = dial::sentinel(config, sentinels, name)?.async_get_client().await?;
-                match master.get_connection_info().addr() {
+                let primary = dial::sentinel(config, sentinels, name)?.async_get_client().await?;
+                match primary.get_connection_info().addr() {
                     ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
                         Ok((self.node(host, *port, push).await?, Some((host.clone(), *port))))
                     }
@@ -110,14 +112,15 @@ impl Servers {
         }
     }
 
-    async fn node(&self, host: &str, port: u16, push: &Push) -> Result<Node, RedisError> {
+    async fn node(&self, host: &str, port: u16, push: &PushHandler) -> Result<ServerConnection, RedisError> {
         let config = &self.config;
         let name = config.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
         dial::open(config, &dial::address(config, host, port), name, options(push)).await
     }
 
-    /// A connection to the first node that answers and says that the Cluster is well; if none says so, to the first that answers.
-    async fn any_node(&self, nodes: &[(String, u16)], push: &Push) -> Result<Node, ConnectError> {
+    /// Connects to the first node that says that the Cluster is well. If none says so, to the first
+    /// that answers.
+    async fn any_node(&self, nodes: &[(String, u16)], push: &PushHandler) -> Result<ServerConnection, ConnectError> {
         let mut untried: Vec<(String, u16)> = self.learnt.lock().clone();
         untried.retain(|node| !nodes.contains(node));
         untried.extend(nodes.iter().rev().cloned());
@@ -144,8 +147,13 @@ impl Servers {
         }
     }
 
-    /// A connection to a node, and whether it says that the Cluster is well.
-    async fn cluster_node(&self, host: String, port: u16, push: &Push) -> Result<(Node, bool), RedisError> {
+    /// Connects to a node, and returns whether it says that the Cluster is well.
+    async fn cluster_node(
+        &self,
+        host: String,
+        port: u16,
+        push: &PushHandler,
+    ) -> Result<(ServerConnection, bool), RedisError> {
         let mut node = self.node(&host, port, push).await?;
         let state: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut node.redis).await?;
         let slots: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut node.redis).await?;
@@ -168,8 +176,8 @@ async fn within<T>(limit: Duration, task: impl Future<Output = Result<T, RedisEr
     }
 }
 
-/// Each wait is bounded where it stands.
-fn options(push: &Push) -> AsyncConnectionConfig {
+/// Without the client's limits: every wait has a limit of its own.
+fn options(push: &PushHandler) -> AsyncConnectionConfig {
     let push = Arc::clone(push);
     AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None).set_push_sender(
         move |info: PushInfo| -> Result<(), std::convert::Infallible> {
@@ -179,7 +187,8 @@ fn options(push: &Push) -> AsyncConnectionConfig {
     )
 }
 
-/// The nodes in an answer to CLUSTER SLOTS. One that does not know its own address is where it was asked.
+/// The nodes in an answer to CLUSTER SLOTS. One that does not know its own host has the host that
+/// was asked.
 fn nodes_of(slots: &Value, asked: &str) -> Vec<(String, u16)> {
     let Value::Array(ranges) = slots else { return Vec::new() };
     let mut nodes = Vec::new();
@@ -194,7 +203,7 @@ fn nodes_of(slots: &Value, asked: &str) -> Vec<(String, u16)> {
             let Some(Value::Int(port)) = node.get(1) else { continue };
             let Ok(port) = u16::try_from(*port) else { continue };
             let node = (host.into_owned(), port);
-            if nodes.len() < MOST_LEARNT && !nodes.contains(&node) {
+            if nodes.len() < MAX_LEARNT && !nodes.contains(&node) {
                 nodes.push(node);
             }
         }

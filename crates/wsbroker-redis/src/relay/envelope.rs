@@ -1,7 +1,8 @@
 //! The JSON envelope that instances, emitters and other implementations exchange.
 //!
-//! Reading one takes from it what routing needs and leaves `data` as it came: a slice of the text, which becomes part of the frame byte by byte. What JavaScript's
-//! `JSON.parse` takes is taken, with the same outcome: of a key that is there twice the last one counts, numbers may be of any size, nesting of any depth.
+//! Reading takes what routing needs, and leaves `data` as it is: a slice of the text, which goes
+//! into the frame byte by byte. It accepts what JavaScript's `JSON.parse` accepts, with the same
+//! result: the last of equal keys counts, and numbers and nesting have no limit.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::json;
 
-/// Whom a message is for.
+/// The kind of recipient.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum MessageType {
     /// One client, by its id.
@@ -24,7 +25,7 @@ pub enum MessageType {
 }
 
 impl MessageType {
-    /// As envelopes name it.
+    /// Its name in envelopes.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -40,46 +41,47 @@ impl MessageType {
     }
 }
 
-/// A message that came from elsewhere. Everything is a slice of the envelope where it can be.
+/// A message from elsewhere. Its parts are slices of the envelope where they can be.
 #[derive(Clone, Debug)]
-pub struct Incoming<'a> {
-    /// Whom it is for.
+pub struct IncomingMessage<'a> {
+    /// The kind of recipient.
     pub kind: MessageType,
-    /// The id or the room; empty for a broadcast. Half a surrogate pair has become U+FFFD in it, as in every string that comes from JavaScript.
+    /// The id or the room; empty for a broadcast. Unpaired surrogates have become U+FFFD, as in
+    /// every string from JavaScript.
     pub target: Cow<'a, str>,
     /// `event` as JSON text, as `JSON.stringify` writes it.
     pub event: Cow<'a, str>,
-    /// `data` as JSON text, byte by byte as it came; `None` if there is none.
+    /// `data` as JSON text, byte by byte as it was sent, if there is any.
     pub data: Option<&'a str>,
-    /// Ids of clients that are left out, for rooms and broadcasts.
+    /// The ids of clients that do not get it; for rooms and broadcasts.
     pub exclude: Vec<Cow<'a, str>>,
     /// The whole envelope.
     pub text: &'a str,
 }
 
-impl Incoming<'_> {
-    /// What clients get: the text `{"event":…,"data":…}`, without `data` if there is none.
+impl IncomingMessage<'_> {
+    /// The text that clients get: `{"event":…,"data":…}`, without `data` if there is none.
     #[must_use]
     pub fn frame(&self) -> String {
         frame(&self.event, self.data)
     }
 }
 
-/// What can be made of a text from Redis.
+/// A text from Redis, read.
 #[derive(Clone, Debug)]
 pub enum Envelope<'a> {
     /// A message to deliver.
-    Message(Incoming<'a>),
-    /// One of this instance itself.
+    Message(IncomingMessage<'a>),
+    /// A message of this instance itself.
     Own,
-    /// An envelope that nobody here has to deliver: of an unknown type, or without a target.
+    /// An envelope of an unknown type or without a target, which is not to be delivered.
     Ignored,
-    /// No envelope: no JSON object, or `serverId` or `event` are no strings.
+    /// No envelope: not a JSON object, or `serverId` or `event` is not a string.
     Invalid,
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads one. `own` is the id of this instance.
+    /// Reads a text. `own` is the id of this instance.
     #[must_use]
     pub fn read(text: &'a str, own: Option<&str>) -> Self {
         let Some(fields) = Fields::read(text) else { return Self::Invalid };
@@ -102,29 +104,29 @@ impl<'a> Envelope<'a> {
             (MessageType::Room | MessageType::Broadcast, Some(list)) => strings(list),
             _ => Vec::new(),
         };
-        Self::Message(Incoming { kind, target, event: json::canonical(event), data: fields.data, exclude, text })
+        Self::Message(IncomingMessage { kind, target, event: json::canonical(event), data: fields.data, exclude, text })
     }
 }
 
 /// A message to others.
 #[derive(Clone, Copy, Debug)]
-pub struct Outgoing<'a> {
+pub struct OutgoingMessage<'a> {
     /// The id of this instance, or `emitter`.
     pub server_id: &'a str,
-    /// Whom it is for.
+    /// The kind of recipient.
     pub kind: MessageType,
-    /// The id or the room; none for a broadcast.
+    /// The id or the room. `None` for a broadcast.
     pub target: Option<&'a str>,
     /// The event's name.
     pub event: &'a str,
-    /// JSON text; `None` if there is none.
+    /// The data as JSON text, if there is any.
     pub data: Option<&'a str>,
-    /// Ids of clients to leave out; `None` leaves the key out.
+    /// The ids of clients that do not get it. `None` leaves the key out.
     pub exclude: Option<&'a [&'a str]>,
 }
 
-impl Outgoing<'_> {
-    /// Where it is published.
+impl OutgoingMessage<'_> {
+    /// The channel to publish it on.
     #[must_use]
     pub fn channel(&self) -> String {
         let target = self.target.unwrap_or_default();
@@ -136,7 +138,7 @@ impl Outgoing<'_> {
         }
     }
 
-    /// The envelope: the text that `JSON.stringify` would make of it.
+    /// The envelope, as `JSON.stringify` would write it.
     #[must_use]
     pub fn text(&self) -> String {
         let names: usize = self.exclude.iter().flat_map(|exclude| exclude.iter()).map(|name| name.len() + 3).sum();
@@ -170,7 +172,7 @@ impl Outgoing<'_> {
     }
 }
 
-/// The text that clients get, of JSON texts.
+/// The text that clients get, made of JSON texts.
 fn frame(event: &str, data: Option<&str>) -> String {
     let mut frame = String::with_capacity(event.len() + data.map_or(0, str::len) + 20);
     frame.push_str("{\"event\":");
@@ -183,7 +185,7 @@ fn frame(event: &str, data: Option<&str>) -> String {
     frame
 }
 
-/// Texts of the values that routing looks at; of a key that is there twice the last.
+/// The texts of the values that routing needs. Of equal keys, the last.
 #[derive(Default)]
 struct Fields<'a> {
     server_id: Option<&'a str>,
@@ -214,7 +216,8 @@ impl<'a> Visitor<'a> for FieldsVisitor {
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = Fields::default();
-        // Keys are taken raw: half a surrogate pair, which a Rust string cannot hold, is no mistake in them.
+        // Keys are taken raw: an unpaired surrogate is valid in them, and a Rust string cannot hold
+        // it.
         while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
             let field = match &*json::parse(key.get()) {
                 "serverId" => &mut fields.server_id,
@@ -235,7 +238,7 @@ fn string(value: Option<&str>) -> Option<&str> {
     value.filter(|value| value.starts_with('"'))
 }
 
-/// The strings of an array; none of anything else.
+/// The strings in an array. None, if the value is not an array.
 fn strings(value: &str) -> Vec<Cow<'_, str>> {
     let members: Vec<&RawValue> = serde_json::from_str(value).unwrap_or_default();
     members.into_iter().filter_map(|member| string(Some(member.get()))).map(json::parse).collect()
@@ -245,7 +248,7 @@ fn strings(value: &str) -> Vec<Cow<'_, str>> {
 mod tests {
     use super::*;
 
-    fn message(text: &str) -> Incoming<'_> {
+    fn message(text: &str) -> IncomingMessage<'_> {
         match Envelope::read(text, Some("own")) {
             Envelope::Message(message) => message,
             other => panic!("{text} is {other:?}"),
@@ -353,7 +356,7 @@ mod tests {
 
     #[test]
     fn an_envelope_is_written_as_javascript_writes_it() {
-        let outgoing = Outgoing {
+        let outgoing = OutgoingMessage {
             server_id: "s\"",
             kind: MessageType::Room,
             target: Some("é\n"),
@@ -364,7 +367,8 @@ mod tests {
         let expected = r#"{"serverId":"s\"","type":"room","target":"é\n","event":"e","data":{ },"exclude":["a","b"]}"#;
         assert_eq!(outgoing.text(), expected);
         assert_eq!(outgoing.channel(), "ws:room:é\n");
-        let least = Outgoing { kind: MessageType::Broadcast, target: None, data: None, exclude: Some(&[]), ..outgoing };
+        let least =
+            OutgoingMessage { kind: MessageType::Broadcast, target: None, data: None, exclude: Some(&[]), ..outgoing };
         assert_eq!(least.text(), r#"{"serverId":"s\"","type":"broadcast","event":"e","exclude":[]}"#);
         assert_eq!(least.channel(), "ws:broadcast");
     }

@@ -1,12 +1,13 @@
-//! What must hold for any bytes from Redis. The fuzz target feeds this, and the tests feed it the seeds of that.
+//! What must hold for any bytes from Redis. The fuzz target calls this, and the tests call it with
+//! the target's seeds.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-use super::{Envelope, MessageType, Outgoing};
+use super::{Envelope, MessageType, OutgoingMessage};
 
-/// What is delivered, with every value taken apart.
+/// A delivered message, with every value parsed.
 type Delivered = (MessageType, String, Value, Option<Value>, Vec<String>);
 
 #[derive(Debug, PartialEq)]
@@ -17,7 +18,8 @@ enum Outcome {
     Invalid,
 }
 
-/// Any bytes as an envelope: read as the plainest reading of them would have it, with a frame that says the same.
+/// Reads any bytes as an envelope. The result must be that of the plainest reading, and the frame
+/// must say the same.
 pub fn envelope(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let read = Envelope::read(&text, Some("own"));
@@ -31,22 +33,23 @@ pub fn envelope(input: &[u8]) {
         assert_eq!(super::json::canonical(&message.event), message.event);
         check_again(&read);
     }
-    // What Rust cannot hold (halves of surrogate pairs, numbers beyond all bounds, deep nesting) is left to the checks above.
+    // The checks above are all there is for values that Rust cannot hold: unpaired surrogates, huge
+    // numbers, deep nesting.
     if let Ok(value) = serde_json::from_str::<Value>(&text) {
         assert_eq!(taken_apart(&read), plainly(&value));
     }
 }
 
-/// The same message, written by ourselves, is read as the same.
+/// The same message, written by this crate, must be read as the same.
 fn check_again(read: &Envelope<'_>) {
     let Envelope::Message(message) = read else { return };
-    // Of an empty array, which is truthy.
+    // The target was an empty array, which is truthy.
     if message.target.is_empty() && message.kind != MessageType::Broadcast {
         return;
     }
     let exclude: Vec<&str> = message.exclude.iter().map(|name| &**name).collect();
     let event = super::json::parse(&message.event);
-    let outgoing = Outgoing {
+    let outgoing = OutgoingMessage {
         server_id: "other",
         kind: message.kind,
         target: Some(&*message.target).filter(|target| !target.is_empty()),
@@ -75,7 +78,7 @@ fn taken_apart(read: &Envelope<'_>) -> Outcome {
     }
 }
 
-/// The rules, word by word.
+/// The rules, spelt out.
 fn plainly(value: &Value) -> Outcome {
     let none = Map::new();
     let object = value.as_object().unwrap_or(&none);
@@ -149,7 +152,8 @@ mod tests {
         })
     }
 
-    /// The text of an object, member by member: with spaces, with escapes that need not be, with keys that are there twice.
+    /// The text of an object, member by member: with spaces, with escapes that need not be, with
+    /// keys that are there twice.
     fn text() -> impl Strategy<Value = String> {
         const SPACES: &[&str] = &["", " ", "\t\r\n"];
         const KEYS: &[&str] = &["serverId", "type", "target", "event", "data", "exclude", "other"];

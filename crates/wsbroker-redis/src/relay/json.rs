@@ -1,19 +1,22 @@
-//! Strings of JSON as JavaScript reads and writes them.
+//! JSON strings as JavaScript reads and writes them.
 //!
-//! A string of JavaScript is UTF-16 and may hold half a surrogate pair. `JSON.parse` makes such a string of `"\ud800"`, and `JSON.stringify` writes it so
-//! again; a `String` of Rust cannot hold it, hence the detour over code units where there is an escape.
+//! A JavaScript string is UTF-16, and may have unpaired surrogates. `JSON.parse` makes such a
+//! string of `"\ud800"`, and `JSON.stringify` writes it as that again. A Rust `String` cannot hold
+//! it. So a literal with an escape is handled by its code units.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// The string that a literal of valid JSON, quotes included, stands for. Half a surrogate pair becomes U+FFFD, as wherever a string crosses to UTF-8.
+/// The string of a valid JSON literal, which includes its quotes. Unpaired surrogates become
+/// U+FFFD, as wherever a string becomes UTF-8.
 pub(super) fn parse(literal: &str) -> Cow<'_, str> {
     let inner = inner(literal);
     if inner.contains('\\') { String::from_utf16_lossy(&units(inner)).into() } else { inner.into() }
 }
 
-/// What JavaScript's `String` makes of a value, given as valid JSON; `None` if the value is falsy. Arrays and objects that Rust cannot hold count as falsy.
+/// What JavaScript's `String` makes of a value in valid JSON. `None` if the value is falsy, or an
+/// array or object that Rust cannot hold.
 pub(super) fn truthy_text(value: &str) -> Option<Cow<'_, str>> {
     match value.as_bytes().first()? {
         b'"' => Some(parse(value)).filter(|text| !text.is_empty()),
@@ -40,7 +43,8 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-/// Both write the shortest digits that mean the number, and differ in where an exponent begins.
+/// JavaScript and Rust both write the shortest digits, but begin to use an exponent at different
+/// sizes.
 fn number_text(number: f64) -> String {
     match number.abs() {
         f64::INFINITY => if number > 0.0 { "Infinity" } else { "-Infinity" }.into(),
@@ -51,9 +55,9 @@ fn number_text(number: f64) -> String {
     }
 }
 
-/// The literal as `JSON.stringify` writes its string: escaped is only what has to be.
+/// The literal as `JSON.stringify` writes its string: with no escape that is not needed.
 pub(super) fn canonical(literal: &str) -> Cow<'_, str> {
-    // Without an escape there is nothing in it that would have to be escaped: JSON does not allow that.
+    // Without an escape there is nothing that needs one: JSON does not allow it.
     if !literal.contains('\\') {
         return literal.into();
     }
@@ -111,7 +115,7 @@ fn inner(literal: &str) -> &str {
     literal.strip_prefix('"').and_then(|literal| literal.strip_suffix('"')).unwrap_or(literal)
 }
 
-/// The code units of the inside of a valid literal.
+/// The code units of a valid literal without its quotes.
 fn units(inner: &str) -> Vec<u16> {
     let mut units = Vec::with_capacity(inner.len());
     let mut rest = inner;

@@ -1,8 +1,11 @@
-//! The bus of the server helper: JSON envelopes on the channels `ws:broadcast`, `ws:room:*`, `ws:client:*` and `ws:user:*`.
+//! The relay of the server helper: JSON envelopes on the channels `ws:broadcast`, `ws:room:*`,
+//! `ws:client:*` and `ws:user:*`.
 //!
-//! [`envelope`] reads and writes what travels, [`queue`] lets it wait; neither does any I/O. [`connect`] reaches Redis, and [`session`] keeps the two connections,
-//! one to publish and one to listen, on a thread of its own. Unlike the broker's bus (`cluster`) it listens to everything, numbers nothing, and speaks what other
-//! implementations of the protocol speak.
+//! [`envelope`] reads and writes what travels, and [`relay_queue`] holds what waits to be
+//! published; neither does any I/O. [`discovery`] connects, and [`relay_loop`] keeps two
+//! connections, one to publish and one to listen, on a thread of its own. [`namespace_sink`]
+//! delivers to the clients of a namespace. Unlike the [bus](crate::bus), a relay listens to
+//! everything, numbers nothing, and speaks the protocol of other implementations.
 
 use std::{
     fmt, io,
@@ -29,26 +32,29 @@ mod namespace_sink;
 mod relay_loop;
 mod relay_queue;
 
-use self::{discovery::Servers, relay_queue::Queue};
+use self::{discovery::RelayServers, relay_queue::RelayQueue};
 pub use self::{
-    envelope::{Envelope, Incoming, MessageType, Outgoing},
+    envelope::{Envelope, IncomingMessage, MessageType, OutgoingMessage},
     namespace_sink::NamespaceSink,
-    relay_queue::{Answer, NotTaken, PublishError},
+    relay_queue::{PublishCallback, PublishError, QueueError},
 };
 use crate::server::RedisConfig;
 
 /// Settings of a [`Relay`].
 #[derive(Clone, Debug)]
 pub struct RelayConfig {
-    /// Where. On a Cluster one node serves both connections, whichever answers: pub/sub is ordinary there, never sharded.
+    /// The Redis. On a Cluster any node serves each connection: pub/sub is ordinary here, never
+    /// sharded.
     pub redis: RedisConfig,
-    /// What this instance is called in envelopes: those that bear it are its own, and are ignored when they come back. Default `None`: none are.
+    /// The name of this instance in envelopes. Envelopes with this name are its own, and are
+    /// ignored when they come back. Default `None`: no envelope is.
     pub server_id: Option<String>,
-    /// Whether it listens, too. Default true; an emitter only publishes.
+    /// Whether it listens. Default true. An emitter only publishes.
     pub listens: bool,
-    /// Bytes that may wait until Redis has answered; more are not taken. A message larger than that passes alone. Default 8 MiB.
+    /// Bytes that may wait until Redis has answered. Messages beyond that are not taken; a larger
+    /// one passes alone. Default 8 MiB.
     pub max_outgoing: usize,
-    /// Bytes of an envelope; a larger one counts as invalid. Default 16 MiB.
+    /// Bytes of a received envelope. A larger one counts as invalid. Default 16 MiB.
     pub max_incoming: usize,
 }
 
@@ -60,94 +66,98 @@ impl RelayConfig {
     }
 }
 
-/// One of the connections.
+/// One of a relay's connections.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Part {
-    /// That which publishes.
+pub enum RelayPart {
+    /// The one that publishes.
     Publisher,
-    /// That which listens.
+    /// The one that listens.
     Listener,
 }
 
-/// What a relay has to tell. Each change once, in order.
+/// What a relay reports: each change once, in order.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RelayEvent {
-    /// For the first time everything is ready: both connections, and all four subscriptions are confirmed.
+    /// The first attempt has succeeded: both connections are open, and all four subscriptions are
+    /// confirmed.
     Connected,
-    /// It did not come to that. Nothing is tried again, and nothing more is told.
+    /// The first attempt has failed. Nothing is tried again, and nothing more is reported.
     Failed {
         /// Why, without the password.
         reason: String,
     },
-    /// A connection is gone. It is made again without end.
+    /// A connection is lost. New attempts follow until one succeeds.
     Lost {
-        /// Which.
-        part: Part,
+        /// Which one.
+        part: RelayPart,
         /// Why, as far as it is known.
         reason: String,
     },
-    /// A connection is back; the listener's subscriptions are confirmed again.
+    /// A connection is open again. Those of the listener have their subscriptions confirmed.
     Ready {
-        /// Which.
-        part: Part,
+        /// Which one.
+        part: RelayPart,
     },
-    /// It works, but messages may not get where they should; or it is still lost, for another reason than was reported before. Each is sent once.
+    /// The relay works, but messages may not arrive everywhere; or a connection is still lost, for
+    /// a new reason. Each is reported once.
     Warning {
         /// What is wrong.
         reason: String,
     },
-    /// What came was not an envelope.
+    /// Something arrived that is not an envelope.
     Invalid {
         /// Why.
-        reason: Invalid,
+        reason: InvalidEnvelope,
     },
 }
 
-/// What is wrong with something that came.
+/// Why something that arrived is not an envelope.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Invalid {
-    /// No JSON object, or `serverId` or `event` are no strings.
+pub enum InvalidEnvelope {
+    /// It is not a JSON object, or `serverId` or `event` is not a string.
     #[error("a message that is no envelope")]
     NoEnvelope,
-    /// Larger than [`max_incoming`](RelayConfig::max_incoming).
+    /// It is larger than [`max_incoming`](RelayConfig::max_incoming).
     #[error("an envelope of {0} bytes, which is too large")]
     TooLarge(usize),
 }
 
-/// Whom a relay serves. Called on its thread, in the order in which things happen: must not block.
+/// What a relay serves. It is called on the relay's thread, in the order of events, and must not
+/// block.
 pub trait RelaySink: Send + Sync + 'static {
     /// A message of another instance.
-    fn deliver(&self, message: Incoming<'_>);
-    /// For now nothing more has come: what `deliver` has gathered can go. Always called some time after `deliver`.
+    fn deliver(&self, message: IncomingMessage<'_>);
+    /// Nothing more has arrived for now: what `deliver` has gathered can leave. Always called some
+    /// time after `deliver`.
     fn flush(&self) {}
     /// Something has happened.
     fn happened(&self, event: RelayEvent);
 }
 
-/// Numbers of a relay so far.
+/// The numbers of a relay so far.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RelayStats {
     /// Messages that Redis has taken.
     pub published: u64,
-    /// Messages that were not taken, since Redis was lost or too much was waiting.
+    /// Messages that were not taken, because Redis was lost or too much was waiting.
     pub refused: u64,
-    /// Messages that were taken and did not get to Redis for certain: it refused them, or was lost before it answered.
+    /// Messages that were taken, and that Redis refused or had not answered when it was lost.
     pub failed: u64,
-    /// Messages of others that were handed over.
+    /// Messages of other instances that were delivered.
     pub received: u64,
-    /// What came and was no envelope.
+    /// Things that arrived and were not envelopes.
     pub invalid: u64,
-    /// Bytes that wait to be published, or to be answered.
+    /// Bytes that wait to be published or answered.
     pub waiting: usize,
 }
 
-/// Why there is no relay, or why something did not go through it.
+/// Why a relay did not connect.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RelayError {
-    /// The first attempt to connect failed; this is why.
+    /// The first attempt to connect has failed, for this reason.
     #[error("{0}")]
     Unreachable(String),
     /// It has been stopped.
@@ -158,26 +168,29 @@ pub enum RelayError {
 /// Why [`Relay::request`] failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RequestError {
-    /// It was not taken.
+    /// The message was not taken.
     #[error(transparent)]
-    NotTaken(#[from] NotTaken),
-    /// It was taken, and failed.
+    Queue(#[from] QueueError),
+    /// The message was taken, and did not reach Redis, or may not have.
     #[error(transparent)]
     Failed(#[from] PublishError),
 }
 
-/// The bus of a server helper or of an emitter, and whoever publishes to it. Clones are the same relay.
+/// The relay of a server helper or an emitter. Clones are the same relay.
 ///
-/// It connects in the background: once, and when that has succeeded again without end. Dropping the last clone ends it at once.
+/// It connects in the background. If the first attempt fails, that is the end. After that it
+/// connects again after every loss. Dropping the last clone ends it at once.
 ///
 /// ```no_run
 /// use std::sync::Arc;
-/// use wsbroker_redis::{MessageType, Incoming, Outgoing, RedisConfig, Relay, RelayConfig, RelayEvent, RelaySink};
+/// use wsbroker_redis::{
+///     IncomingMessage, MessageType, OutgoingMessage, RedisConfig, Relay, RelayConfig, RelayEvent, RelaySink,
+/// };
 ///
 /// struct Printer;
 ///
 /// impl RelaySink for Printer {
-///     fn deliver(&self, message: Incoming<'_>) {
+///     fn deliver(&self, message: IncomingMessage<'_>) {
 ///         eprintln!("{:?} {}: {}", message.kind, message.target, message.frame());
 ///     }
 ///     fn happened(&self, event: RelayEvent) {
@@ -186,9 +199,10 @@ pub enum RequestError {
 /// }
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let relay = Relay::start(RelayConfig::new(RedisConfig::from_url("redis://127.0.0.1")?), Arc::new(Printer))?;
+/// let redis = RedisConfig::from_url("redis://127.0.0.1")?;
+/// let relay = Relay::start(RelayConfig::new(redis), Arc::new(Printer))?;
 /// relay.connected().await?;
-/// let hello = Outgoing {
+/// let hello = OutgoingMessage {
 ///     server_id: "emitter",
 ///     kind: MessageType::Room,
 ///     target: Some("news"),
@@ -201,11 +215,11 @@ pub enum RequestError {
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Relay(Arc<Ending>);
+pub struct Relay(Arc<RelayHandle>);
 
-/// A relay that somebody else keeps.
+/// A relay that another handle keeps.
 #[derive(Clone, Debug)]
-pub struct WeakRelay(Weak<Ending>);
+pub struct WeakRelay(Weak<RelayHandle>);
 
 impl WeakRelay {
     /// The relay, if it is still there.
@@ -215,12 +229,12 @@ impl WeakRelay {
     }
 }
 
-/// Ends the thread with the last handle.
-struct Ending(Arc<Shared>);
+/// Ends the thread when the last clone is dropped.
+struct RelayHandle(Arc<RelayShared>);
 
-/// Where the first attempt stands.
+/// How the first attempt to connect went, and whether the relay has ended.
 #[derive(Clone, Debug)]
-enum Stage {
+enum RelayState {
     Connecting,
     Connected,
     Failed(String),
@@ -228,28 +242,28 @@ enum Stage {
 }
 
 /// What the handles and the thread share.
-struct Shared {
-    servers: Servers,
+struct RelayShared {
+    servers: RelayServers,
     server_id: Option<String>,
     listens: bool,
     max_incoming: usize,
-    queue: Queue,
+    queue: RelayQueue,
     sink: Arc<dyn RelaySink>,
-    /// Something waits to be published.
+    /// Messages wait to be published.
     publish: Notify,
-    /// Something was handed to the sink.
+    /// The sink has got messages.
     arrived: Notify,
-    stage: watch::Sender<Stage>,
-    /// By when it must have ended.
+    stage: watch::Sender<RelayState>,
+    /// The time by which it must have ended.
     stop: watch::Sender<Option<Instant>>,
     runtime: OnceLock<Handle>,
-    /// Whether the warning was given that nothing says whether it is a primary.
-    told_role: AtomicBool,
-    counts: Counts,
+    /// The warning was given that Redis does not say whether it is a primary.
+    warned_role: AtomicBool,
+    counts: RelayCounts,
 }
 
 #[derive(Default)]
-struct Counts {
+struct RelayCounts {
     published: AtomicU64,
     refused: AtomicU64,
     failed: AtomicU64,
@@ -258,28 +272,28 @@ struct Counts {
 }
 
 impl Relay {
-    /// Starts its thread, which connects.
+    /// Starts the relay's thread, which connects.
     ///
     /// # Errors
-    /// The system refuses a thread.
+    /// The operating system refused a thread.
     pub fn start(config: RelayConfig, sink: Arc<dyn RelaySink>) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            servers: Servers::new(config.redis),
+        let shared = Arc::new(RelayShared {
+            servers: RelayServers::new(config.redis),
             server_id: config.server_id,
             listens: config.listens,
             max_incoming: config.max_incoming,
-            queue: Queue::new(config.max_outgoing),
+            queue: RelayQueue::new(config.max_outgoing),
             sink,
             publish: Notify::new(),
             arrived: Notify::new(),
-            stage: watch::Sender::new(Stage::Connecting),
+            stage: watch::Sender::new(RelayState::Connecting),
             stop: watch::Sender::new(None),
             runtime: OnceLock::new(),
-            told_role: AtomicBool::new(false),
-            counts: Counts::default(),
+            warned_role: AtomicBool::new(false),
+            counts: RelayCounts::default(),
         });
         relay_loop::spawn(Arc::clone(&shared))?;
-        Ok(Self(Arc::new(Ending(shared))))
+        Ok(Self(Arc::new(RelayHandle(shared))))
     }
 
     /// Resolves when everything is ready for the first time.
@@ -288,19 +302,20 @@ impl Relay {
     /// The attempt failed, or the relay was stopped.
     pub async fn connected(&self) -> Result<(), RelayError> {
         let mut stage = self.shared().stage.subscribe();
-        let known = stage.wait_for(|stage| !matches!(stage, Stage::Connecting)).await.map(|stage| stage.clone());
+        let known = stage.wait_for(|stage| !matches!(stage, RelayState::Connecting)).await.map(|stage| stage.clone());
         match known {
-            Ok(Stage::Connected) => Ok(()),
-            Ok(Stage::Failed(reason)) => Err(RelayError::Unreachable(reason)),
-            Ok(Stage::Connecting | Stage::Ended) | Err(_) => Err(RelayError::Stopped),
+            Ok(RelayState::Connected) => Ok(()),
+            Ok(RelayState::Failed(reason)) => Err(RelayError::Unreachable(reason)),
+            Ok(RelayState::Connecting | RelayState::Ended) | Err(_) => Err(RelayError::Stopped),
         }
     }
 
-    /// Takes a message, and does not wait. Those that are taken leave in the order of the calls; `answer` is told what became of it.
+    /// Takes a message without waiting. Messages leave in the order of the calls. `answer` gets the
+    /// outcome.
     ///
     /// # Errors
-    /// It was not taken, and `answer` is not called.
-    pub fn publish(&self, channel: Bytes, text: Bytes, answer: Option<Answer>) -> Result<(), NotTaken> {
+    /// The message was not taken, and `answer` is not called.
+    pub fn publish(&self, channel: Bytes, text: Bytes, answer: Option<PublishCallback>) -> Result<(), QueueError> {
         let shared = self.shared();
         match shared.queue.push(channel, text, answer) {
             Ok(true) => shared.publish.notify_one(),
@@ -313,18 +328,19 @@ impl Relay {
         Ok(())
     }
 
-    /// Publishes, and resolves when Redis has it. The place in the order is that of the call, not of the first poll.
+    /// Publishes, and resolves when Redis has the message. The order is that of the calls, not of
+    /// the first polls.
     ///
     /// # Errors
-    /// Redis does not have it, or it is not known whether it has.
+    /// Redis does not have the message, or it is not known whether it has.
     pub fn request(
         &self,
         channel: Bytes,
         text: Bytes,
     ) -> impl Future<Output = Result<(), RequestError>> + Send + use<> {
         let (told, outcome) = oneshot::channel();
-        let answer: Answer = Box::new(move |outcome| {
-            // Who asked may not wait any more.
+        let answer: PublishCallback = Box::new(move |outcome| {
+            // The caller may have given up.
             let _ = told.send(outcome);
         });
         let taken = self.publish(channel, text, Some(answer));
@@ -334,22 +350,23 @@ impl Relay {
         }
     }
 
-    /// Takes nothing any more, publishes what waits for at most that long if Redis is there, and ends. Resolves when it has.
+    /// Takes no more messages, publishes what waits, for at most `limit` and only if Redis is
+    /// there, and ends. Resolves when it has ended.
     pub fn stop(&self, limit: Duration) -> impl Future<Output = ()> + Send + use<> {
         self.shared().stop(limit);
         let mut stage = self.shared().stage.subscribe();
         async move {
-            let _ = stage.wait_for(|stage| matches!(stage, Stage::Failed(_) | Stage::Ended)).await;
+            let _ = stage.wait_for(|stage| matches!(stage, RelayState::Failed(_) | RelayState::Ended)).await;
         }
     }
 
-    /// A handle that does not keep it.
+    /// A handle that does not keep the relay.
     #[must_use]
     pub fn downgrade(&self) -> WeakRelay {
         WeakRelay(Arc::downgrade(&self.0))
     }
 
-    /// Its thread's runtime, for whoever awaits its futures without one.
+    /// The runtime of its thread, for callers without a runtime of their own.
     #[must_use]
     pub fn runtime(&self) -> Option<Handle> {
         self.shared().runtime.get().cloned()
@@ -370,23 +387,23 @@ impl Relay {
         }
     }
 
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &RelayShared {
         &self.0.0
     }
 }
 
-impl Shared {
+impl RelayShared {
     fn stop(&self, limit: Duration) {
         self.queue.stop();
         self.stop.send_replace(Some(Instant::now() + limit));
     }
 
-    /// Something came on one of our channels.
+    /// Something has arrived on one of the channels.
     fn received(&self, payload: &[u8]) {
         if payload.len() > self.max_incoming {
-            return self.invalid(Invalid::TooLarge(payload.len()));
+            return self.invalid(InvalidEnvelope::TooLarge(payload.len()));
         }
-        // Bytes that are no UTF-8 are replaced, as where Redis is read by JavaScript.
+        // Invalid UTF-8 is replaced, as by clients of Redis in JavaScript.
         let text = match simdutf8::basic::from_utf8(payload) {
             Ok(text) => text.into(),
             Err(_) => String::from_utf8_lossy(payload),
@@ -398,23 +415,23 @@ impl Shared {
                 self.arrived.notify_one();
             }
             Envelope::Own | Envelope::Ignored => {}
-            Envelope::Invalid => self.invalid(Invalid::NoEnvelope),
+            Envelope::Invalid => self.invalid(InvalidEnvelope::NoEnvelope),
         }
     }
 
-    fn invalid(&self, reason: Invalid) {
+    fn invalid(&self, reason: InvalidEnvelope) {
         self.counts.invalid.fetch_add(1, Ordering::Relaxed);
         self.sink.happened(RelayEvent::Invalid { reason });
     }
 }
 
-impl fmt::Debug for Ending {
+impl fmt::Debug for RelayHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Relay").field("server_id", &self.0.server_id).finish_non_exhaustive()
     }
 }
 
-impl Drop for Ending {
+impl Drop for RelayHandle {
     fn drop(&mut self) {
         self.0.stop(Duration::ZERO);
     }

@@ -1,31 +1,43 @@
-//! What comes from other instances goes straight to a namespace: no helper is asked, and none is woken that holds nobody concerned.
+//! Delivery to a namespace in Rust: a message of another instance goes straight to the sockets. No
+//! worker is asked, and only those with held clients are woken.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use parking_lot::Mutex;
 use wsbroker_core::{Audience, Broker, Cork, MessageKind, Namespace};
 
-use super::{Incoming, MessageType, Part, RelayEvent, RelaySink};
+use super::{IncomingMessage, MessageType, RelayEvent, RelayPart, RelaySink};
 
-/// A namespace as a [`Relay`](crate::Relay) serves it. Its helpers are told whether messages of other instances come in.
-#[derive(Debug)]
+/// What joins a [`Relay`](crate::Relay) to a namespace: it delivers messages to the clients, and
+/// tells the helpers whether messages arrive.
 pub struct NamespaceSink {
     namespace: Arc<Namespace>,
-    /// Of the relay's thread.
+    /// For the relay's thread.
     cork: Mutex<Cork>,
+    listener: Box<dyn Fn(RelayEvent) + Send + Sync>,
 }
 
 impl NamespaceSink {
-    /// The way to the clients of this broker's namespace: messages of other instances go there without
-    /// any worker, but to those that are held.
+    /// For a namespace of this broker. The listener gets all events, on the relay's thread, and
+    /// must not block.
     #[must_use]
-    pub fn new(broker: &Broker, namespace: Arc<Namespace>) -> Self {
-        Self { namespace, cork: Mutex::new(broker.cork()) }
+    pub fn new(
+        broker: &Broker,
+        namespace: Arc<Namespace>,
+        listener: impl Fn(RelayEvent) + Send + Sync + 'static,
+    ) -> Self {
+        Self { namespace, cork: Mutex::new(broker.cork()), listener: Box::new(listener) }
+    }
+}
+
+impl fmt::Debug for NamespaceSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NamespaceSink").field("namespace", &self.namespace).finish_non_exhaustive()
     }
 }
 
 impl RelaySink for NamespaceSink {
-    fn deliver(&self, message: Incoming<'_>) {
+    fn deliver(&self, message: IncomingMessage<'_>) {
         let mut cork = self.cork.lock();
         let frame = message.frame();
         let staged = cork.stage_slice(MessageKind::Text, frame.as_bytes());
@@ -47,10 +59,11 @@ impl RelaySink for NamespaceSink {
     }
 
     fn happened(&self, event: RelayEvent) {
-        match event {
-            RelayEvent::Connected | RelayEvent::Ready { part: Part::Listener } => self.namespace.set_input(true),
-            RelayEvent::Lost { part: Part::Listener, .. } => self.namespace.set_input(false),
+        match &event {
+            RelayEvent::Connected | RelayEvent::Ready { part: RelayPart::Listener } => self.namespace.set_input(true),
+            RelayEvent::Lost { part: RelayPart::Listener, .. } => self.namespace.set_input(false),
             _ => {}
         }
+        (self.listener)(event);
     }
 }

@@ -1,4 +1,5 @@
-//! The relay's thread: keeps both connections, each by itself, notices when one is gone or hangs, and makes it again.
+//! The relay's thread: it keeps the two connections independently of each other, notices when one
+//! is gone or hangs, and opens it again.
 
 use std::{
     collections::VecDeque,
@@ -20,42 +21,42 @@ use tokio::{
 };
 
 use super::{
-    Part, RelayEvent, Shared, Stage,
-    discovery::{ConnectError, Found, Servers},
-    relay_queue::{Parcel, PublishError},
+    RelayEvent, RelayPart, RelayShared, RelayState,
+    discovery::{ConnectError, OpenConnection, RelayServers},
+    relay_queue::{PublishError, QueuedMessage},
 };
 use crate::server::{
     backoff::Backoff,
-    dial::Node,
+    dial::ServerConnection,
     printable::clean,
     reasons::Reasons,
-    role::{self, Asking},
-    sentinels::{self, Address},
+    role::{self, RoleQuery},
+    sentinels::{self, ServerAddress},
 };
 
-/// How long a connection is left alone before it is asked whether it lives, and how long nothing may move on it then. Together less than 5 s, in which a Redis that
-/// hangs is noticed.
+/// The pause between pings, and how long nothing may move while one is unanswered. Together they
+/// stay below the 5 s within which a Redis that hangs must be noticed.
 const PING: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
-/// Pipelines under way at once, and bytes of each: enough for a Redis that is far away.
+/// Pipelines under way at once, and bytes of each: enough for a distant Redis.
 const UNDER_WAY: usize = 4;
 const PORTION: usize = 256 << 10;
-/// What is listened to.
+/// The subscriptions.
 const CHANNEL: &str = "ws:broadcast";
 const PATTERNS: [&str; 3] = ["ws:room:*", "ws:client:*", "ws:user:*"];
 
-pub(super) fn spawn(shared: Arc<Shared>) -> io::Result<()> {
+pub(super) fn spawn(shared: Arc<RelayShared>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    // There is none before.
+    // It is set once, here.
     let _ = shared.runtime.set(runtime.handle().clone());
     std::thread::Builder::new().name("wsbroker-relay".into()).spawn(move || {
         runtime.block_on(run(&shared));
         shared.lose(VecDeque::new());
-        // Its connections end with it, and only then nothing comes any more.
+        // Connections end with the runtime. Before that, messages may still arrive.
         drop(runtime);
         shared.stage.send_if_modified(|stage| {
-            let failed = matches!(stage, Stage::Failed(_));
+            let failed = matches!(stage, RelayState::Failed(_));
             if !failed {
-                *stage = Stage::Ended;
+                *stage = RelayState::Ended;
             }
             !failed
         });
@@ -63,12 +64,12 @@ pub(super) fn spawn(shared: Arc<Shared>) -> io::Result<()> {
     Ok(())
 }
 
-async fn run(shared: &Arc<Shared>) {
+async fn run(shared: &Arc<RelayShared>) {
     let mut stop = shared.stop.subscribe();
     let first = async {
-        tokio::try_join!(Connection::open(shared, Part::Publisher), async {
+        tokio::try_join!(RelayConnection::open(shared, RelayPart::Publisher), async {
             match shared.listens {
-                true => Connection::open(shared, Part::Listener).await.map(Some),
+                true => RelayConnection::open(shared, RelayPart::Listener).await.map(Some),
                 false => Ok(None),
             }
         })
@@ -82,17 +83,17 @@ async fn run(shared: &Arc<Shared>) {
                 let reason = clean(&error.to_string());
                 shared.queue.stop();
                 shared.sink.happened(RelayEvent::Failed { reason: reason.clone() });
-                shared.stage.send_replace(Stage::Failed(reason));
+                shared.stage.send_replace(RelayState::Failed(reason));
                 return;
             }
         },
     };
     shared.queue.open();
     shared.sink.happened(RelayEvent::Connected);
-    shared.stage.send_replace(Stage::Connected);
+    shared.stage.send_replace(RelayState::Connected);
     let listening = async {
         if let Some(listener) = listener {
-            keep(shared, Part::Listener, listener).await;
+            keep(shared, RelayPart::Listener, listener).await;
         }
     };
     let flush = async {
@@ -102,35 +103,35 @@ async fn run(shared: &Arc<Shared>) {
         }
     };
     tokio::select! {
-        _ = async { tokio::join!(keep(shared, Part::Publisher, publisher), listening) } => {}
+        _ = async { tokio::join!(keep(shared, RelayPart::Publisher, publisher), listening) } => {}
         () = flush => {}
         () = shared.servers.follow() => {}
     }
 }
 
-/// Why a connection is no longer used.
-enum End {
+/// Why a connection has ended.
+enum ConnectionEnd {
     Stopped,
     Lost(String),
 }
 
-/// Uses a connection, and those that follow it, until the relay is stopped.
-async fn keep(shared: &Arc<Shared>, part: Part, first: Connection) {
+/// Uses a connection and its successors, until the relay is stopped.
+async fn keep(shared: &Arc<RelayShared>, part: RelayPart, first: RelayConnection) {
     let mut stop = shared.stop.subscribe();
     let mut backoff = Backoff::new();
     let mut connection = first;
     loop {
         let begun = std::time::Instant::now();
         let end = match part {
-            Part::Publisher => publish(shared, &connection).await,
-            Part::Listener => tokio::select! {
+            RelayPart::Publisher => publish(shared, &connection).await,
+            RelayPart::Listener => tokio::select! {
                 biased;
-                _ = stop.wait_for(Option::is_some) => End::Stopped,
-                reason = connection.ends(&shared.servers) => End::Lost(reason),
+                _ = stop.wait_for(Option::is_some) => ConnectionEnd::Stopped,
+                reason = connection.ends(&shared.servers) => ConnectionEnd::Lost(reason),
             },
         };
         drop(connection);
-        let End::Lost(reason) = end else { return };
+        let ConnectionEnd::Lost(reason) = end else { return };
         backoff.lasted_since(begun);
         let mut reasons = Reasons::default();
         let reason = reasons.add(&reason).unwrap_or(reason);
@@ -139,7 +140,7 @@ async fn keep(shared: &Arc<Shared>, part: Part, first: Connection) {
         let again = async {
             loop {
                 sleep(backoff.next()).await;
-                match Connection::open(shared, part).await {
+                match RelayConnection::open(shared, part).await {
                     Ok(connection) => return connection,
                     Err(error) => {
                         if let Some(reason) = reasons.add(&error.to_string()) {
@@ -155,15 +156,15 @@ async fn keep(shared: &Arc<Shared>, part: Part, first: Connection) {
             _ = stop.wait_for(Option::is_some) => return,
             connection = again => connection,
         };
-        if part == Part::Publisher {
+        if part == RelayPart::Publisher {
             shared.queue.open();
         }
         shared.sink.happened(RelayEvent::Ready { part });
     }
 }
 
-/// Publishes what comes to wait.
-async fn publish(shared: &Shared, connection: &Connection) -> End {
+/// Publishes from the queue, until the connection ends.
+async fn publish(shared: &RelayShared, connection: &RelayConnection) -> ConnectionEnd {
     let mut stop = shared.stop.subscribe();
     let mut sent = VecDeque::new();
     let mut answers: FuturesOrdered<BoxFuture<'static, Result<Vec<Value>, RedisError>>> = FuturesOrdered::new();
@@ -171,29 +172,29 @@ async fn publish(shared: &Shared, connection: &Connection) -> End {
     let mut deadline = None;
     let end = loop {
         while answers.len() < UNDER_WAY {
-            let parcels = shared.queue.take(PORTION);
-            if parcels.is_empty() {
+            let messages = shared.queue.take(PORTION);
+            if messages.is_empty() {
                 break;
             }
-            answers.push_back(send(connection.node.redis.clone(), &parcels).boxed());
-            sent.push_back(parcels);
+            answers.push_back(send(connection.node.redis.clone(), &messages).boxed());
+            sent.push_back(messages);
         }
         if deadline.is_some() && answers.is_empty() {
-            break End::Stopped;
+            break ConnectionEnd::Stopped;
         }
         tokio::select! {
             biased;
-            () = until(deadline) => break End::Stopped,
+            () = until(deadline) => break ConnectionEnd::Stopped,
             Ok(at) = stop.wait_for(Option::is_some), if deadline.is_none() => deadline = *at,
             Some(outcome) = answers.next() => match outcome {
                 Ok(values) => {
-                    if let Some(parcels) = sent.pop_front() {
-                        shared.answered(parcels, values);
+                    if let Some(messages) = sent.pop_front() {
+                        shared.answered(messages, values);
                     }
                 }
-                Err(error) => break End::Lost(error.to_string()),
+                Err(error) => break ConnectionEnd::Lost(error.to_string()),
             },
-            reason = &mut ends => break End::Lost(reason),
+            reason = &mut ends => break ConnectionEnd::Lost(reason),
             () = shared.publish.notified() => {}
         }
     };
@@ -203,58 +204,58 @@ async fn publish(shared: &Shared, connection: &Connection) -> End {
 
 fn send(
     mut connection: MultiplexedConnection,
-    parcels: &[Parcel],
+    messages: &[QueuedMessage],
 ) -> impl Future<Output = Result<Vec<Value>, RedisError>> + Send + use<> {
-    let mut pipeline = Pipeline::with_capacity(parcels.len());
-    for parcel in parcels {
-        pipeline.cmd("PUBLISH").arg(&parcel.channel[..]).arg(&parcel.text[..]);
+    let mut pipeline = Pipeline::with_capacity(messages.len());
+    for message in messages {
+        pipeline.cmd("PUBLISH").arg(&message.channel[..]).arg(&message.text[..]);
     }
-    let count = parcels.len();
+    let count = messages.len();
     async move { connection.send_packed_commands(&pipeline, 0, count).await }
 }
 
-impl Shared {
-    fn answered(&self, parcels: Vec<Parcel>, values: Vec<Value>) {
-        self.queue.settled(&parcels);
+impl RelayShared {
+    fn answered(&self, messages: Vec<QueuedMessage>, values: Vec<Value>) {
+        self.queue.settled(&messages);
         let mut values = values.into_iter();
-        for parcel in parcels {
+        for message in messages {
             match values.next() {
                 Some(Value::ServerError(error)) => {
                     self.counts.failed.fetch_add(1, Ordering::Relaxed);
-                    parcel.settle(Err(PublishError::Refused(clean(&RedisError::from(error).to_string()))));
+                    message.settle(Err(PublishError::Refused(clean(&RedisError::from(error).to_string()))));
                 }
                 Some(_) => {
                     self.counts.published.fetch_add(1, Ordering::Relaxed);
-                    parcel.settle(Ok(()));
+                    message.settle(Ok(()));
                 }
-                None => self.lost(parcel),
+                None => self.lost(message),
             }
         }
     }
 
-    /// What was sent and not answered is lost, and what waits behind it.
-    fn lose(&self, sent: VecDeque<Vec<Parcel>>) {
+    /// Everything that was sent without an answer, or still waits, is lost.
+    fn lose(&self, sent: VecDeque<Vec<QueuedMessage>>) {
         let waiting = self.queue.lose();
-        sent.into_iter().flatten().chain(waiting).for_each(|parcel| self.lost(parcel));
+        sent.into_iter().flatten().chain(waiting).for_each(|message| self.lost(message));
     }
 
-    fn lost(&self, parcel: Parcel) {
+    fn lost(&self, message: QueuedMessage) {
         self.counts.failed.fetch_add(1, Ordering::Relaxed);
-        parcel.settle(Err(PublishError::Lost));
+        message.settle(Err(PublishError::Lost));
     }
 }
 
-/// A connection that is ready: to publish, or with its subscriptions confirmed.
-struct Connection {
-    node: Node,
-    asking: Asking,
-    /// Where Sentinels have led.
-    address: Option<Address>,
+/// A connection that is ready to publish, or has its subscriptions confirmed.
+struct RelayConnection {
+    node: ServerConnection,
+    role_query: RoleQuery,
+    /// The primary that the Sentinels have named.
+    address: Option<ServerAddress>,
     disconnected: Arc<Notify>,
 }
 
-impl Connection {
-    async fn open(shared: &Arc<Shared>, part: Part) -> Result<Self, ConnectError> {
+impl RelayConnection {
+    async fn open(shared: &Arc<RelayShared>, part: RelayPart) -> Result<Self, ConnectError> {
         let disconnected = Arc::new(Notify::new());
         let push = {
             let (shared, disconnected) = (Arc::clone(shared), Arc::clone(&disconnected));
@@ -268,31 +269,32 @@ impl Connection {
                 _ => {}
             })
         };
-        let Found { node, asking, address } = shared.servers.connect(&(push as super::discovery::Push)).await?;
-        if part == Part::Listener {
-            node.pulse.within(PING.1, subscribe(&node.redis)).await??;
+        let OpenConnection { node, role_query, address } =
+            shared.servers.connect(&(push as super::discovery::PushHandler)).await?;
+        if part == RelayPart::Listener {
+            node.liveness.within(PING.1, subscribe(&node.redis)).await??;
         }
-        if shared.servers.is_unsure(asking) && !shared.told_role.swap(true, Ordering::Relaxed) {
+        if shared.servers.is_unsure(role_query) && !shared.warned_role.swap(true, Ordering::Relaxed) {
             shared.sink.happened(RelayEvent::Warning { reason: role::UNKNOWN.into() });
         }
-        Ok(Self { node, asking, address, disconnected })
+        Ok(Self { node, role_query, address, disconnected })
     }
 
-    /// Resolves when it is of no use any more, with the reason.
-    async fn ends(&self, servers: &Servers) -> String {
+    /// Resolves when the connection can no longer be used, with the reason.
+    async fn ends(&self, servers: &RelayServers) -> String {
         tokio::select! {
-            () = servers.masters().leaves(self.address.as_ref()) => sentinels::LEFT.into(),
+            () = servers.sentinels().leaves(self.address.as_ref()) => sentinels::LEFT.into(),
             () = self.disconnected.notified() => "the connection was closed".into(),
             reason = self.falls_silent() => reason,
         }
     }
 
-    /// Asks now and then whether it lives and is a primary still.
+    /// Resolves when the server no longer answers, or is no longer a primary.
     async fn falls_silent(&self) -> String {
         loop {
             sleep(PING.0).await;
             let mut redis = self.node.redis.clone();
-            match self.node.pulse.within(PING.1, role::ask(&mut redis, self.asking)).await {
+            match self.node.liveness.within(PING.1, role::ask(&mut redis, self.role_query)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return error.to_string(),
                 Err(silent) => return silent.to_string(),
@@ -301,7 +303,7 @@ impl Connection {
     }
 }
 
-/// All of it, at once.
+/// Makes all subscriptions at once.
 async fn subscribe(redis: &MultiplexedConnection) -> Result<(), RedisError> {
     let channel = async {
         let mut redis = redis.clone();

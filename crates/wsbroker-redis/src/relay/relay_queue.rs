@@ -1,35 +1,36 @@
-//! What waits to be published, in the order of the calls, bounded.
+//! The messages that wait to be published: in the order of the calls, and bounded.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-/// What each message costs beside its bytes, so that empty ones are bounded too.
+/// What each message costs besides its bytes, so that empty ones are bounded, too.
 const OVERHEAD: usize = 128;
 
-/// Told what became of a message: once, in the order of the publishes, on the relay's thread. It must not block.
-pub type Answer = Box<dyn FnOnce(Result<(), PublishError>) + Send>;
+/// Gets the outcome of a message: once, in the order of the publishes, on the relay's thread. It
+/// must not block.
+pub type PublishCallback = Box<dyn FnOnce(Result<(), PublishError>) + Send>;
 
-/// Why a message did not get to Redis.
+/// Why a message that was taken did not reach Redis, or may not have.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// Redis said no; this is what it said.
+    /// Redis has refused it, with this text.
     #[error("Redis refused it: {0}")]
     Refused(String),
-    /// The connection went before Redis had answered: it may have the message or not.
+    /// The connection was lost before Redis had answered: it may have the message or not.
     #[error("the connection to Redis was lost before it answered")]
     Lost,
 }
 
 /// Why a message was not taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum NotTaken {
+pub enum QueueError {
     /// There is no connection to Redis.
     #[error("Redis is not there")]
     Lost,
-    /// As much as may wait is waiting.
+    /// Too much is waiting already.
     #[error("too much is waiting to be published")]
     Full,
     /// The relay has been stopped.
@@ -37,14 +38,14 @@ pub enum NotTaken {
     Stopped,
 }
 
-/// One message on its way.
-pub(super) struct Parcel {
+/// A message that waits, or that Redis has not answered yet.
+pub(super) struct QueuedMessage {
     pub(super) channel: Bytes,
     pub(super) text: Bytes,
-    pub(super) answer: Option<Answer>,
+    pub(super) answer: Option<PublishCallback>,
 }
 
-impl Parcel {
+impl QueuedMessage {
     fn cost(&self) -> usize {
         self.channel.len() + self.text.len() + OVERHEAD
     }
@@ -56,81 +57,92 @@ impl Parcel {
     }
 }
 
-pub(super) struct Queue {
+pub(super) struct RelayQueue {
     limit: usize,
-    state: Mutex<State>,
+    state: Mutex<RelayQueueState>,
 }
 
-struct State {
-    closed: Option<NotTaken>,
-    waiting: VecDeque<Parcel>,
-    /// Of those that wait and of those that Redis has not answered yet.
+struct RelayQueueState {
+    closed: Option<QueueError>,
+    waiting: VecDeque<QueuedMessage>,
+    /// The cost of the messages that wait, and of those that are not answered.
     bytes: usize,
 }
 
-impl Queue {
-    /// Takes nothing until it is opened.
+impl RelayQueue {
+    /// A queue that takes nothing until it is opened.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, state: Mutex::new(State { closed: Some(NotTaken::Lost), waiting: VecDeque::new(), bytes: 0 }) }
+        Self {
+            limit,
+            state: Mutex::new(RelayQueueState { closed: Some(QueueError::Lost), waiting: VecDeque::new(), bytes: 0 }),
+        }
     }
 
-    /// Lets a message wait. True: it is the first that does. A message larger than the limit passes when nothing else is under way.
-    pub(super) fn push(&self, channel: Bytes, text: Bytes, answer: Option<Answer>) -> Result<bool, NotTaken> {
-        let parcel = Parcel { channel, text, answer };
+    /// Takes a message. True if no other waits. A message larger than the limit is taken when
+    /// nothing else waits or is under way.
+    pub(super) fn push(
+        &self,
+        channel: Bytes,
+        text: Bytes,
+        answer: Option<PublishCallback>,
+    ) -> Result<bool, QueueError> {
+        let message = QueuedMessage { channel, text, answer };
         let mut state = self.state.lock();
         if let Some(closed) = state.closed {
             return Err(closed);
         }
-        let cost = parcel.cost();
+        let cost = message.cost();
         if state.bytes > 0 && state.bytes.saturating_add(cost) > self.limit {
-            return Err(NotTaken::Full);
+            return Err(QueueError::Full);
         }
         state.bytes += cost;
-        state.waiting.push_back(parcel);
+        state.waiting.push_back(message);
         Ok(state.waiting.len() == 1)
     }
 
-    /// The first ones, up to about so many bytes, at least one if there is one. They count until they are [`settled`](Self::settled).
-    pub(super) fn take(&self, bytes: usize) -> Vec<Parcel> {
+    /// Takes the first messages, of about this many bytes, and at least one. They count until they
+    /// are [`settled`](Self::settled).
+    pub(super) fn take(&self, bytes: usize) -> Vec<QueuedMessage> {
         let mut state = self.state.lock();
         let mut taken = Vec::new();
         let mut size = 0;
         while size < bytes {
-            let Some(parcel) = state.waiting.pop_front() else { break };
-            size += parcel.cost();
-            taken.push(parcel);
+            let Some(message) = state.waiting.pop_front() else { break };
+            size += message.cost();
+            taken.push(message);
         }
         taken
     }
 
-    /// These were answered, or are lost: their bytes wait no more.
-    pub(super) fn settled(&self, parcels: &[Parcel]) {
+    /// These were answered, and no longer count.
+    pub(super) fn settled(&self, messages: &[QueuedMessage]) {
         let mut state = self.state.lock();
-        state.bytes = state.bytes.saturating_sub(parcels.iter().map(Parcel::cost).sum());
+        state.bytes = state.bytes.saturating_sub(messages.iter().map(QueuedMessage::cost).sum());
     }
 
-    /// From now on messages are taken, unless it has been stopped.
+    /// Takes messages from now on, unless it has been stopped.
     pub(super) fn open(&self) {
         let mut state = self.state.lock();
-        if state.closed == Some(NotTaken::Lost) {
+        if state.closed == Some(QueueError::Lost) {
             state.closed = None;
         }
     }
 
-    /// From now on nothing is taken. Returns what waited; what was taken away is lost with it, and counts no more.
-    pub(super) fn lose(&self) -> Vec<Parcel> {
+    /// Takes no more messages. Returns those that waited. Those that were not answered no longer
+    /// count either.
+    pub(super) fn lose(&self) -> Vec<QueuedMessage> {
         let mut state = self.state.lock();
-        state.closed.get_or_insert(NotTaken::Lost);
+        state.closed.get_or_insert(QueueError::Lost);
         state.bytes = 0;
         state.waiting.drain(..).collect()
     }
 
-    /// From now on nothing is taken, for good. What waits may still be taken away.
+    /// Takes no more messages, for good. Those that wait can still be published.
     pub(super) fn stop(&self) {
-        self.state.lock().closed = Some(NotTaken::Stopped);
+        self.state.lock().closed = Some(QueueError::Stopped);
     }
 
-    /// Bytes that wait or are not answered yet.
+    /// The cost of the messages that wait or are not answered.
     pub(super) fn bytes(&self) -> usize {
         self.state.lock().bytes
     }
@@ -140,18 +152,18 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn open(limit: usize) -> Queue {
-        let queue = Queue::new(limit);
+    fn open(limit: usize) -> RelayQueue {
+        let queue = RelayQueue::new(limit);
         queue.open();
         queue
     }
 
-    fn push(queue: &Queue, text: &str) -> Result<bool, NotTaken> {
+    fn push(queue: &RelayQueue, text: &str) -> Result<bool, QueueError> {
         queue.push(Bytes::new(), text.to_owned().into(), None)
     }
 
-    fn texts(parcels: &[Parcel]) -> Vec<&str> {
-        parcels.iter().map(|parcel| std::str::from_utf8(&parcel.text).unwrap()).collect()
+    fn texts(messages: &[QueuedMessage]) -> Vec<&str> {
+        messages.iter().map(|message| std::str::from_utf8(&message.text).unwrap()).collect()
     }
 
     #[test]
@@ -173,33 +185,33 @@ mod tests {
         for text in ["1", "2", "3"] {
             push(&queue, text).unwrap();
         }
-        assert_eq!(push(&queue, "4"), Err(NotTaken::Full));
+        assert_eq!(push(&queue, "4"), Err(QueueError::Full));
         let taken = queue.take(usize::MAX);
-        assert_eq!(push(&queue, "4"), Err(NotTaken::Full));
+        assert_eq!(push(&queue, "4"), Err(QueueError::Full));
         queue.settled(&taken);
         assert_eq!(queue.bytes(), 0);
         let large = "x".repeat(100 * OVERHEAD);
         assert_eq!(push(&queue, &large), Ok(true), "alone, a large one passes");
-        assert_eq!(push(&queue, ""), Err(NotTaken::Full));
+        assert_eq!(push(&queue, ""), Err(QueueError::Full));
     }
 
     #[test]
     fn without_a_connection_nothing_is_taken_and_what_waited_comes_back() {
-        let queue = Queue::new(1000);
-        assert_eq!(push(&queue, "1"), Err(NotTaken::Lost));
+        let queue = RelayQueue::new(1000);
+        assert_eq!(push(&queue, "1"), Err(QueueError::Lost));
         queue.open();
         push(&queue, "2").unwrap();
         queue.take(usize::MAX);
         push(&queue, "3").unwrap();
         assert_eq!(texts(&queue.lose()), ["3"]);
-        assert_eq!(push(&queue, "4"), Err(NotTaken::Lost));
+        assert_eq!(push(&queue, "4"), Err(QueueError::Lost));
         assert_eq!(queue.bytes(), 0);
         queue.open();
         push(&queue, "5").unwrap();
         queue.stop();
-        assert_eq!(push(&queue, "6"), Err(NotTaken::Stopped));
+        assert_eq!(push(&queue, "6"), Err(QueueError::Stopped));
         queue.open();
         queue.lose();
-        assert_eq!(push(&queue, "7"), Err(NotTaken::Stopped));
+        assert_eq!(push(&queue, "7"), Err(QueueError::Stopped));
     }
 }

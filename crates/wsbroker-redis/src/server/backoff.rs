@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// From the first, doubling, to the last, less a random part.
+/// The first wait, which doubles, and the last. A random part is taken off each.
 const RANGE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
-/// One connection's waits.
+/// The waits of one connection.
 pub(crate) struct Backoff(Duration);
 
 impl Backoff {
@@ -17,14 +17,14 @@ impl Backoff {
         Self(RANGE.0)
     }
 
-    /// A connection was there from that moment on. If it was there for long the waits begin anew.
+    /// A connection has ended that began at that moment. If it lasted long, the waits begin anew.
     pub(crate) fn lasted_since(&mut self, begun: Instant) {
         if begun.elapsed() > RANGE.1 {
             *self = Self::new();
         }
     }
 
-    /// How long to wait this time.
+    /// The next wait.
     pub(crate) fn next(&mut self) -> Duration {
         let pause = self.0;
         self.0 = (pause * 2).min(RANGE.1);
@@ -32,7 +32,7 @@ impl Backoff {
     }
 }
 
-/// Between a half and one, so that instances do not all come back at once.
+/// Between a half and one, so that not all instances return at once.
 fn random_part() -> f64 {
     0.5 + (RandomState::new().hash_one(Instant::now()) >> 12) as f64 / (1_u64 << 53) as f64
 }

@@ -1,8 +1,10 @@
-//! Nodes of a Cluster, on [streams of our own](super::dial), so that their replies are bounded as well.
+//! Connections to the nodes of a Cluster, on [streams of our own](super::dial), which bound their
+//! replies.
 //!
-//! redis-rs finds out which nodes there are, and connects to them with [`Connect`]: a function without
-//! a receiver, to which it hands an address and a login. Our settings are more than that, and the login
-//! is in them. So the username that redis-rs gets is their number here, and goes to no Redis.
+//! redis-rs finds out which nodes there are, and connects to them with [`Connect`]. That function has
+//! no receiver: it gets an address and a login and nothing else. Our settings are more than that, and
+//! include the login. So the username that redis-rs gets is the number of our settings; no Redis gets
+//! it.
 
 use std::{
     collections::BTreeMap,
@@ -23,14 +25,14 @@ use tokio::time::timeout;
 
 use super::{
     RedisConfig,
-    dial::{Node, open},
+    dial::{ServerConnection, open},
 };
 
 /// The settings of all Clusters that are in use.
 static SETTINGS: Mutex<BTreeMap<u64, Arc<RedisConfig>>> = Mutex::new(BTreeMap::new());
 static LAST: AtomicU64 = AtomicU64::new(0);
 
-/// Settings that nodes are connected with, as long as this lives.
+/// The settings of one Cluster. Its nodes can be connected to while this lives.
 pub(crate) struct NodeSettings(u64);
 
 impl NodeSettings {
@@ -40,7 +42,7 @@ impl NodeSettings {
         Self(number)
     }
 
-    /// What redis-rs is to take for the username.
+    /// The username for redis-rs.
     pub(crate) fn name(&self) -> String {
         self.0.to_string()
     }
@@ -59,7 +61,7 @@ impl Drop for NodeSettings {
 
 /// A connection to one node of a Cluster.
 #[derive(Clone)]
-pub(crate) struct ClusterNode(Node);
+pub(crate) struct ClusterNode(ServerConnection);
 
 impl Connect for ClusterNode {
     fn connect_with_config<'a, T>(info: T, options: AsyncConnectionConfig) -> RedisFuture<'a, Self>
@@ -70,8 +72,8 @@ impl Connect for ClusterNode {
             let info = info.into_connection_info()?;
             let ended = || io::Error::new(io::ErrorKind::NotConnected, "the connection to the Cluster has ended");
             let config = NodeSettings::of(&info).ok_or_else(ended)?;
-            // All the nodes that were given are waited for, and then those that they name: one that hangs must leave
-            // time for the others.
+            // redis-rs waits for all the nodes of the settings, and then for those that they name:
+            // one that hangs must leave time for the others.
             match timeout(config.connect_timeout / 3, open(&config, info.addr(), None, options)).await {
                 Ok(node) => Ok(Self(node?)),
                 Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),

@@ -1,4 +1,4 @@
-//! How a Redis is reached with what its settings say: addresses, certificates, names.
+//! Opening connections as the settings say: addresses, certificates, credentials.
 
 use std::{io, sync::Arc};
 
@@ -18,55 +18,56 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     RedisConfig, RedisTls,
-    liveness::{Pulse, Watched},
+    liveness::{Liveness, MonitoredStream},
     redis_tls,
-    reply_limit::Bounded,
+    reply_limit::BoundedReplies,
 };
 
-/// A connection to one server. Its stream is ours, so that it is known what moves on it.
+/// A connection to one server. We open its stream, so that we see what moves on it.
 #[derive(Clone)]
-pub(crate) struct Node {
+pub(crate) struct ServerConnection {
     pub(crate) redis: MultiplexedConnection,
-    pub(crate) pulse: Arc<Pulse>,
-    _task: Arc<Task>,
+    pub(crate) liveness: Arc<Liveness>,
+    _task: Arc<ConnectionTask>,
 }
 
-/// Ends with the connection, also where Redis takes nothing any more.
-struct Task(JoinHandle<()>);
+/// The task of a connection. It ends with it, even when Redis takes nothing any more.
+struct ConnectionTask(JoinHandle<()>);
 
-impl Drop for Task {
+impl Drop for ConnectionTask {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// Connects to one server, and authenticates. `name`: what its certificate must be for, if not the host.
+/// Connects to one server, and authenticates. `name`: the name that its certificate must be for, if
+/// that is not the host.
 pub(crate) async fn open(
     config: &RedisConfig,
     address: &ConnectionAddr,
     name: Option<&str>,
     options: AsyncConnectionConfig,
-) -> Result<Node, RedisError> {
+) -> Result<ServerConnection, RedisError> {
     match address {
         #[cfg(unix)]
         ConnectionAddr::Unix(path) => {
             let stream = tokio::net::UnixStream::connect(path).await?;
-            let pulse = Arc::new(Pulse::of(&stream));
-            begin(config, Watched::new(stream, Arc::clone(&pulse)), pulse, options).await
+            let liveness = Arc::new(Liveness::of(&stream));
+            begin(config, MonitoredStream::new(stream, Arc::clone(&liveness)), liveness, options).await
         }
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
             stream.set_nodelay(true)?;
-            let pulse = Arc::new(Pulse::of(&stream));
-            let stream = Watched::new(stream, Arc::clone(&pulse));
+            let liveness = Arc::new(Liveness::of(&stream));
+            let stream = MonitoredStream::new(stream, Arc::clone(&liveness));
             match &config.tls {
-                None => begin(config, stream, pulse, options).await,
+                None => begin(config, stream, liveness, options).await,
                 Some(tls) => {
                     let name = name.unwrap_or(host).trim_matches(['[', ']']).to_owned();
                     let name = ServerName::try_from(name).map_err(io::Error::other)?;
                     let connector = TlsConnector::from(Arc::new(redis_tls::client(tls)?));
                     let stream = connector.connect(name, stream).await?;
-                    begin(config, stream, pulse, options).await
+                    begin(config, stream, liveness, options).await
                 }
             }
         }
@@ -77,12 +78,12 @@ pub(crate) async fn open(
 async fn begin(
     config: &RedisConfig,
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    pulse: Arc<Pulse>,
+    liveness: Arc<Liveness>,
     options: AsyncConnectionConfig,
-) -> Result<Node, RedisError> {
+) -> Result<ServerConnection, RedisError> {
     let (redis, driver) =
-        MultiplexedConnection::new_with_config(&settings(config), Bounded::new(stream), options).await?;
-    Ok(Node { redis, pulse, _task: Arc::new(Task(tokio::spawn(driver))) })
+        MultiplexedConnection::new_with_config(&settings(config), BoundedReplies::new(stream), options).await?;
+    Ok(ServerConnection { redis, liveness, _task: Arc::new(ConnectionTask(tokio::spawn(driver))) })
 }
 
 pub(crate) fn address(config: &RedisConfig, host: &str, port: u16) -> ConnectionAddr {

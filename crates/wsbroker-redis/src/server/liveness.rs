@@ -1,6 +1,7 @@
-//! Whether a connection is alive. An answer takes its time where megabytes are ahead of it on a slow line, in either direction: bytes that arrive are a sign of life, and bytes that the
-//! other side's kernel acknowledges are a reason to wait on. What it takes to notice a Redis that hangs does not grow by that: it acknowledges no more than its
-//! kernel has room for, and what is under way is bounded.
+//! Whether a connection is alive. On a slow line, an answer may have megabytes ahead of it, in
+//! either direction. So bytes that arrive are a sign of life, and while the other side's kernel
+//! acknowledges bytes, there is a reason to wait. A Redis that hangs is still noticed in time: its
+//! kernel acknowledges no more than it has room for, and what is under way is bounded.
 
 use std::{
     io,
@@ -18,34 +19,34 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-/// How often it is looked at what was acknowledged, while an answer is awaited.
+/// How often to look at the acknowledged bytes while an answer is awaited.
 const LOOK: Duration = Duration::from_millis(250);
-/// After its time is over: one look at what came while this thread itself did not run.
+/// After the time is over, one more look: this thread itself may not have run.
 const GRACE: Duration = Duration::from_millis(50);
 
 #[cfg(unix)]
-type Socket = std::os::fd::OwnedFd;
+type SocketHandle = std::os::fd::OwnedFd;
 #[cfg(not(unix))]
-type Socket = ();
+type SocketHandle = ();
 
-/// The connection is dead, or as good as dead.
+/// The connection is dead, as far as can be known.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {0:?}")]
-pub(crate) struct Silent(pub(crate) Duration);
+pub(crate) struct Unresponsive(pub(crate) Duration);
 
-/// What one connection has moved.
+/// What has moved on one connection.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct Liveness {
     begun: Instant,
-    /// Milliseconds since, of the last bytes that arrived.
+    /// When the last bytes arrived: milliseconds since `begun`.
     heard: AtomicU64,
-    /// Bytes that the kernel has taken.
+    /// Bytes that our kernel has taken.
     written: AtomicU64,
-    /// The same socket again, to ask what is not acknowledged yet.
-    socket: Option<Socket>,
+    /// The same socket again, to ask for the unacknowledged bytes.
+    socket: Option<SocketHandle>,
 }
 
-impl Pulse {
+impl Liveness {
     #[cfg(unix)]
     pub(crate) fn of(socket: impl std::os::fd::AsFd) -> Self {
         Self::new(socket.as_fd().try_clone_to_owned().ok())
@@ -56,7 +57,7 @@ impl Pulse {
         Self::new(None)
     }
 
-    fn new(socket: Option<Socket>) -> Self {
+    fn new(socket: Option<SocketHandle>) -> Self {
         Self { begun: Instant::now(), heard: AtomicU64::new(0), written: AtomicU64::new(0), socket }
     }
 
@@ -66,7 +67,7 @@ impl Pulse {
         self.heard.store(passed, Ordering::Relaxed);
     }
 
-    /// The kernel has taken this many.
+    /// Our kernel has taken this many bytes.
     pub(crate) fn wrote(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -75,18 +76,19 @@ impl Pulse {
         self.begun + Duration::from_millis(self.heard.load(Ordering::Relaxed))
     }
 
-    /// Bytes that the other side has. Where the system does not say: that ours has taken.
+    /// Bytes that the other side has acknowledged; where the operating system does not say, bytes
+    /// that our kernel has taken.
     fn acknowledged(&self) -> u64 {
         let written = self.written.load(Ordering::Relaxed);
         let open = self.socket.as_ref().and_then(wsbroker_sys::unacknowledged).unwrap_or(0);
         written.saturating_sub(open as u64)
     }
 
-    /// The result of it, unless nothing moves on the connection for this long.
+    /// The outcome of `task`.
     ///
     /// # Errors
-    /// Nothing has moved.
-    pub(crate) async fn within<T>(&self, limit: Duration, task: impl Future<Output = T>) -> Result<T, Silent> {
+    /// Nothing moved on the connection for this long.
+    pub(crate) async fn within<T>(&self, limit: Duration, task: impl Future<Output = T>) -> Result<T, Unresponsive> {
         let mut task = pin!(task);
         let (mut moved, mut acknowledged) = (Instant::now(), self.acknowledged());
         loop {
@@ -102,41 +104,41 @@ impl Pulse {
                 match timeout(GRACE, &mut task).await {
                     Ok(outcome) => return Ok(outcome),
                     Err(_) if self.heard() > heard => {}
-                    Err(_) => return Err(Silent(limit)),
+                    Err(_) => return Err(Unresponsive(limit)),
                 }
             }
         }
     }
 }
 
-/// A stream that tells what it moves.
-pub(crate) struct Watched<S> {
+/// A stream that reports what moves on it.
+pub(crate) struct MonitoredStream<S> {
     stream: S,
-    pulse: Arc<Pulse>,
+    liveness: Arc<Liveness>,
 }
 
-impl<S> Watched<S> {
-    pub(crate) const fn new(stream: S, pulse: Arc<Pulse>) -> Self {
-        Self { stream, pulse }
+impl<S> MonitoredStream<S> {
+    pub(crate) const fn new(stream: S, liveness: Arc<Liveness>) -> Self {
+        Self { stream, liveness }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for MonitoredStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.pulse.note();
+            self.liveness.note();
         }
         outcome
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for MonitoredStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         if let Poll::Ready(Ok(count)) = outcome {
-            self.pulse.wrote(count);
+            self.liveness.wrote(count);
         }
         outcome
     }
@@ -170,35 +172,35 @@ mod tests {
     }
 
     /// One whose other side has little room.
-    async fn pair() -> (Arc<Pulse>, Watched<TcpStream>, TcpStream) {
+    async fn pair() -> (Arc<Liveness>, MonitoredStream<TcpStream>, TcpStream) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(16 << 10).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener: TcpListener = socket.listen(1).unwrap();
         let (ours, theirs) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
         let ours = ours.unwrap();
-        let pulse = Arc::new(Pulse::of(&ours));
-        (Arc::clone(&pulse), Watched::new(ours, pulse), theirs.unwrap().0)
+        let liveness = Arc::new(Liveness::of(&ours));
+        (Arc::clone(&liveness), MonitoredStream::new(ours, liveness), theirs.unwrap().0)
     }
 
     #[test]
     fn without_a_word_and_without_progress_it_is_dead_in_time() {
         run(async {
-            let (pulse, mut ours, _theirs) = pair().await;
+            let (liveness, mut ours, _theirs) = pair().await;
             ours.write_all(b"question").await.unwrap();
             let begun = Instant::now();
-            assert!(pulse.within(LIMIT, pending::<()>()).await.is_err());
+            assert!(liveness.within(LIMIT, pending::<()>()).await.is_err());
             assert!(begun.elapsed() >= LIMIT);
             // Bytes that are not taken are no sign of life, however many there are.
             let _ = timeout(LIMIT, ours.write_all(&vec![0; 32 << 20])).await;
-            assert!(pulse.within(LIMIT, pending::<()>()).await.is_err());
+            assert!(liveness.within(LIMIT, pending::<()>()).await.is_err());
         });
     }
 
     #[test]
     fn bytes_that_arrive_are_life() {
         run(async {
-            let (pulse, mut ours, mut theirs) = pair().await;
+            let (liveness, mut ours, mut theirs) = pair().await;
             let dripping = async {
                 for _ in 0..15 {
                     theirs.write_all(b".").await.unwrap();
@@ -214,7 +216,7 @@ mod tests {
                 }
             };
             tokio::select! {
-                outcome = pulse.within(LIMIT, reading) => outcome.unwrap(),
+                outcome = liveness.within(LIMIT, reading) => outcome.unwrap(),
                 () = dripping => {}
             }
         });
@@ -224,7 +226,7 @@ mod tests {
     #[test]
     fn bytes_that_the_other_side_takes_put_the_deadline_off() {
         run(async {
-            let (pulse, mut ours, mut theirs) = pair().await;
+            let (liveness, mut ours, mut theirs) = pair().await;
             let taking = async {
                 let mut taken = vec![0; 64 << 10];
                 for _ in 0..15 {
@@ -234,13 +236,13 @@ mod tests {
                 theirs.write_all(b"!").await.unwrap();
                 pending::<()>().await
             };
-            let asking = async {
+            let role_query = async {
                 // Ours takes it all at once, and keeps it.
                 ours.write_all(&vec![0; 15 * (64 << 10)]).await.unwrap();
                 ours.read_u8().await.unwrap()
             };
             tokio::select! {
-                outcome = pulse.within(LIMIT, asking) => assert_eq!(outcome.unwrap(), b'!'),
+                outcome = liveness.within(LIMIT, role_query) => assert_eq!(outcome.unwrap(), b'!'),
                 () = taking => {}
             }
         });

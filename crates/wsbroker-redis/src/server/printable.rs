@@ -1,20 +1,22 @@
-//! Text from others, on its way to a log or a terminal.
+//! Text from elsewhere, made fit for a log or a terminal.
 
-/// Characters of a reason that are kept.
+/// Characters that are kept.
 const LONGEST: usize = 300;
 
-/// One line without anything that a terminal would obey, of 300 characters at most.
+/// One line of at most 300 characters, without anything that would control a terminal.
 pub(crate) fn clean(text: &str) -> String {
     let mut chars = text.trim().chars();
-    let mut clean: String = chars.by_ref().take(LONGEST).map(|char| if is_obeyed(char) { '?' } else { char }).collect();
+    let mut clean: String =
+        chars.by_ref().take(LONGEST).map(|char| if is_control(char) { '?' } else { char }).collect();
     if chars.next().is_some() {
         clean.push('…');
     }
     clean
 }
 
-/// Control characters, and those that break a line or turn its direction, so that it looks like another one.
-fn is_obeyed(char: char) -> bool {
+/// Control characters, and those that break a line or turn its direction, which could make it look
+/// like another one.
+fn is_control(char: char) -> bool {
     char.is_control() || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

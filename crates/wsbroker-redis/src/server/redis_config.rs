@@ -1,17 +1,18 @@
-//! Which Redis, and how to get in.
+//! Which Redis to use, and how to log in.
 
 use std::{fmt, time::Duration};
 
-/// A Redis, and who we are there. Redis 6 at least, since both connections speak RESP3; a Cluster needs Redis 7.
+/// A Redis and our credentials. It takes Redis 6 at least, since the connections speak RESP3. The
+/// bus on a Cluster takes Redis 7.
 #[derive(Clone, Eq, PartialEq)]
 pub struct RedisConfig {
-    /// Which servers.
+    /// The servers.
     pub servers: RedisServers,
     /// For `AUTH`. Default none.
     pub username: Option<String>,
     /// For `AUTH`. Default none.
     pub password: Option<String>,
-    /// The database, which makes no difference to what is published. Default 0.
+    /// The database. It makes no difference to what is published. Default 0.
     pub db: i64,
     /// How long connecting may take, `AUTH` included. Default 2 s.
     pub connect_timeout: Duration,
@@ -22,27 +23,29 @@ pub struct RedisConfig {
 /// Which servers make up a Redis.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RedisServers {
-    /// One, by host and port.
+    /// A single server, by host and port.
     Single(String, u16),
-    /// One, by its unix socket.
+    /// A single server, by its Unix socket.
     Unix(std::path::PathBuf),
-    /// Some nodes of a Cluster; they name the others. Channels are sharded among them.
+    /// Some nodes of a Cluster; they name the others.
     Cluster(Vec<(String, u16)>),
-    /// Sentinels, and the name of the master that they watch.
+    /// Sentinels, and the name of the primary that they watch.
     Sentinel(Vec<(String, u16)>, String),
 }
 
 /// How a Redis is encrypted.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct RedisTls {
-    /// Certificates that the server's is checked against, as PEM. Default: those that the system trusts.
+    /// The authorities that the server's certificate must come from, as PEM. Default: those that
+    /// the operating system trusts.
     pub ca: Option<Vec<u8>>,
     /// Our certificate and its key, as PEM. Default none.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
-    /// Any certificate will do. Default false.
+    /// Accepts any certificate of the server. Default false.
     pub accept_any: bool,
-    /// The name that the server's certificate must be for, which is asked for as well (SNI). Default: the host that is connected to. Only a
-    /// [`Relay`](crate::Relay) looks at it: nodes of a Cluster with sharded channels are known by their own names alone.
+    /// The name that the server's certificate must be for, which is also sent as SNI. Default: the
+    /// host of the connection. Only a [`Relay`](crate::Relay) uses it: the nodes of the bus's
+    /// Cluster are known by their own names alone.
     pub server_name: Option<String>,
 }
 
@@ -56,7 +59,7 @@ impl RedisConfig {
     /// Reads `redis://[user:password@]host[:port][/db]`, `rediss://…` with encryption, or `redis+unix:///path`.
     ///
     /// # Errors
-    /// What is wrong with it, without the password.
+    /// What is wrong with the URL, without the password.
     pub fn from_url(url: &str) -> Result<Self, RedisUrlError> {
         use redis::{ConnectionAddr, IntoConnectionInfo};
         let info = url.into_connection_info().map_err(|error| RedisUrlError(error.to_string()))?;
@@ -85,7 +88,7 @@ impl RedisConfig {
 #[error("expected redis://[user:password@]host[:port][/db] or rediss://…: {0}")]
 pub struct RedisUrlError(String);
 
-// By hand, so that no secret is ever logged.
+// Written by hand, so that no secret is ever logged.
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisConfig").field("servers", &self.servers).field("db", &self.db).finish_non_exhaustive()

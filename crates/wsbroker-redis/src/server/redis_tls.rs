@@ -1,4 +1,4 @@
-//! How a Redis and we identify each other, if it is encrypted.
+//! TLS towards a Redis: whom we trust, and how we identify ourselves.
 
 use std::{io, sync::Arc};
 
@@ -11,14 +11,14 @@ use rustls::{
 
 use super::RedisTls;
 
-/// Fails when what the settings hold cannot be read.
+/// The configuration for these settings. Fails when a certificate or the key cannot be read.
 pub(crate) fn client(tls: &RedisTls) -> io::Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
     let builder = if tls.accept_any {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAnyServer(provider)))
     } else {
         builder.with_root_certificates(roots(tls)?)
     };
@@ -31,7 +31,7 @@ pub(crate) fn client(tls: &RedisTls) -> io::Result<ClientConfig> {
     }
 }
 
-/// The trusted authorities: those of the settings, or those of the system.
+/// The trusted authorities: those of the settings, or those of the operating system.
 fn roots(tls: &RedisTls) -> io::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     match &tls.ca {
@@ -45,9 +45,10 @@ fn roots(tls: &RedisTls) -> io::Result<RootCertStore> {
             roots.add_parsable_certificates(found.certs);
             if roots.is_empty() {
                 let error = found.errors.into_iter().next();
-                return Err(
-                    error.map_or_else(|| io::Error::other("the system has no trusted certificates"), io::Error::other)
-                );
+                return Err(error.map_or_else(
+                    || io::Error::other("the operating system has no trusted certificates"),
+                    io::Error::other,
+                ));
             }
         }
     }
@@ -58,11 +59,11 @@ fn certificates_of(pem: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(io::Error::other)
 }
 
-/// Accepts every certificate, as the application wants, but not every signature.
+/// Accepts every certificate, as the settings ask for. Signatures are still checked.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AcceptAnyServer(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AcceptAnyServer {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -1,5 +1,5 @@
-//! A bound on what a Redis says at once. Its client keeps a reply until it is whole, in as much memory as the length at its head asks for: a Redis that is hostile or
-//! broken, or whatever else answers there, must not decide how much memory we use.
+//! A limit on the replies of a Redis. The client library allocates as much memory for a reply as
+//! its length asks for. A hostile or broken server must not decide how much memory we use.
 
 use std::{
     io,
@@ -9,45 +9,47 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes of one reply. The largest hold an envelope, and [what the bus publishes](crate::bus) stays below.
+/// Bytes of one reply. The largest replies hold an envelope, and [the bus](crate::bus) publishes
+/// smaller ones.
 pub(crate) const LONGEST_REPLY: usize = 64 << 20;
-/// Values in one reply. The replies that we ask for have a handful; each confirmed channel is a reply of its own.
+/// Values in one reply. Replies to our commands have a handful, and each confirmed channel is a
+/// reply of its own.
 const MOST_VALUES: u64 = 1 << 16;
-/// Digits of a length, and more than enough for its kind.
+/// Bytes of a line with a length: more than any length takes.
 const LONGEST_LENGTH: usize = 24;
 
 /// Follows replies as they arrive, by their lengths alone (RESP2 and RESP3).
 #[derive(Debug, Default)]
-struct Follower {
-    state: State,
-    /// Of the reply that is under way: its bytes so far, and values that are still to come.
+struct ReplyFollower {
+    state: ReplyState,
+    /// The bytes of the current reply so far, and the values that are still to come.
     bytes: usize,
     values: u64,
 }
 
 #[derive(Debug, Default)]
-enum State {
-    /// The next byte says what comes.
+enum ReplyState {
+    /// The next byte says what follows.
     #[default]
     Kind,
-    /// A length, or the number of values: its kind, and the digits so far.
+    /// A length or a number of values: its kind, and the digits so far.
     Length(u8, Vec<u8>),
     /// The rest of a line.
     Line,
-    /// So many bytes of a value with a length, its line's end included.
+    /// The bytes that are left of a value with a length, the end of its line included.
     Bulk(usize),
 }
 
-impl Follower {
+impl ReplyFollower {
     /// # Errors
-    /// This is more than a reply may have, or not a reply at all.
+    /// The reply is too long, or is no reply at all.
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), &'static str> {
         while let [first, rest @ ..] = bytes {
             if self.bytes == 0 {
                 self.values = 1;
             }
             match &mut self.state {
-                State::Bulk(left) => {
+                ReplyState::Bulk(left) => {
                     let count = bytes.len().min(*left);
                     *left -= count;
                     let is_whole = *left == 0;
@@ -58,7 +60,7 @@ impl Follower {
                     }
                     continue;
                 }
-                State::Line => {
+                ReplyState::Line => {
                     let end = bytes.iter().position(|byte| *byte == b'\n');
                     let count = end.map_or(bytes.len(), |end| end + 1);
                     self.count(count)?;
@@ -68,23 +70,23 @@ impl Follower {
                     }
                     continue;
                 }
-                State::Kind => {
+                ReplyState::Kind => {
                     self.state = match first {
-                        b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => State::Line,
-                        b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => State::Length(*first, Vec::new()),
+                        b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => ReplyState::Line,
+                        b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => ReplyState::Length(*first, Vec::new()),
                         _ => return Err("a reply is not in the Redis protocol"),
                     };
                 }
-                State::Length(kind, digits) if *first == b'\n' => {
+                ReplyState::Length(kind, digits) if *first == b'\n' => {
                     let (kind, digits) = (*kind, std::mem::take(digits));
                     self.length(kind, &digits)?;
                 }
-                State::Length(_, digits) if digits.len() < LONGEST_LENGTH => digits.push(*first),
-                State::Length(..) => return Err("a length in a reply of Redis cannot be read"),
+                ReplyState::Length(_, digits) if digits.len() < LONGEST_LENGTH => digits.push(*first),
+                ReplyState::Length(..) => return Err("a length in a reply of Redis cannot be read"),
             }
             self.count(1)?;
-            // A value without anything is whole with its line.
-            if matches!(self.state, State::Kind) && self.values == 0 {
+            // An empty value is complete with its line.
+            if matches!(self.state, ReplyState::Kind) && self.values == 0 {
                 self.bytes = 0;
             }
             bytes = rest;
@@ -97,9 +99,9 @@ impl Follower {
         if self.bytes > LONGEST_REPLY { Err(TOO_LONG) } else { Ok(()) }
     }
 
-    /// A value is whole, and with the last one the reply.
+    /// A value is complete, and with the last one the reply.
     fn value(&mut self) {
-        self.state = State::Kind;
+        self.state = ReplyState::Kind;
         self.values -= 1;
         if self.values == 0 {
             self.bytes = 0;
@@ -108,7 +110,7 @@ impl Follower {
 
     fn length(&mut self, kind: u8, digits: &[u8]) -> Result<(), &'static str> {
         let digits = std::str::from_utf8(digits).unwrap_or_default().trim_end_matches('\r');
-        self.state = State::Kind;
+        self.state = ReplyState::Kind;
         if digits == "-1" {
             self.values -= 1;
             return Ok(());
@@ -120,10 +122,10 @@ impl Follower {
                 if length > room {
                     return Err(TOO_LONG);
                 }
-                self.state = State::Bulk(length as usize + 2);
+                self.state = ReplyState::Bulk(length as usize + 2);
                 return Ok(());
             }
-            // What stands beside a value, which follows.
+            // Attributes: the value follows.
             b'|' => self.values = self.values.saturating_add(length.saturating_mul(2)),
             b'%' => self.values = (self.values - 1).saturating_add(length.saturating_mul(2)),
             _ => self.values = (self.values - 1).saturating_add(length),
@@ -134,25 +136,25 @@ impl Follower {
 
 const TOO_LONG: &str = "a reply of Redis is longer than 64 MiB, or has more than 65,536 values";
 
-/// A stream that fails where a reply is too long.
-pub(crate) struct Bounded<S> {
+/// A stream that fails at a reply that is too long.
+pub(crate) struct BoundedReplies<S> {
     stream: S,
-    follower: Follower,
+    follower: ReplyFollower,
 }
 
-impl<S> Bounded<S> {
+impl<S> BoundedReplies<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, follower: Follower::default() }
+        Self { stream, follower: ReplyFollower::default() }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for BoundedReplies<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
         let fresh = buf.filled().get(before..).unwrap_or_default();
         if let Err(error) = self.follower.take(fresh) {
-            // The client must not see what it would make room for.
+            // The client must not see it, since it would allocate for it.
             buf.set_filled(before);
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
@@ -160,7 +162,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedReplies<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -181,13 +183,13 @@ mod tests {
 
     use super::*;
 
-    /// Whether the bytes are taken, and then nothing is under way.
+    /// Whether the bytes are accepted as complete replies.
     fn between(pieces: &[&[u8]]) -> Result<bool, &'static str> {
-        let mut follower = Follower::default();
+        let mut follower = ReplyFollower::default();
         for piece in pieces {
             follower.take(piece)?;
         }
-        Ok(matches!(follower.state, State::Kind) && follower.bytes == 0)
+        Ok(matches!(follower.state, ReplyState::Kind) && follower.bytes == 0)
     }
 
     #[test]
@@ -253,7 +255,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let (ours, mut theirs) = tokio::io::duplex(1024);
-            let mut ours = Bounded::new(ours);
+            let mut ours = BoundedReplies::new(ours);
             theirs.write_all(b"+OK\r\n").await.unwrap();
             let mut read = [0; 64];
             assert_eq!(ours.read(&mut read).await.unwrap(), 5);
@@ -265,7 +267,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_are_too_odd_for_it(pieces in prop::collection::vec(prop::collection::vec(prop::sample::select(&b"$*%|>~+-_:19\r\n x"[..]), 0..20), 0..8)) {
-            let mut follower = Follower::default();
+            let mut follower = ReplyFollower::default();
             let _ = pieces.iter().try_for_each(|piece| follower.take(piece));
         }
     }

@@ -1,15 +1,16 @@
-//! What Redis answers on connections of our own, read within bounds: the other end does not decide how much memory we use.
+//! Commands and answers on connections without the client library. Reading is bounded, so that the
+//! server does not decide how much memory we use.
 
 use std::io;
 
 use redis::Value;
 
-/// Bytes of the longest answer to our questions there: a primary that names its replicas.
+/// Bytes of the longest answer to our commands: a primary that names its replicas.
 pub(crate) const LONGEST: usize = 64 << 10;
-/// Lists in lists.
+/// How deep lists may be nested.
 const DEEPEST: u8 = 4;
 
-/// An answer, or what the error says; and how long it is with its end. `None`: it has not come as a whole.
+/// An answer or the text of an error, and its length. `None` while it is incomplete.
 pub(crate) fn take(bytes: &[u8]) -> io::Result<Option<(Result<Value, String>, usize)>> {
     let mut rest = bytes;
     match take_value(&mut rest, DEEPEST)? {
@@ -19,7 +20,7 @@ pub(crate) fn take(bytes: &[u8]) -> io::Result<Option<(Result<Value, String>, us
     }
 }
 
-/// The first line, and how long it is with its end.
+/// The first line, and its length with its end. `None` while it is incomplete.
 pub(crate) fn take_line(bytes: &[u8]) -> io::Result<Option<(&[u8], usize)>> {
     match bytes.iter().position(|byte| *byte == b'\n') {
         Some(end) => Ok(Some((bytes[..end].trim_ascii_end(), end + 1))),

@@ -1,20 +1,22 @@
-//! Whether a Redis is a primary. A replica accepts what is published and gives it only to its own listeners, silently: it cannot be a bus.
+//! Whether a Redis is a primary. A replica accepts a publish without an error, and passes it on
+//! only to its own listeners, so that it cannot serve as a bus.
 //!
-//! `HELLO` says so, which every user may send; where something in between does not know it, `ROLE` does. If neither may be sent, it is taken for a primary.
+//! `HELLO` tells, which every user may send. Where a proxy does not know it, `ROLE` does. A server
+//! that answers neither is taken for a primary.
 
 use redis::{RedisError, Value, aio::MultiplexedConnection};
 
-/// Why a replica is left.
+/// Why a replica is not used.
 pub(crate) const REPLICA: &str = "this Redis is a replica: what is published there does not reach its primary";
-/// The warning given if it cannot be asked.
+/// The warning when the server does not say.
 pub(crate) const UNKNOWN: &str = "Redis does not tell whether it is a primary, so it is taken for one: a replica would go unnoticed. Allow its user +role";
 
-/// How a server is asked, which also shows that it lives.
+/// The command that asks for the role. An answer also shows that the server is alive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Asking {
+pub(crate) enum RoleQuery {
     Hello,
     Role,
-    /// It does not say.
+    /// The server does not say what it is.
     Ping,
 }
 
@@ -28,13 +30,13 @@ pub(crate) enum RoleError {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Role {
-    /// Or something that is as good.
+pub(crate) enum ServerRole {
+    /// Or something equally good, such as a node of a Cluster.
     Primary,
     Replica,
 }
 
-impl Asking {
+impl RoleQuery {
     pub(crate) const fn command(self) -> &'static str {
         match self {
             Self::Hello => "HELLO",
@@ -43,7 +45,7 @@ impl Asking {
         }
     }
 
-    /// How to ask when this has told nothing.
+    /// The next command to try when this one does not tell.
     pub(crate) const fn next(self) -> Self {
         match self {
             Self::Hello => Self::Role,
@@ -51,57 +53,57 @@ impl Asking {
         }
     }
 
-    /// What an answer tells; `None`: nothing.
-    pub(crate) fn role(self, answer: &Value) -> Option<Role> {
+    /// The role in an answer. `None` if it does not tell.
+    pub(crate) fn role(self, answer: &Value) -> Option<ServerRole> {
         match self {
             Self::Hello => {
                 let role = field(answer, b"role")?;
-                // A node of a Cluster hands everything to all others, whatever it is.
+                // A node of a Cluster passes everything on to all others, whatever its role.
                 let is_replica =
                     [&b"replica"[..], b"slave"].contains(&role) && field(answer, b"mode") != Some(b"cluster");
-                Some(if is_replica { Role::Replica } else { Role::Primary })
+                Some(if is_replica { ServerRole::Replica } else { ServerRole::Primary })
             }
             Self::Role => {
                 let Value::Array(answer) = answer else { return None };
                 let is_replica = [&b"replica"[..], b"slave"].contains(&text(answer.first()?)?);
-                Some(if is_replica { Role::Replica } else { Role::Primary })
+                Some(if is_replica { ServerRole::Replica } else { ServerRole::Primary })
             }
-            Self::Ping => Some(Role::Primary),
+            Self::Ping => Some(ServerRole::Primary),
         }
     }
 }
 
-/// Whether an error means that the command is not known or not allowed, and not that something is wrong for now.
+/// Whether an error means that the command is unknown or forbidden, and not a passing failure.
 pub(crate) fn is_refusal(error: &str) -> bool {
     error.starts_with("NOPERM") || error.starts_with("ERR")
 }
 
-/// How this server can be asked. Fails when it is a replica.
-pub(crate) async fn find(node: &mut MultiplexedConnection) -> Result<Asking, RoleError> {
-    let mut asking = Asking::Hello;
+/// Finds the command that this server answers. Fails at a replica.
+pub(crate) async fn find(node: &mut MultiplexedConnection) -> Result<RoleQuery, RoleError> {
+    let mut role_query = RoleQuery::Hello;
     loop {
-        match ask(node, asking).await? {
-            Some(()) => return Ok(asking),
-            None => asking = asking.next(),
+        match ask(node, role_query).await? {
+            Some(()) => return Ok(role_query),
+            None => role_query = role_query.next(),
         }
     }
 }
 
-/// Whether it has told that it is a primary. Fails when it is a replica.
-pub(crate) async fn ask(node: &mut MultiplexedConnection, asking: Asking) -> Result<Option<()>, RoleError> {
-    let answer = match redis::cmd(asking.command()).query_async::<Value>(node).await {
+/// Asks for the role. `None` if the server does not say. Fails at a replica.
+pub(crate) async fn ask(node: &mut MultiplexedConnection, role_query: RoleQuery) -> Result<Option<()>, RoleError> {
+    let answer = match redis::cmd(role_query.command()).query_async::<Value>(node).await {
         Ok(answer) => answer,
         Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    match asking.role(&answer) {
-        Some(Role::Primary) => Ok(Some(())),
-        Some(Role::Replica) => Err(RoleError::Replica),
+    match role_query.role(&answer) {
+        Some(ServerRole::Primary) => Ok(Some(())),
+        Some(ServerRole::Replica) => Err(RoleError::Replica),
         None => Ok(None),
     }
 }
 
-/// Of a map, or of a list of names and values.
+/// A field of a map, or of a list of names and values.
 fn field<'a>(answer: &'a Value, name: &[u8]) -> Option<&'a [u8]> {
     let is_it = |key: &Value| text(key) == Some(name);
     match answer {
@@ -137,28 +139,28 @@ mod tests {
     #[test]
     fn a_hello_tells_the_role_in_either_protocol() {
         for (mode, said, role) in [
-            ("standalone", "master", Role::Primary),
-            ("standalone", "replica", Role::Replica),
-            ("standalone", "slave", Role::Replica),
-            ("standalone", "active-replica", Role::Primary),
-            ("cluster", "replica", Role::Primary),
+            ("standalone", "master", ServerRole::Primary),
+            ("standalone", "replica", ServerRole::Replica),
+            ("standalone", "slave", ServerRole::Replica),
+            ("standalone", "active-replica", ServerRole::Primary),
+            ("cluster", "replica", ServerRole::Primary),
         ] {
             for answer in hello(mode, said) {
-                assert_eq!(Asking::Hello.role(&answer), Some(role), "{mode} {said}");
+                assert_eq!(RoleQuery::Hello.role(&answer), Some(role), "{mode} {said}");
             }
         }
         for other in [Value::Okay, Value::Array(vec![bulk("role")]), Value::Map(vec![(bulk("mode"), bulk("sentinel"))])]
         {
-            assert_eq!(Asking::Hello.role(&other), None);
+            assert_eq!(RoleQuery::Hello.role(&other), None);
         }
     }
 
     #[test]
     fn a_role_tells_itself() {
-        let role = |said: &str| Asking::Role.role(&Value::Array(vec![bulk(said), Value::Int(7)]));
-        assert_eq!(role("master"), Some(Role::Primary));
-        assert_eq!(role("slave"), Some(Role::Replica));
-        assert_eq!(Asking::Role.role(&Value::Array(Vec::new())), None);
-        assert_eq!(Asking::Role.role(&Value::Nil), None);
+        let role = |said: &str| RoleQuery::Role.role(&Value::Array(vec![bulk(said), Value::Int(7)]));
+        assert_eq!(role("master"), Some(ServerRole::Primary));
+        assert_eq!(role("slave"), Some(ServerRole::Replica));
+        assert_eq!(RoleQuery::Role.role(&Value::Array(Vec::new())), None);
+        assert_eq!(RoleQuery::Role.role(&Value::Nil), None);
     }
 }

@@ -1,5 +1,6 @@
-//! What Sentinels say about a new master. After an orderly failover they leave the old one as it is for some ten seconds, in which it accepts what is published and hands it
-//! only to those that have stayed there.
+//! What Sentinels say about a new primary. After an orderly failover they leave the old one as it
+//! is for some ten seconds. Meanwhile it accepts what is published, and passes it on only to
+//! clients that have stayed there.
 
 use std::{
     io,
@@ -21,32 +22,34 @@ use super::{
     resp::{self, write_command},
 };
 
-/// Why a connection to the old master is left.
-pub(crate) const LEFT: &str = "the Sentinels have named another master";
-/// How often a Sentinel is asked whether it lives; after twice as long without a word it is connected to anew.
+/// Why a connection to the old primary is given up.
+pub(crate) const LEFT: &str = "the Sentinels have named another primary";
+/// How often a Sentinel gets a ping. After twice as long without an answer, the connection is made
+/// anew.
 const PING: Duration = Duration::from_secs(5);
-/// For this long the old master is not used, even if another Sentinel still names it. After that it says itself that it is a replica.
+/// For this long the old primary is not used, even if another Sentinel still names it. After that
+/// it says itself that it is a replica.
 const REMEMBERED: Duration = Duration::from_secs(15);
 
-/// A host, as the Sentinels name it, and a port.
-pub(crate) type Address = (String, u16);
+/// A host, as Sentinels name it, and a port.
+pub(crate) type ServerAddress = (String, u16);
 
-/// The master, as far as Sentinels have told of a change.
+/// The last failover that Sentinels have reported.
 #[derive(Debug)]
-pub(crate) struct Masters(watch::Sender<Option<Switch>>);
+pub(crate) struct SentinelWatch(watch::Sender<Option<Failover>>);
 
 #[derive(Debug)]
-struct Switch {
-    from: Address,
+struct Failover {
+    from: ServerAddress,
     at: Instant,
 }
 
-impl Masters {
+impl SentinelWatch {
     pub(crate) fn new() -> Self {
         Self(watch::Sender::new(None))
     }
 
-    /// Listens to all Sentinels of these settings, without end; does nothing if there are none.
+    /// Listens to all Sentinels of these settings, without end. Without Sentinels it does nothing.
     pub(crate) async fn follow(&self, config: &RedisConfig) {
         if let RedisServers::Sentinel(sentinels, name) = &config.servers {
             let limit = config.connect_timeout;
@@ -55,7 +58,7 @@ impl Masters {
         std::future::pending().await
     }
 
-    async fn follow_one(&self, (host, port): &Address, name: &str, limit: Duration) {
+    async fn follow_one(&self, (host, port): &ServerAddress, name: &str, limit: Duration) {
         let mut backoff = Backoff::new();
         loop {
             let begun = Instant::now();
@@ -101,31 +104,31 @@ impl Masters {
         let Value::Array(parts) = told else { return };
         let [Value::BulkString(kind), _, Value::BulkString(text)] = &parts[..] else { return };
         if kind == b"message"
-            && let Some(from) = std::str::from_utf8(text).ok().and_then(|text| old_master(name, text))
+            && let Some(from) = std::str::from_utf8(text).ok().and_then(|text| old_primary(name, text))
         {
-            tracing::info!(name, ?from, "the Sentinels have named another master");
-            self.0.send_replace(Some(Switch { from, at: Instant::now() }));
+            tracing::info!(name, ?from, "the Sentinels have named another primary");
+            self.0.send_replace(Some(Failover { from, at: Instant::now() }));
         }
     }
 
-    /// Whether this was the master until recently, and no longer is.
-    pub(crate) fn has_left(&self, address: &Address) -> bool {
-        self.0.borrow().as_ref().is_some_and(|switch| switch.from == *address && switch.at.elapsed() < REMEMBERED)
+    /// Whether this was the primary until recently, and is no longer.
+    pub(crate) fn has_left(&self, address: &ServerAddress) -> bool {
+        self.0.borrow().as_ref().is_some_and(|failover| failover.from == *address && failover.at.elapsed() < REMEMBERED)
     }
 
-    /// Resolves when this, if it is known, is no longer the master.
-    pub(crate) async fn leaves(&self, address: Option<&Address>) {
+    /// Resolves when this address is no longer the primary. Never for `None`.
+    pub(crate) async fn leaves(&self, address: Option<&ServerAddress>) {
         let Some(address) = address else { return std::future::pending().await };
-        let mut told = self.0.subscribe();
+        let mut failovers = self.0.subscribe();
         while !self.has_left(address) {
-            // The sender is ours.
-            let _ = told.changed().await;
+            // It cannot fail: we own the sender.
+            let _ = failovers.changed().await;
         }
     }
 }
 
-/// Of `<name> <old host> <old port> <new host> <new port>`.
-fn old_master(name: &str, text: &str) -> Option<Address> {
+/// The old address in `<name> <old host> <old port> <new host> <new port>`.
+fn old_primary(name: &str, text: &str) -> Option<ServerAddress> {
     let mut words = text.strip_prefix(name)?.strip_prefix(' ')?.split(' ');
     let old = (words.next()?.to_owned(), words.next()?.parse().ok()?);
     (words.count() == 2).then_some(old)
@@ -140,17 +143,17 @@ mod tests {
     }
 
     #[test]
-    fn the_old_master_is_known_from_what_sentinels_tell_of_ours() {
-        let masters = Masters::new();
+    fn the_old_primary_is_known_from_what_sentinels_tell_of_ours() {
+        let sentinels = SentinelWatch::new();
         let (old, new) = (("10.0.0.1".to_owned(), 1), ("10.0.0.2".to_owned(), 2));
-        masters.take("chat", &message("other 10.0.0.1 1 10.0.0.2 2"));
-        masters.take("chat", &message("chatter 10.0.0.1 1 10.0.0.2 2"));
-        masters.take("chat", &message("chat 10.0.0.1 x 10.0.0.2 2"));
-        masters.take("chat", &Value::Array(vec![Value::BulkString("pong".into()), Value::BulkString("".into())]));
-        assert!(!masters.has_left(&old));
-        masters.take("chat", &message("chat 10.0.0.1 1 10.0.0.2 2"));
-        assert!(masters.has_left(&old) && !masters.has_left(&new));
-        masters.take("chat", &message("chat 10.0.0.2 2 10.0.0.1 1"));
-        assert!(masters.has_left(&new) && !masters.has_left(&old), "it is the master again");
+        sentinels.take("chat", &message("other 10.0.0.1 1 10.0.0.2 2"));
+        sentinels.take("chat", &message("chatter 10.0.0.1 1 10.0.0.2 2"));
+        sentinels.take("chat", &message("chat 10.0.0.1 x 10.0.0.2 2"));
+        sentinels.take("chat", &Value::Array(vec![Value::BulkString("pong".into()), Value::BulkString("".into())]));
+        assert!(!sentinels.has_left(&old));
+        sentinels.take("chat", &message("chat 10.0.0.1 1 10.0.0.2 2"));
+        assert!(sentinels.has_left(&old) && !sentinels.has_left(&new));
+        sentinels.take("chat", &message("chat 10.0.0.2 2 10.0.0.1 1"));
+        assert!(sentinels.has_left(&new) && !sentinels.has_left(&old), "it is the primary again");
     }
 }

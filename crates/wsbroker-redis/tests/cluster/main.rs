@@ -23,8 +23,9 @@ use redis_server::Redis;
 use wsbroker_core::{Broker, BusEvent, BusState, Config, Handlers, Listener, MessageKind, SocketLimits};
 use wsbroker_redis::{ClusterConfig, RedisBus, RedisConfig};
 
-/// A broker on a bus, with a worker that subscribes clients as they ask: the text `+room` joins and `-room` leaves, `+number rooms` and
-/// `-number rooms` do so with that many; each is answered by `ok`.
+/// A broker on a bus, with a worker that subscribes clients as they ask: the text `+room` joins and
+/// `-room` leaves, `+number rooms` and `-number rooms` do so with that many; each is answered by
+/// `ok`.
 struct Instance {
     broker: Broker,
     bus: Arc<RedisBus>,

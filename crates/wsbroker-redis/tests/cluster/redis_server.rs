@@ -37,14 +37,38 @@ impl Redis {
         redis
     }
 
-    /// With a second port for encrypted connections, under a certificate of its own for these names: returned too, as PEM.
+    /// With a second port for encrypted connections, under a certificate of its own for these
+    /// names: returned too, as PEM.
     pub fn with_tls(names: &[&str]) -> (Self, String) {
         let (redis, certificate, _) = Self::with_tls_for(names, "no");
         (redis, certificate)
     }
 
-    /// As [`with_tls`](Self::with_tls), for clients with that certificate only if `clients` is `yes`; with its key.
+    /// As [`with_tls`](Self::with_tls), for clients with that certificate only if `clients` is
+    /// `yes`; with its key.
     pub fn with_tls_for(names: &[&str], clients: &str) -> (Self, String, String) {
+        Self::with_tls_and(names, clients, &[])
+    }
+
+    /// A Cluster of one node, as [`with_tls`](Self::with_tls).
+    pub fn cluster_with_tls(names: &[&str]) -> (Self, String) {
+        let arguments = [
+            "--tls-cluster",
+            "yes",
+            "--cluster-enabled",
+            "yes",
+            "--cluster-announce-ip",
+            "127.0.0.1",
+            "--cluster-config-file",
+            "nodes.conf",
+        ];
+        let (node, certificate, _) = Self::with_tls_and(names, "no", &arguments);
+        assert_eq!(node.answers(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]), "+OK\r\n");
+        until("the cluster is complete", || node.answers(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        (node, certificate)
+    }
+
+    fn with_tls_and(names: &[&str], clients: &str, more: &[&str]) -> (Self, String, String) {
         let names: Vec<String> = names.iter().map(|name| (*name).into()).collect();
         let own = rcgen::generate_simple_self_signed(names).unwrap();
         let (port, tls_port) = (free_port(), free_port().to_string());
@@ -63,6 +87,7 @@ impl Redis {
             "--tls-auth-clients",
             clients,
         ];
+        let arguments = [&arguments[..], more].concat();
         (Self::inside(directory, port, &arguments), own.cert.pem(), own.signing_key.serialize_pem())
     }
 
@@ -70,7 +95,7 @@ impl Redis {
         self.arguments[1].parse().unwrap()
     }
 
-    /// Three masters with a replica each.
+    /// Three primaries with a replica each.
     pub fn cluster() -> Vec<Self> {
         let arguments =
             ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-config-file", "nodes.conf"];
@@ -85,7 +110,7 @@ impl Redis {
         for node in &nodes {
             until("the cluster is complete", || {
                 let replication = node.answers(&["INFO", "replication"]);
-                // A replica that was never in step is not made a master.
+                // A replica that was never in step is not made a primary.
                 (replication.contains("role:master") || replication.contains("master_link_status:up"))
                     && node.answers(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
                     && node.answers(&["CLUSTER", "NODES"]).matches("slave ").count() == 3
@@ -94,7 +119,7 @@ impl Redis {
         nodes
     }
 
-    /// Gives the slot of a channel that somebody listens to to another master.
+    /// Gives the slot of a channel that somebody listens to to another primary.
     pub fn move_slot(nodes: &[Self], channel: &str) {
         let answer = |node: &Self, words: &[&str]| {
             let answer = node.answers(words);
@@ -186,7 +211,8 @@ impl Redis {
         String::from_utf8_lossy(&self.ask(&words)).into_owned()
     }
 
-    /// A number of `INFO`'s, by the name of its field; with `name:part`, a part of it. 0 if there is none yet.
+    /// A number of `INFO`'s, by the name of its field; with `name:part`, a part of it. 0 if there
+    /// is none yet.
     pub fn info(&self, section: &str, field: &str) -> u64 {
         let answer = self.answers(&["INFO", section]);
         let (name, part) = field.split_once(':').unwrap_or((field, ""));
@@ -207,7 +233,8 @@ impl Redis {
     }
 }
 
-/// Below the ports that the system gives out, and with room for a cluster node's second one, ten thousand above.
+/// Below the ports that the system gives out, and with room for a cluster node's second one, ten
+/// thousand above.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {

@@ -7,8 +7,8 @@ use std::{
 
 use parking_lot::Mutex;
 use wsbroker_redis::{
-    Incoming, MessageType, NotTaken, Outgoing, Part, PublishError, RedisConfig, RedisServers, RedisTls, Relay,
-    RelayConfig, RelayError, RelayEvent, RelaySink, RequestError,
+    IncomingMessage, MessageType, OutgoingMessage, PublishError, QueueError, RedisConfig, RedisServers, RedisTls,
+    Relay, RelayConfig, RelayError, RelayEvent, RelayPart, RelaySink, RequestError,
 };
 
 use super::{
@@ -28,7 +28,7 @@ pub(super) struct Heard {
 }
 
 impl RelaySink for Heard {
-    fn deliver(&self, message: Incoming<'_>) {
+    fn deliver(&self, message: IncomingMessage<'_>) {
         let exclude = message.exclude.iter().map(ToString::to_string).collect();
         self.messages.lock().push((message.kind, message.target.to_string(), message.frame(), exclude));
     }
@@ -73,11 +73,11 @@ impl Instance {
         wait(future)
     }
 
-    fn message<'a>(&'a self, kind: MessageType, target: Option<&'a str>, data: &'a str) -> Outgoing<'a> {
-        Outgoing { server_id: &self.id, kind, target, event: "e", data: Some(data), exclude: None }
+    fn message<'a>(&'a self, kind: MessageType, target: Option<&'a str>, data: &'a str) -> OutgoingMessage<'a> {
+        OutgoingMessage { server_id: &self.id, kind, target, event: "e", data: Some(data), exclude: None }
     }
 
-    pub(super) fn say(&self, room: &str, data: &str) -> Result<(), NotTaken> {
+    pub(super) fn say(&self, room: &str, data: &str) -> Result<(), QueueError> {
         let message = self.message(MessageType::Room, Some(room), data);
         self.relay.publish(message.channel().into(), message.text().into(), None)
     }
@@ -97,14 +97,14 @@ impl Instance {
         self.heard.events.lock().contains(event)
     }
 
-    pub(super) fn losses(&self, of: Part) -> usize {
+    pub(super) fn losses(&self, of: RelayPart) -> usize {
         let lost = |event: &&RelayEvent| matches!(event, RelayEvent::Lost { part, .. } if *part == of);
         self.heard.events.lock().iter().filter(lost).count()
     }
 
     /// Lost and back, both parts of it.
     pub(super) fn until_back(&self) {
-        for part in [Part::Publisher, Part::Listener] {
+        for part in [RelayPart::Publisher, RelayPart::Listener] {
             until("it is back", || self.has(&RelayEvent::Ready { part }));
         }
     }
@@ -131,7 +131,7 @@ fn all_four_kinds_arrive_elsewhere_once_and_in_order_and_own_ones_do_not_come_ba
     let messages = [
         one.message(MessageType::Client, Some("c"), data),
         one.message(MessageType::User, Some("u"), data),
-        Outgoing { exclude: Some(&["x", "y"]), ..one.message(MessageType::Room, Some("r:é*"), data) },
+        OutgoingMessage { exclude: Some(&["x", "y"]), ..one.message(MessageType::Room, Some("r:é*"), data) },
         one.message(MessageType::Broadcast, None, data),
     ];
     for message in messages {
@@ -191,7 +191,7 @@ fn a_first_connection_that_fails_is_told_and_not_tried_again() {
     assert!(reason.contains("WRONGPASS") || reason.contains("uthentication"), "{reason}");
     assert!(!format!("{error} {:?}", refused.heard.events.lock()).contains("wrong@"));
     assert_eq!(*refused.heard.events.lock(), [RelayEvent::Failed { reason: reason.clone() }]);
-    assert_eq!(refused.say("r", "1"), Err(NotTaken::Stopped));
+    assert_eq!(refused.say("r", "1"), Err(QueueError::Stopped));
     refused.wait(refused.relay.stop(DEADLINE));
     Instance::at(url(&format!("redis://:secret@127.0.0.1:{}", redis.port)), "b");
     redis.kill();
@@ -246,10 +246,10 @@ fn while_redis_is_dead_nothing_is_taken_and_afterwards_all_is_as_before() {
     other.frames(1);
     redis.kill();
     for instance in [&one, &other] {
-        until("it is lost", || instance.losses(Part::Publisher) + instance.losses(Part::Listener) == 2);
+        until("it is lost", || instance.losses(RelayPart::Publisher) + instance.losses(RelayPart::Listener) == 2);
     }
-    assert_eq!(one.say("r", "lost"), Err(NotTaken::Lost));
-    assert_eq!(one.ask("r", "lost"), Err(RequestError::NotTaken(NotTaken::Lost)));
+    assert_eq!(one.say("r", "lost"), Err(QueueError::Lost));
+    assert_eq!(one.ask("r", "lost"), Err(RequestError::Queue(QueueError::Lost)));
     assert_eq!(one.relay.stats().refused, 2);
     redis.run();
     one.until_back();
@@ -283,11 +283,11 @@ fn a_redis_that_hangs_is_noticed_within_five_seconds_and_what_is_under_way_is_bo
         let answer = Box::new(move |outcome| answers.lock().push((number, outcome)));
         let outcome = one.relay.publish(message.channel().into(), message.text().into(), Some(answer));
         taken += usize::from(outcome.is_ok());
-        outcome == Err(NotTaken::Full)
+        outcome == Err(QueueError::Full)
     });
     let full = full.count();
     assert!(full > 100 && one.relay.stats().waiting <= 100_000, "{full} {:?}", one.relay.stats());
-    for part in [Part::Publisher, Part::Listener] {
+    for part in [RelayPart::Publisher, RelayPart::Listener] {
         until("it is lost", || one.losses(part) == 1);
     }
     assert!(stalled.elapsed() < Duration::from_secs(5), "{:?}", stalled.elapsed());
@@ -305,16 +305,16 @@ fn one_connection_that_is_cut_does_not_disturb_the_other() {
     let redis = Redis::start();
     let (one, other) = (Instance::on(&redis, "one"), Instance::on(&redis, "other"));
     assert!(redis.answers(&["CLIENT", "KILL", "TYPE", "pubsub"]).starts_with(":2"));
-    until("it listens again", || one.has(&RelayEvent::Ready { part: Part::Listener }));
-    until("it listens again", || other.has(&RelayEvent::Ready { part: Part::Listener }));
-    assert_eq!((one.losses(Part::Publisher), one.losses(Part::Listener)), (0, 1));
+    until("it listens again", || one.has(&RelayEvent::Ready { part: RelayPart::Listener }));
+    until("it listens again", || other.has(&RelayEvent::Ready { part: RelayPart::Listener }));
+    assert_eq!((one.losses(RelayPart::Publisher), one.losses(RelayPart::Listener)), (0, 1));
     one.ask("r", "0").unwrap();
     assert_eq!(other.frames(1), numbers(1));
     redis.answers(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    until("it publishes again", || one.has(&RelayEvent::Ready { part: Part::Publisher }));
+    until("it publishes again", || one.has(&RelayEvent::Ready { part: RelayPart::Publisher }));
     one.ask("r", "1").unwrap();
     assert_eq!(other.frames(2), numbers(2));
-    assert_eq!(one.losses(Part::Listener), 1);
+    assert_eq!(one.losses(RelayPart::Listener), 1);
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn stopping_publishes_what_waits_and_dropping_ends_at_once() {
         one.say("r", &number.to_string()).unwrap();
     }
     one.wait(one.relay.stop(DEADLINE));
-    assert_eq!(one.say("r", "late"), Err(NotTaken::Stopped));
+    assert_eq!(one.say("r", "late"), Err(QueueError::Stopped));
     assert_eq!(one.relay.stats().published, 5000);
     assert_eq!(other.frames(5000), numbers(5000));
     assert_eq!(one.wait(one.relay.connected()), Err(RelayError::Stopped));
@@ -337,7 +337,7 @@ fn stopping_publishes_what_waits_and_dropping_ends_at_once() {
     let (mut redis, hanging) = (Redis::start(), Redis::start());
     let (lost, stuck) = (Instance::on(&redis, "lost"), Instance::on(&hanging, "stuck"));
     redis.kill();
-    until("it is lost", || lost.losses(Part::Publisher) == 1);
+    until("it is lost", || lost.losses(RelayPart::Publisher) == 1);
     lost.wait(lost.relay.stop(Duration::from_secs(3600)));
     hanging.signal("-STOP");
     let answer = stuck.relay.request("ws:broadcast".into(), "{}".into());
@@ -371,11 +371,11 @@ fn a_redis_cluster_carries_ordinary_messages_and_survives_the_loss_of_the_node_t
 }
 
 #[test]
-fn sentinels_lead_a_relay_to_the_new_master() {
-    let mut master = Redis::start();
-    let replica = Redis::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
+fn sentinels_lead_a_relay_to_the_new_primary() {
+    let mut primary = Redis::start();
+    let replica = Redis::with(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
     until("the replica is in step", || replica.answers(&["INFO", "replication"]).contains("master_link_status:up"));
-    let sentinel = master.sentinel("chat");
+    let sentinel = primary.sentinel("chat");
     let config = RedisConfig::new(RedisServers::Sentinel(vec![("127.0.0.1".into(), sentinel.port)], "chat".into()));
     let (one, other) = (Instance::at(config.clone(), "one"), Instance::at(config, "other"));
     one.ask("r", "0").unwrap();
@@ -383,7 +383,7 @@ fn sentinels_lead_a_relay_to_the_new_master() {
     until("the sentinel knows the replica", || {
         sentinel.answers(&["SENTINEL", "MASTER", "chat"]).contains("num-slaves\r\n$1\r\n1")
     });
-    master.kill();
+    primary.kill();
     one.until_back();
     other.until_back();
     one.ask("r", "1").unwrap();

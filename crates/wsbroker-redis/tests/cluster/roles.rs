@@ -7,7 +7,7 @@ use std::{
 
 use wsbroker_core::{BusEvent, BusState, MessageKind};
 use wsbroker_redis::{
-    ClusterConfig, EmitError, Emitter, Part, RedisConfig, RedisServers, RedisTls, RelayError, RelayEvent,
+    ClusterConfig, EmitError, Emitter, RedisConfig, RedisServers, RedisTls, RelayError, RelayEvent, RelayPart,
 };
 
 use super::{Instance, common::until, redis_server::Redis, relays, wait};
@@ -44,7 +44,8 @@ fn a_replica_is_not_joined_and_told_as_what_it_is_until_it_is_a_primary() {
     one.until_ready();
 }
 
-/// As a managed Redis does it behind one name: no connection is cut, and what is published to the old primary is accepted and goes nowhere.
+/// As a managed Redis does it behind one name: no connection is cut, and what is published to the
+/// old primary is accepted and goes nowhere.
 #[test]
 fn a_primary_that_becomes_a_replica_is_a_lost_bus_and_what_it_took_meanwhile_is_counted() {
     let redis = Redis::start();
@@ -90,12 +91,13 @@ fn becomes_a_replica(redis: &Redis, config: RedisConfig) {
     until("all are told", || one.events.lock().iter().map(dropped).sum::<u64>() == in_doubt);
 }
 
-/// Sentinels leave the old master as it is for some ten seconds; a new instance is at the new one at once.
+/// Sentinels leave the old primary as it is for some ten seconds; a new instance is at the new one
+/// at once.
 #[test]
-fn after_an_orderly_failover_nobody_stays_at_the_old_master() {
-    let master = Redis::start();
-    let replica = replica(&master);
-    let sentinel = master.sentinel("chat");
+fn after_an_orderly_failover_nobody_stays_at_the_old_primary() {
+    let primary = Redis::start();
+    let replica = replica(&primary);
+    let sentinel = primary.sentinel("chat");
     let config = RedisConfig::new(RedisServers::Sentinel(vec![("127.0.0.1".into(), sentinel.port)], "chat".into()));
     let (one, other) = (Instance::trying(config.clone()), Instance::trying(config.clone()));
     one.until_ready();
@@ -123,8 +125,8 @@ fn after_an_orderly_failover_nobody_stays_at_the_old_master() {
     newcomer.until_ready();
     newcomer.publish("room", "after");
     assert_eq!(member.text(), "after");
-    assert_eq!(replica.channels(), ["room"], "they are at the new master");
-    assert!(master.channels().is_empty(), "nobody is at the old one");
+    assert_eq!(replica.channels(), ["room"], "they are at the new primary");
+    assert!(primary.channels().is_empty(), "nobody is at the old one");
 }
 
 #[test]
@@ -146,7 +148,7 @@ fn a_relay_does_not_begin_with_a_replica_and_leaves_a_primary_that_becomes_one()
     let (redis, new) = (Redis::start(), Redis::start());
     let one = relays::Instance::on(&redis, "one");
     follow(&redis, "127.0.0.1", &new.port.to_string());
-    for part in [Part::Publisher, Part::Listener] {
+    for part in [RelayPart::Publisher, RelayPart::Listener] {
         until("both are lost", || one.losses(part) > 0);
     }
     let is_it =

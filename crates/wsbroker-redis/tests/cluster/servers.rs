@@ -32,7 +32,7 @@ fn a_wrong_password_is_told_and_a_right_one_works() {
 }
 
 #[test]
-fn a_redis_cluster_carries_channels_by_slot_and_survives_the_loss_of_a_master() {
+fn a_redis_cluster_carries_channels_by_slot_and_survives_the_loss_of_a_primary() {
     let mut nodes = Redis::cluster();
     let addresses = nodes.iter().map(|node| ("127.0.0.1".to_owned(), node.port)).collect();
     let config = RedisConfig::new(RedisServers::Cluster(addresses));
@@ -45,7 +45,7 @@ fn a_redis_cluster_carries_channels_by_slot_and_survives_the_loss_of_a_master() 
     for member in &mut members {
         assert_eq!(member.text(), "before");
     }
-    // All at once: each channel's keep their order, whatever master the others go to.
+    // All at once: each channel's keep their order, whatever primary the others go to.
     for message in 0..200 {
         rooms.iter().for_each(|room| assert_eq!(one.publish(room, &message.to_string()), 0));
     }
@@ -54,7 +54,8 @@ fn a_redis_cluster_carries_channels_by_slot_and_survives_the_loss_of_a_master() 
     }
     assert_eq!(other.gaps(), 0);
     assert_eq!(other.broker.bus_stats().unwrap().losses, 0);
-    // A slot goes to another master. That is told, all rooms are listened to before it is ready, and nothing is missed without being counted.
+    // A slot goes to another primary. That is told, all rooms are listened to before it is ready,
+    // and nothing is missed without being counted.
     Redis::move_slot(&nodes, &format!("wsbroker:{}", rooms[0]));
     until("the move is a loss of the bus", || other.broker.bus_stats().unwrap().losses > 0);
     other.until_ready();
@@ -74,13 +75,14 @@ fn a_redis_cluster_carries_channels_by_slot_and_survives_the_loss_of_a_master() 
         // As often as it was published.
         assert!((0..).map(|_| member.text()).take_while(|text| text != "end").all(|text| text == "moved"));
     }
-    let master = nodes.iter().position(|node| node.answers(&["ROLE"]).contains("master")).unwrap();
-    nodes[master].kill();
+    let primary = nodes.iter().position(|node| node.answers(&["ROLE"]).contains("master")).unwrap();
+    nodes[primary].kill();
     one.until_lost();
     other.until_lost();
     one.until_ready();
     other.until_ready();
-    // At most once: while slots move a publish may still meet the wrong master, and is counted as refused. It heals by itself.
+    // At most once: while slots move a publish may still meet the wrong primary, and is counted as
+    // refused. It heals by itself.
     for (member, room) in members.iter_mut().zip(&rooms) {
         until("the room is reached again", || {
             one.publish(room, "after");
@@ -122,11 +124,11 @@ fn a_node_of_a_cluster_that_says_too_much_is_cut_off() {
 }
 
 #[test]
-fn sentinels_lead_to_the_new_master_after_a_failover() {
-    let mut master = Redis::start();
-    let replica = Redis::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
+fn sentinels_lead_to_the_new_primary_after_a_failover() {
+    let mut primary = Redis::start();
+    let replica = Redis::with(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
     until("the replica is in step", || replica.answers(&["INFO", "replication"]).contains("master_link_status:up"));
-    let sentinel = master.sentinel("chat");
+    let sentinel = primary.sentinel("chat");
     let config = RedisConfig::new(RedisServers::Sentinel(vec![("127.0.0.1".into(), sentinel.port)], "chat".into()));
     let (one, other) = (Instance::trying(config.clone()), Instance::trying(config));
     one.until_ready();
@@ -137,7 +139,7 @@ fn sentinels_lead_to_the_new_master_after_a_failover() {
     until("the sentinel knows the replica", || {
         sentinel.answers(&["SENTINEL", "MASTER", "chat"]).contains("num-slaves\r\n$1\r\n1")
     });
-    master.kill();
+    primary.kill();
     one.until_lost();
     other.until_lost();
     one.until_ready();
@@ -159,6 +161,27 @@ fn redis_is_reached_through_tls_and_an_unknown_certificate_is_refused() {
     let mut member = other.member("room");
     one.publish("room", "in secret");
     assert_eq!(member.text(), "in secret");
+}
+
+#[test]
+fn a_cluster_is_reached_through_tls_and_an_unknown_certificate_is_refused() {
+    let (node, certificate) = Redis::cluster_with_tls(&["127.0.0.1"]);
+    let mut config = RedisConfig::new(RedisServers::Cluster(vec![("127.0.0.1".into(), node.tls_port())]));
+    config.tls = Some(RedisTls::default());
+    let stranger = Instance::trying(config.clone());
+    until("it is refused", || matches!(stranger.events.lock()[..], [BusEvent::Lost { .. }]));
+    for tls in [
+        RedisTls { ca: Some(certificate.into_bytes()), ..RedisTls::default() },
+        RedisTls { accept_any: true, ..RedisTls::default() },
+    ] {
+        config.tls = Some(tls);
+        let (one, other) = (Instance::trying(config.clone()), Instance::trying(config.clone()));
+        one.until_ready();
+        other.until_ready();
+        let mut member = other.member("room");
+        one.publish("room", "in secret");
+        assert_eq!(member.text(), "in secret");
+    }
 }
 
 #[test]

@@ -11,11 +11,13 @@ use wsbroker_redis::{ClusterConfig, RedisConfig};
 
 use super::{Instance, common::until, redis_server::Redis, relays};
 
-/// Bytes a second, each way: less than a message of the tests has time for if nothing but answers counted.
+/// Bytes a second, each way: less than a message of the tests has time for if nothing but answers
+/// counted.
 const RATE: usize = 300 << 10;
 const STEP: Duration = Duration::from_millis(10);
 
-/// A slow way to a Redis, on that port. It has hardly any room of its own, so that what is on its way is known to its sender.
+/// A slow way to a Redis, on that port. It has hardly any room of its own, so that what is on its
+/// way is known to its sender.
 fn line(redis: &Redis) -> RedisConfig {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(16 << 10).unwrap();

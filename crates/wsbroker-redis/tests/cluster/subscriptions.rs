@@ -59,7 +59,8 @@ fn a_hundred_thousand_channels_are_listened_to_in_batches_and_let_go() {
     }
 }
 
-/// Channels come and go all the time, others are joined again just when they are let go: whoever waited for `listening` hears what is published then.
+/// Channels come and go all the time, others are joined again just when they are let go: whoever
+/// waited for `listening` hears what is published then.
 #[test]
 fn no_interest_is_lost_while_thousands_of_channels_come_and_go() {
     const PER_SECOND: u32 = 5_000;

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-/// Bytes: the tightest cgroup limit (version 2 or 1), or what the machine has if that is less. 0 where this cannot be found out: on systems
-/// other than Linux there are no cgroups, and Node's `os.totalmem()` is as good as anything we could ask.
+/// In bytes: the lowest limit of the cgroups (version 2 or 1), or what the machine has if that is
+/// less. 0 if this is not known: other systems than Linux have no cgroups, and there Node's
+/// `os.totalmem()` is as good as anything we could ask.
 pub(crate) fn available() -> u64 {
     if cfg!(target_os = "linux") { from(Path::new("/")) } else { 0 }
 }
@@ -15,14 +16,14 @@ fn from(root: &Path) -> u64 {
     let files = limits.lines().flat_map(limit_files);
     let limit = files.filter_map(|file| read(&file)?.trim().parse::<u64>().ok()).min();
     match (limit, total) {
-        // Version 1 says "no limit" with a huge number.
+        // In version 1, a huge number means "no limit".
         (Some(limit), Some(total)) => limit.min(total),
         (limit, total) => limit.or(total).unwrap_or(0),
     }
 }
 
-/// Where the limits of a line of `/proc/self/cgroup` are: in its group and in every group around it. In a container the path may be the host's,
-/// and the root of the mount is the group.
+/// The files with the limits of a line of `/proc/self/cgroup`: of its group and of every group
+/// around it. In a container, the path may be the host's, and the group is the root of the mount.
 fn limit_files(line: &str) -> Vec<String> {
     let mut fields = line.splitn(3, ':');
     let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {

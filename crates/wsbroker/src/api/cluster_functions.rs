@@ -1,24 +1,24 @@
-//! Other instances, as JavaScript asks for them.
+//! What JavaScript calls for the bus: joining other instances, counting, emitters.
 
-// The macro wants what it exports to be public, though nothing can reach it from Rust.
+// napi-rs wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use napi::{
     Env, Status,
-    bindgen_prelude::{Buffer, Either, Function, Object},
+    bindgen_prelude::{Buffer, Either, Function, Object, ToNapiValue},
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
-use wsbroker_core::{BusEvent, BusEvents, BusListener, CloseCode, MessageKind};
+use wsbroker_core::{Broker, BusEvent, BusEvents, BusListener, CloseCode, MessageKind};
 use wsbroker_redis::{ClusterConfig, Emitter, RedisConfig, RedisServers, RedisTls};
 
 use crate::{
     api::options::milliseconds,
     js::{
-        failure::{Failure, Result},
-        promise::{internal, promise, promise_in, promise_on, settled},
+        js_error::{JsError, Result},
+        promise::{internal, promise, promise_in, settled},
         raw::Copied,
     },
     process,
@@ -34,7 +34,7 @@ pub struct NativeNode {
     pub port: u16,
 }
 
-/// How a Redis is encrypted.
+/// TLS towards a Redis.
 #[napi(object)]
 pub struct NativeRedisTls {
     /// PEM.
@@ -46,23 +46,23 @@ pub struct NativeRedisTls {
     /// PEM.
     #[napi(ts_type = "Buffer")]
     pub key: Option<Copied>,
-    /// The name that the server's certificate must be for; absent is the host.
+    /// The name that the server's certificate must be for. Absent: the host.
     pub servername: Option<String>,
-    /// Whether the server's certificate must be good.
+    /// Whether the server's certificate is checked.
     pub reject_unauthorized: bool,
 }
 
-/// A Redis: by `url`, or else by the rest.
+/// A Redis: by `url`, or by the other fields.
 #[napi(object)]
 pub struct NativeRedis {
     /// `redis://` or `rediss://`.
     pub url: Option<String>,
-    /// One server, or nodes of a Cluster, or Sentinels.
+    /// A single server, nodes of a Cluster, or Sentinels.
     pub nodes: Vec<NativeNode>,
     /// What the nodes are.
     #[napi(ts_type = "'single' | 'cluster' | 'sentinel'")]
     pub kind: String,
-    /// The master that the Sentinels watch.
+    /// The name of the primary that the Sentinels watch.
     pub name: Option<String>,
     /// For AUTH.
     pub username: Option<String>,
@@ -76,58 +76,58 @@ pub struct NativeRedis {
     pub tls: Option<NativeRedisTls>,
 }
 
-/// A place on a bus.
+/// How to join a bus.
 #[napi(object)]
 pub struct NativeCluster {
-    /// Where.
+    /// The Redis.
     pub redis: NativeRedis,
-    /// What names begin with.
+    /// The start of all names on the bus.
     pub prefix: String,
-    /// What this instance is called.
+    /// The name of this instance.
     pub instance_id: Option<String>,
-    /// Bytes that may wait.
+    /// Bytes that may wait to be published.
     pub max_outgoing: f64,
 }
 
-/// What the bus has to tell.
+/// What the bus reports.
 #[napi(object)]
 pub struct NativeBusEvent {
     /// Which kind.
     #[napi(ts_type = "'ready' | 'lost' | 'gap' | 'gaps' | 'warning'")]
     pub state: String,
-    /// Of a gap in one channel.
+    /// Of a gap: its channel. Absent if messages of this instance did not leave.
     pub channel: Option<Either<String, Buffer>>,
-    /// Of a gap, or of gaps.
+    /// Of a gap or gaps: how many messages are missing.
     pub missed: Option<f64>,
-    /// Of gaps: how many channels.
+    /// Of gaps: the number of channels.
     pub count: Option<f64>,
     /// Of gaps: the channels whose names were kept.
     pub channels: Option<Vec<Either<String, Buffer>>>,
-    /// Of a loss, or a warning.
+    /// Of a loss or a warning: why.
     pub reason: Option<String>,
 }
 
 /// Subscribers on all instances.
 #[napi(object)]
 pub struct NativeClusterCount {
-    /// As far as instances have answered.
+    /// On the instances that have answered.
     pub count: f64,
-    /// The others.
+    /// The names of the others.
     pub missing: Vec<String>,
 }
 
 type Wake = ThreadsafeFunction<(), (), Vec<NativeBusEvent>, Status, false, true>;
 
-fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConfig, Failure> {
+fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConfig, JsError> {
     let NativeCluster { redis, prefix, instance_id, max_outgoing } = options;
     let redis = redis_config(call, redis)?;
     Ok(ClusterConfig { prefix, instance_id, max_outgoing: max_outgoing as usize, ..ClusterConfig::new(redis) })
 }
 
-/// Which Redis that is.
-pub(crate) fn redis_config(call: &str, redis: NativeRedis) -> std::result::Result<RedisConfig, Failure> {
+/// The settings of a Redis.
+pub(crate) fn redis_config(call: &str, redis: NativeRedis) -> std::result::Result<RedisConfig, JsError> {
     let mut config = match &redis.url {
-        Some(url) => RedisConfig::from_url(url).map_err(|_| Failure::unreadable_url(call))?,
+        Some(url) => RedisConfig::from_url(url).map_err(|_| JsError::unreadable_url(call))?,
         None => {
             let mut nodes: Vec<(String, u16)> =
                 redis.nodes.into_iter().map(|NativeNode { host, port }| (host, port)).collect();
@@ -166,7 +166,7 @@ pub(crate) fn redis_config(call: &str, redis: NativeRedis) -> std::result::Resul
     Ok(config)
 }
 
-/// `None` of what is not known yet: it has no name in JavaScript.
+/// `None` for an event that a newer core may have: it has no name in JavaScript.
 fn event(event: BusEvent) -> Option<NativeBusEvent> {
     let plain = |state: &str| NativeBusEvent {
         state: state.into(),
@@ -194,7 +194,7 @@ fn event(event: BusEvent) -> Option<NativeBusEvent> {
     })
 }
 
-/// Text where it is some, bytes else.
+/// A name as text if it is UTF-8, as bytes otherwise.
 fn name(channel: &[u8]) -> Either<String, Buffer> {
     match std::str::from_utf8(channel) {
         Ok(text) => Either::A(text.to_owned()),
@@ -202,7 +202,7 @@ fn name(channel: &[u8]) -> Either<String, Buffer> {
     }
 }
 
-/// Events wait here, put together, and not in the queue of JavaScript's thread, which may be busy for a long time.
+/// A listener that gathers events for JavaScript's thread, which may be busy for a long time.
 fn listener(told: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<BusListener> {
     let events = Arc::new(BusEvents::default());
     let waiting = Arc::clone(&events);
@@ -210,7 +210,7 @@ fn listener(told: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<BusListener> 
     let wake: Wake = told.build_threadsafe_function().weak::<true>().build_callback(take).map_err(internal)?;
     Ok(Arc::new(move |happened| {
         if events.push(happened) {
-            // A thread that has ended hears nothing any more, and that is all right.
+            // It fails when the thread has ended, which is all right.
             let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }))
@@ -225,7 +225,8 @@ pub fn join_cluster(options: NativeCluster, on_events: Function<'_, Vec<NativeBu
     Ok(process::join_cluster(config, listener(on_events)?)?)
 }
 
-/// Takes back a [`join_cluster`] that no broker has followed yet, or none but one that nobody uses. False when the process stays joined.
+/// Takes a [`join_cluster`] back, unless a broker in use has joined. False when the process stays
+/// joined.
 #[napi(ts_return_type = "Promise<boolean>")]
 pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
     match process::leave_cluster() {
@@ -237,19 +238,40 @@ pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
     }
 }
 
-/// Replaces the settings of Redis. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached with them; everything stays as it was.
+/// Replaces the settings of Redis. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached
+/// with them; then the old ones stay.
 #[napi(ts_return_type = "Promise<void>")]
 pub fn reload_cluster(env: &Env, redis: NativeRedis) -> Result<Object<'_>> {
     const CALL: &str = "reloadBus";
     let redis = redis_config(CALL, redis)?;
     let Some((broker, bus)) = process::joined_bus() else {
-        return settled::<()>(env, Err(Failure::not_joined(CALL)));
+        return settled::<()>(env, Err(JsError::not_joined(CALL)));
     };
-    promise(env, &broker, || Err(Failure::shut_down(CALL)), async move {
-        bus.reload(redis.clone()).await.map_err(|error| Failure::bus_lost(CALL, &error))?;
+    promise(env, &broker, || Err(JsError::shut_down(CALL)), async move {
+        bus.reload(redis.clone()).await.map_err(|error| JsError::bus_lost(CALL, &error))?;
         process::reload_cluster(redis);
         Ok(())
     })
+}
+
+/// A promise for the outcome of a future with the process's broker. `ended` is the outcome if there
+/// is none, or if it ends first.
+fn promise_on<'env, T, F>(
+    env: &'env Env,
+    ended: fn() -> std::result::Result<T, JsError>,
+    task: impl FnOnce(Broker) -> F,
+) -> Result<Object<'env>>
+where
+    T: ToNapiValue + Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    match process::broker().1 {
+        Some(broker) => {
+            let future = task(broker.clone());
+            promise(env, &broker, ended, async move { Ok(future.await) })
+        }
+        None => settled(env, ended()),
+    }
 }
 
 /// Resolves when the bus is ready; false when there is none any more.
@@ -258,14 +280,15 @@ pub fn cluster_ready(env: &Env) -> Result<Object<'_>> {
     promise_on(env, || Ok(false), |broker| async move { broker.cluster_ready().await })
 }
 
-/// Resolves when what others publish to the channel arrives here.
+/// Resolves when what other instances publish to the channel arrives here. False when there is no
+/// bus, or it ends first.
 #[napi(ts_return_type = "Promise<boolean>")]
 pub fn listening(env: &Env, #[napi(ts_arg_type = "Buffer")] channel: Copied) -> Result<Object<'_>> {
     let channel = channel.to_vec();
     promise_on(env, || Ok(false), |broker| async move { broker.listening(&channel).await })
 }
 
-/// Counts subscribers on all instances; `limit` in milliseconds.
+/// Counts subscribers on the instances that answer within `limit` milliseconds.
 #[napi(ts_return_type = "Promise<NativeClusterCount>")]
 pub fn cluster_count(env: &Env, #[napi(ts_arg_type = "Buffer")] channel: Copied, limit: f64) -> Result<Object<'_>> {
     let channel = channel.to_vec();
@@ -289,7 +312,7 @@ pub fn close_channel_everywhere(#[napi(ts_arg_type = "Buffer")] channel: Copied,
     u32::try_from(count.unwrap_or(0)).unwrap_or(u32::MAX)
 }
 
-/// Publishes without sockets.
+/// Publishes from a process without sockets.
 #[napi]
 pub struct NativeEmitter(Option<Emitter>);
 
@@ -300,10 +323,11 @@ impl NativeEmitter {
     pub fn new(options: NativeCluster, on_events: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<Self> {
         let config = config("Emitter", options)?;
         let emitter = Emitter::new(config, listener(on_events)?);
-        Ok(Self(Some(emitter.map_err(|error| Failure::from(wsbroker_core::StartError::from(error)))?)))
+        Ok(Self(Some(emitter.map_err(|error| JsError::from(wsbroker_core::StartError::from(error)))?)))
     }
 
-    /// Resolves when Redis has it. Waits for the bus at most `limit` milliseconds. Rejects with ERR_WSBROKER_BUS_LOST.
+    /// Resolves when Redis has the message. Waits for the bus for at most `limit` milliseconds.
+    /// Rejects with ERR_WSBROKER_BUS_LOST.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn publish<'env>(
         &self,
@@ -320,10 +344,10 @@ impl NativeEmitter {
         let limit = milliseconds(limit);
         let Some((emitter, runtime)) = self.0.clone().and_then(|emitter| emitter.runtime().map(|own| (emitter, own)))
         else {
-            return settled::<()>(env, Err(Failure::shut_down("publish")));
+            return settled::<()>(env, Err(JsError::shut_down("publish")));
         };
-        promise_in(env, &runtime, || Err(Failure::shut_down("publish")), async move {
-            emitter.publish(&channel, kind, &payload, limit).await.map_err(|error| Failure::bus_lost("publish", &error))
+        promise_in(env, &runtime, || Err(JsError::shut_down("publish")), async move {
+            emitter.publish(&channel, kind, &payload, limit).await.map_err(|error| JsError::bus_lost("publish", &error))
         })
     }
 

@@ -1,6 +1,6 @@
-//! The life of the broker: what is called once per server. Convert, call the core, convert back.
+//! What JavaScript calls to start, change and end servers.
 
-// The macro wants what it exports to be public, though nothing can reach it from Rust.
+// napi-rs wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
 use std::{cell::Cell, sync::Arc, thread};
@@ -16,11 +16,11 @@ use wsbroker_core::CloseCode;
 use crate::{
     api::{
         available_memory,
-        certificates::{self, NativeTls},
         options::{self, NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
+        tls_options::{self, NativeTls},
     },
     js::{
-        failure::{Failure, Result},
+        js_error::{JsError, Result},
         promise::{internal, promise, settled},
         raw,
     },
@@ -41,25 +41,26 @@ pub struct NativeAddress {
 /// What a shutdown did.
 #[napi(object)]
 pub struct NativeShutdownReport {
-    /// Ended with a close handshake.
+    /// Connections that were closed with a close handshake.
     pub closed: f64,
-    /// Had to be cut.
+    /// Connections that were cut.
     pub terminated: f64,
 }
 
 /// What defaults are made from.
 #[napi(object)]
 pub struct NativeDefaults {
-    /// Bytes of memory for this process: the cgroup's limit, else what the machine has; 0 when neither is known.
+    /// Bytes of memory for this process: the cgroup's limit, or what the machine has. 0: unknown.
     pub memory: f64,
-    /// Threads that can run at once.
+    /// How many threads can run at the same time.
     pub cpus: u32,
 }
 
-/// Binds an address and reserves its paths, without accepting. The first call makes the broker.
+/// Binds an address and reserves its paths, without accepting connections. The first call begins
+/// the broker.
 ///
-/// Rejects with ERR_WSBROKER_INVALID_BIND, ERR_WSBROKER_BIND (`syscallCode` says why), ERR_WSBROKER_CONFLICT, ERR_WSBROKER_UNSUPPORTED or
-/// ERR_WSBROKER_SHUT_DOWN.
+/// Rejects with ERR_WSBROKER_INVALID_BIND, ERR_WSBROKER_BIND (`syscallCode` says why),
+/// ERR_WSBROKER_CONFLICT, ERR_WSBROKER_UNSUPPORTED or ERR_WSBROKER_SHUT_DOWN.
 #[napi(ts_return_type = "Promise<number>")]
 pub fn listen(env: &Env, options: NativeListenOptions) -> Result<Object<'_>> {
     let process = process_options(&options.process);
@@ -81,31 +82,33 @@ thread_local! {
     static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on, what this thread listens on ends with its environment. Not for the main thread, with which everything ends.
+/// What this thread listens on, now and later, ends with its environment. Not needed for the main
+/// thread, with which everything ends.
 #[napi]
 pub fn end_with_thread(env: &Env) -> Result<()> {
     if !ENDS.replace(true) {
         let ended = |_| process::thread_ended(thread::current().id());
-        raw::Env::of(env).on_teardown(ended, 0).map_err(Failure::from)?;
+        raw::Env::of(env).on_teardown(ended, 0).map_err(JsError::from)?;
     }
     Ok(())
 }
 
-/// Takes connections from now on.
+/// Accepts connections from now on.
 #[napi]
 pub fn serve(listener: u32) -> Result<()> {
-    process::started(listener).ok_or_else(|| Failure::no_listener("serve"))?.serve();
+    process::started(listener).ok_or_else(|| JsError::no_listener("serve"))?.serve();
     Ok(())
 }
 
-/// Where it listens, with the port that the system chose.
+/// Where the listener listens, with the port that the operating system has chosen.
 #[napi]
 pub fn listener_address(listener: u32) -> Result<NativeAddress> {
-    let listener = process::listener(listener).ok_or_else(|| Failure::no_listener("listenerAddress"))?;
+    let listener = process::listener(listener).ok_or_else(|| JsError::no_listener("listenerAddress"))?;
     Ok(NativeAddress { address: listener.address(), port: u32::from(listener.port()), url: listener.url() })
 }
 
-/// Takes no connections there any more, closes those it has with 1001, resolves when they are gone.
+/// Accepts no more connections, closes those of the listener with 1001, and resolves when they are
+/// gone.
 #[napi(ts_return_type = "Promise<void>")]
 pub fn close_listener(env: &Env, listener: u32) -> Result<Object<'_>> {
     match (process::take_listener(listener), process::broker().1) {
@@ -113,27 +116,30 @@ pub fn close_listener(env: &Env, listener: u32) -> Result<Object<'_>> {
             listener.close().await;
             Ok(())
         }),
-        // Closed already, or gone with its broker.
+        // It has been closed, or has ended with its broker.
         _ => settled(env, Ok(())),
     }
 }
 
-/// Replaces certificates and keys of the address. If they are no good it throws ERR_WSBROKER_TLS, and the old ones stay.
+/// Replaces certificates and keys of the listener's address. If they cannot be used, it throws
+/// ERR_WSBROKER_TLS and the old ones stay.
 #[napi]
 pub fn reload_tls(listener: u32, tls: NativeTls) -> Result<()> {
     const CALL: &str = "reloadTls";
-    let listener = process::listener(listener).ok_or_else(|| Failure::no_listener(CALL))?;
-    let config = certificates::config(CALL, &tls)?;
-    listener.reload_tls(config).map_err(|error| Failure::tls(format!("{CALL}: {error}")))?;
+    let listener = process::listener(listener).ok_or_else(|| JsError::no_listener(CALL))?;
+    let config = tls_options::config(CALL, &tls)?;
+    listener.reload_tls(config).map_err(|error| JsError::tls(format!("{CALL}: {error}")))?;
     Ok(())
 }
 
-/// Closes everything and ends the broker; `timeout` in milliseconds. Afterwards `listen` may make a new one. `replaced`: a worker that ends is followed by
-/// another, for which events are kept.
+/// Closes everything and ends the broker. Afterwards `listen` can begin another one.
+///
+/// `timeout` is in milliseconds. `replaced`: a worker that ends meanwhile is replaced, and events
+/// are kept for its successor.
 #[napi(ts_return_type = "Promise<NativeShutdownReport>")]
 pub fn shutdown_broker(env: &Env, code: u32, timeout: f64, replaced: Option<bool>) -> Result<Object<'_>> {
     let code = u16::try_from(code).ok().and_then(CloseCode::new).unwrap_or(CloseCode::GOING_AWAY);
-    // Also when another thread's shutdown was first.
+    // Also if the shutdown of another thread came first.
     let nothing = || Ok(NativeShutdownReport { closed: 0.0, terminated: 0.0 });
     let (generation, broker) = process::broker();
     let Some(broker) = broker else { return settled(env, nothing()) };
@@ -152,31 +158,33 @@ pub fn broker_defaults() -> NativeDefaults {
     NativeDefaults { memory: available_memory::available() as f64, cpus }
 }
 
-/// The options of the broker there is, for who follows them where he gives none; without handlers' where no `start` has set them. `started`: also those of a broker
-/// that `start` has made.
+/// The options of the broker, for a caller that follows them where it gives none. Unless `started`,
+/// only of a broker on which `start` has not been called.
 #[napi]
 pub fn process_options_now(started: bool) -> Option<NativeProcessOptions> {
     process::options(started).map(options::native)
 }
 
-/// Workers that are attached in the whole process, by whichever thread.
+/// How many raw workers are attached in the process, on all threads.
 #[napi]
 pub fn worker_count() -> u32 {
     u32::try_from(process::worker_count()).unwrap_or(u32::MAX)
 }
 
-type Stuck = ThreadsafeFunction<i32, (), i32, Status, false, true>;
+type StuckFunction = ThreadsafeFunction<i32, (), i32, Status, false, true>;
 
-/// Tells this thread of workers that are stuck, by the number of their thread; without a function no longer. One that is told keeps nothing alive.
+/// Tells this thread of workers that are stuck, by the `threadId` of their thread. Without a
+/// function it is no longer told. The function does not keep the thread alive.
 #[napi]
 pub fn watch_workers(on_stuck: Option<Function<'_, i32, ()>>) -> Result<()> {
     let watcher = match on_stuck {
-        Some(told) => {
-            let told: Stuck = told.build_threadsafe_function().weak::<true>().build().map_err(internal)?;
+        Some(function) => {
+            let function: StuckFunction =
+                function.build_threadsafe_function().weak::<true>().build().map_err(internal)?;
             Some(Arc::new(move |thread| {
-                // A thread that has ended hears nothing any more.
-                let _ = told.call(thread, ThreadsafeFunctionCallMode::NonBlocking);
-            }) as process::Watcher)
+                // Fails if the watching thread has ended, which does not matter.
+                let _ = function.call(thread, ThreadsafeFunctionCallMode::NonBlocking);
+            }) as process::StuckWatcher)
         }
         None => None,
     };

@@ -1,12 +1,14 @@
-//! What JavaScript calls for servers, sockets and the cluster: the functions behind `src/index.cts`.
+//! What JavaScript calls for servers, sockets and the cluster: the functions behind
+//! `src/index.cts`.
 //!
-//! Each converts its arguments, calls the core and converts the result. Decisions belong to the core,
-//! and what the process has to `process`. What only helpers call is in `helper`.
+//! Each converts its arguments, calls the core and converts the result. Decisions belong to the
+//! core, and what the process has to `process`. What only helpers call is in `helper`.
 
 pub(crate) mod available_memory;
-pub(crate) mod certificates;
 pub(crate) mod cluster_functions;
 pub(crate) mod lifecycle;
 pub(crate) mod messaging;
 pub(crate) mod options;
 pub(crate) mod stats_object;
+pub(crate) mod tls_options;
+pub(crate) mod worker_functions;

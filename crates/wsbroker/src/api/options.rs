@@ -1,6 +1,6 @@
-//! What `start` and the helpers are given: options as JavaScript hands them over, made into the core's.
+//! The options of `start` and of helpers, as JavaScript passes them and as the core takes them.
 
-// The macro wants what it exports to be public, though nothing can reach it from Rust.
+// napi-rs wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
 use std::time::Duration;
@@ -12,57 +12,58 @@ use wsbroker_core::{
 };
 
 use crate::{
-    api::certificates::{self, NativeTls},
-    js::failure::Failure,
+    api::tls_options::{self, NativeTls},
+    js::js_error::JsError,
     process::ProcessOptions,
 };
 
-/// What is on its way to JavaScript, towards one socket and one worker.
+/// Limits of messages whose handlers have not settled.
 #[napi(object)]
 pub struct NativeInFlight {
     /// Messages of one socket.
     pub messages: f64,
     /// Bytes of one socket.
     pub bytes: f64,
-    /// Bytes towards one worker.
+    /// Bytes of one worker.
     pub worker_bytes: f64,
 }
 
-/// Limits that the process has once. Integers; durations in milliseconds, sizes in bytes.
+/// Options that a process can have only one value of. Integers; durations in milliseconds, sizes in
+/// bytes.
 #[napi(object)]
 pub struct NativeProcessOptions {
-    /// Shards.
+    /// How many shards.
     pub io_threads: f64,
-    /// Bytes that may wait for slow receivers.
+    /// Bytes that may wait in all outboxes.
     pub max_send_memory: f64,
     /// Bytes of unfinished inbound messages.
     pub max_receive_memory: f64,
-    /// The inbound window.
+    /// Limits of messages whose handlers have not settled.
     pub max_in_flight: NativeInFlight,
     /// Connections between accept and 101.
     pub max_pending_upgrades: f64,
-    /// Connections at once; absent is unlimited, as in the next three.
+    /// Connections at the same time. Absent is unlimited, as in the next three.
     pub max_connections: Option<f64>,
-    /// Connections at once from one address.
+    /// Connections at the same time from one IP address.
     pub max_connections_per_ip: Option<f64>,
     /// Channels that one socket may be in.
     pub max_channels_per_socket: Option<f64>,
     /// Bytes of a channel's name.
     pub max_channel_name_length: Option<f64>,
-    /// Told to the workers: whether a socket's handlers run at the same time.
+    /// Whether the handlers of a socket run at the same time.
     pub concurrent: bool,
-    /// Told to the workers; 0 = off.
+    /// How long a handler may take to settle. 0 is off.
     pub handler_timeout: f64,
 }
 
-/// Proxies that are believed.
+/// Proxies that are trusted.
 #[napi(object)]
 pub struct NativeTrustProxy {
     /// Networks.
     pub from: Vec<String>,
-    /// Whoever comes through a unix socket, too.
+    /// Whether everything that connects through a Unix socket is trusted.
     pub unix: bool,
-    /// Where they write the client's address.
+    /// The header in which they put the client's address.
     #[napi(ts_type = "'x-forwarded-for' | 'forwarded'")]
     pub header: String,
 }
@@ -70,7 +71,7 @@ pub struct NativeTrustProxy {
 /// Compression of messages.
 #[napi(object)]
 pub struct NativeDeflate {
-    /// Bytes from which on a message is compressed.
+    /// Messages of at least that many bytes are compressed.
     pub threshold: f64,
     /// 1 to 9.
     pub level: u32,
@@ -79,54 +80,54 @@ pub struct NativeDeflate {
 /// What one socket may send.
 #[napi(object)]
 pub struct NativeRateLimit {
-    /// A second; absent is unlimited.
+    /// Messages a second. Absent is unlimited.
     pub messages: Option<f64>,
-    /// A second; absent is unlimited.
+    /// Bytes a second. Absent is unlimited.
     pub bytes: Option<f64>,
-    /// How many messages may come at once; absent is a second's worth.
+    /// How many messages may come at once. Absent is as many as in a second.
     pub burst: Option<f64>,
-    /// What happens above it.
+    /// What happens when more come.
     #[napi(ts_type = "'pause' | 'close'")]
     pub action: String,
 }
 
-/// Everything `listen` takes; every default is filled in, and what is absent is off.
+/// The options of `listen`. JavaScript has filled in every default; what is absent is off.
 #[napi(object)]
 pub struct NativeListenOptions {
-    /// `host:port`, `[v6]:port` or `unix:/path`.
+    /// `host:port`, `[IPv6]:port` or `unix:/path`.
     pub bind: String,
-    /// Paths to serve; `*` for all that are left.
+    /// Paths to serve. `*`: all that nothing else serves.
     pub paths: Vec<String>,
     /// Subprotocols, best first.
     pub protocols: Vec<String>,
-    /// From accept to the end of the request.
+    /// From accept to the end of the request, in milliseconds.
     pub handshake_timeout: f64,
-    /// For `handleOpen`.
+    /// How long `handleOpen` may take, in milliseconds.
     pub open_timeout: f64,
     /// Bytes of request line and headers.
     pub max_header_size: f64,
     /// Bytes of one inbound message.
     pub max_payload: f64,
-    /// Silence after which a connection is cut; 0 = off.
+    /// Silence after which a connection is cut, in milliseconds. 0 is off.
     pub idle_timeout: f64,
     /// Whether pings are sent.
     pub pings: bool,
-    /// Silence in one direction after which one is; 0 = none.
+    /// Silence in one direction after which a ping is sent, in milliseconds. 0: no pings.
     pub ping_interval: f64,
-    /// How long a closing may stand still.
+    /// How long a closing connection may make no progress, in milliseconds.
     pub close_timeout: f64,
-    /// Bytes in the outbox from which on `overflow` applies.
+    /// Bytes in an outbox above which `overflow` applies.
     pub max_backpressure: f64,
     /// What happens then.
     #[napi(ts_type = "'close' | 'dropNewest' | 'dropOldest'")]
     pub overflow: String,
-    /// How long a connection may live; 0 = off.
+    /// How long a connection may live, in milliseconds. 0 is off.
     pub max_lifetime: f64,
-    /// How much it may send.
+    /// How much a socket may send.
     pub rate_limit: Option<NativeRateLimit>,
-    /// Values of `Origin` that are let in.
+    /// Values of `Origin` that are accepted, in lower case.
     pub origins: Option<Vec<String>>,
-    /// Proxies that are believed.
+    /// Proxies that are trusted.
     pub trust_proxy: Option<NativeTrustProxy>,
     /// Whether connections begin with a PROXY protocol header.
     pub proxy_protocol: bool,
@@ -136,18 +137,21 @@ pub struct NativeListenOptions {
     pub deflate: Option<NativeDeflate>,
     /// Encryption.
     pub tls: Option<NativeTls>,
-    /// What the process has once.
+    /// Options that the process can have only one value of.
     pub process: NativeProcessOptions,
-    /// Of a helper: bytes of one inbound message until its client is finished; absent is `max_payload`.
+    /// Of a helper: bytes of one inbound message until its client is finished. Absent is
+    /// `maxPayload`.
     pub max_first_payload: Option<f64>,
-    /// Of a helper: those of the options of the whole address that were given.
+    /// Of a helper: which options of the whole address were given. The others are as they are
+    /// there.
     pub given: Option<Vec<String>>,
-    /// Of a helper: whether it shares the address of a server with the same `bind`, whatever its port is.
+    /// Of a helper: whether it shares the address of a server with the same `bind`, even if the
+    /// port in it is 0.
     pub beside: Option<bool>,
 }
 
 fn size(number: f64) -> usize {
-    // Saturates; what is no number becomes 0. The TypeScript side has checked it.
+    // The cast saturates, and NaN becomes 0. TypeScript has checked the number.
     number as usize
 }
 
@@ -174,7 +178,7 @@ pub(crate) fn process_options(options: &NativeProcessOptions) -> ProcessOptions 
     ProcessOptions { config, concurrent: options.concurrent, handler_timeout: options.handler_timeout as u32 }
 }
 
-/// The other way round.
+/// The options as JavaScript passes them.
 pub(crate) fn native(options: ProcessOptions) -> NativeProcessOptions {
     let config = options.config;
     NativeProcessOptions {
@@ -196,7 +200,7 @@ pub(crate) fn native(options: ProcessOptions) -> NativeProcessOptions {
     }
 }
 
-pub(crate) fn listener_config(options: NativeListenOptions) -> Result<ListenerConfig, Failure> {
+pub(crate) fn listener_config(options: NativeListenOptions) -> Result<ListenerConfig, JsError> {
     let bind = options.bind.parse::<Bind>()?;
     let duration = |number: f64| Some(milliseconds(number)).filter(|duration| !duration.is_zero());
     Ok(ListenerConfig {
@@ -209,7 +213,7 @@ pub(crate) fn listener_config(options: NativeListenOptions) -> Result<ListenerCo
         trust_proxy: options.trust_proxy.map(trust_proxy).transpose()?,
         proxy_protocol: options.proxy_protocol,
         reuse_port: options.reuse_port,
-        tls: options.tls.map(|tls| certificates::config("start", &tls)).transpose()?,
+        tls: options.tls.map(|tls| tls_options::config("start", &tls)).transpose()?,
         deflate: options
             .deflate
             .map(|deflate| DeflateConfig { threshold: size(deflate.threshold), level: deflate.level as u8 }),
@@ -238,7 +242,7 @@ pub(crate) fn listener_config(options: NativeListenOptions) -> Result<ListenerCo
     })
 }
 
-/// An option of the whole address, as the core calls it.
+/// The core's name of an option that applies to a whole address.
 fn of_address(name: &str) -> Option<&'static str> {
     Some(match name {
         "handshakeTimeout" => "handshake_timeout",
@@ -251,11 +255,11 @@ fn of_address(name: &str) -> Option<&'static str> {
     })
 }
 
-fn trust_proxy(options: NativeTrustProxy) -> Result<TrustProxy, Failure> {
+fn trust_proxy(options: NativeTrustProxy) -> Result<TrustProxy, JsError> {
     let network = |text: &String| {
         text.parse::<Cidr>().map_err(|_| {
             let expected = "an IP address, a network such as '10.0.0.0/8', or 'unix'";
-            Failure::wrong_value("start", "trustProxy.from", expected, format_args!("'{text}'"))
+            JsError::wrong_value("start", "trustProxy.from", expected, format_args!("'{text}'"))
         })
     };
     let headers = [("x-forwarded-for", ForwardedHeader::XForwardedFor), ("forwarded", ForwardedHeader::Forwarded)];
@@ -266,7 +270,7 @@ fn trust_proxy(options: NativeTrustProxy) -> Result<TrustProxy, Failure> {
     })
 }
 
-fn rate_limit(options: NativeRateLimit) -> Result<RateLimit, Failure> {
+fn rate_limit(options: NativeRateLimit) -> Result<RateLimit, JsError> {
     let actions = [("pause", RateAction::Pause), ("close", RateAction::Close)];
     Ok(RateLimit {
         messages: options.messages.map(|messages| messages as u32),
@@ -279,10 +283,10 @@ fn rate_limit(options: NativeRateLimit) -> Result<RateLimit, Failure> {
 /// The value of a name.
 ///
 /// # Errors
-/// It is none of these.
-pub(crate) fn one_of<T: Copy>(name: &str, given: &str, known: &[(&str, T)]) -> Result<T, Failure> {
+/// The name is unknown.
+pub(crate) fn one_of<T: Copy>(name: &str, given: &str, known: &[(&str, T)]) -> Result<T, JsError> {
     known.iter().find(|(text, _)| *text == given).map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<String> = known.iter().map(|(text, _)| format!("'{text}'")).collect();
-        Failure::wrong_value("start", name, &names.join(" or "), format_args!("'{given}'"))
+        JsError::wrong_value("start", name, &names.join(" or "), format_args!("'{given}'"))
     })
 }

@@ -1,4 +1,4 @@
-//! What the broker tells of itself, as JavaScript sees it.
+//! The object that `stats()` returns.
 
 use wsbroker_core::{BusState, BusStats, CloseCause, DropCause, RejectCause, ShardStats, Stats, Traffic, WorkerStats};
 
@@ -8,7 +8,7 @@ use crate::{
     worker::thread_cork,
 };
 
-/// `stats()`: all zeros without a broker.
+/// The counters of the broker. Without a broker all are 0.
 pub(crate) fn value(env: Env<'_>) -> Result<Value<'_>, Failed> {
     let stats = thread_cork::with(|broker, _| broker.stats());
     let stats = stats.as_ref();
@@ -103,7 +103,7 @@ fn traffic(env: Env<'_>, object: Value<'_>, traffic: &Traffic) -> Result<(), Fai
 
 fn worker<'s>(env: Env<'s>, stats: &WorkerStats, thread: Option<i32>) -> Result<Value<'s>, Failed> {
     let object = env.object()?;
-    // One that has gone since has no thread any more.
+    // -1: it has left since the counters were read.
     env.set(object, "workerId", env.int(thread.unwrap_or(-1))?)?;
     env.set(object, "connections", env.count(stats.connections)?)?;
     env.set(object, "inFlight", env.double(stats.in_flight as f64)?)?;

@@ -1,15 +1,17 @@
-//! The bus of the server helper, as JavaScript uses it: each helper and each emitter has a [`NativeRelay`].
+//! The Redis of the server helper, as JavaScript uses it: each helper and each emitter has a
+//! [`NativeRelay`].
 //!
-//! Helpers of one instance share one [`Relay`] of the core, found by the instance's server id. What it tells goes to the *port* of each of them, where JavaScript
-//! fetches it after a wake.
+//! The helpers of one instance use one [`Relay`], which the instance holds. Messages from other
+//! instances go to the namespace of the instance without JavaScript. Events go to the inbox of each
+//! helper, which JavaScript empties after a wake. Without an instance, messages go there, too.
 
 // The macro wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{
-        Arc, LazyLock,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -21,8 +23,11 @@ use napi::{
 };
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::StartError;
-use wsbroker_redis::{Incoming, NotTaken, Part, PublishError, Relay, RelayConfig, RelayEvent, RelaySink, WeakRelay};
+use wsbroker_core::{Broker, Namespace, StartError};
+use wsbroker_redis::{
+    IncomingMessage, NamespaceSink, PublishError, QueueError, Relay, RelayConfig, RelayEvent, RelayPart, RelaySink,
+    WeakRelay,
+};
 
 use crate::{
     api::{
@@ -31,43 +36,45 @@ use crate::{
     },
     helper::instance,
     js::{
-        failure::{Failure, Result},
+        js_error::{JsError, Result},
         promise::{deferred, internal, promise_in, settled},
     },
 };
 
-/// Bytes of messages that may wait for one thread of JavaScript; more are dropped, and counted.
+/// Bytes of messages that may wait for one thread of JavaScript. More are dropped, and counted.
 const MAX_WAITING: usize = 16 << 20;
-/// What each costs beside its text.
+/// What each costs besides its text.
 const OVERHEAD: usize = 128;
-/// How much one fetch takes, so that timers and sockets get their turn between two.
+/// Messages and bytes that one fetch takes at most: timers and sockets get their turn in between.
 const PORTION: (usize, usize) = (512, 1 << 20);
 
 /// Settings of a relay.
 #[napi(object)]
 pub struct NativeRelayOptions {
-    /// Where.
+    /// The Redis.
     pub redis: NativeRedis,
-    /// Envelopes that bear it are this instance's own.
+    /// Envelopes with this server id are our own.
     pub server_id: Option<String>,
-    /// Whether it listens, too.
+    /// Whether it listens. Otherwise it only publishes.
     pub listens: bool,
-    /// Whether all helpers with this server id use the same relay.
-    pub shared: bool,
+    /// The helper, if it belongs to an instance: all helpers of the instance use the same relay,
+    /// and messages from Redis go to their clients without JavaScript.
+    pub helper: Option<u32>,
 }
 
-/// What a relay has to tell.
+/// What a relay reports.
 #[napi(object)]
 #[derive(Clone, Debug)]
 pub struct NativeRelayEvent {
-    /// Which kind. `unpublished` is a message of ours that did not get there.
+    /// Which kind. `unpublished`: a message of ours did not reach Redis, or may not have.
     #[napi(ts_type = "'connected' | 'failed' | 'lost' | 'ready' | 'invalid' | 'dropped' | 'unpublished' | 'warning'")]
     pub kind: String,
-    /// Whether it is the listener that is lost or ready.
+    /// Of `lost` and `ready`: whether it is the connection that listens, and not the one that
+    /// publishes.
     pub listener: bool,
     /// Why.
     pub reason: Option<String>,
-    /// How many, or the number of the message.
+    /// How many, or of `unpublished` the number of the message.
     pub count: f64,
 }
 
@@ -76,8 +83,8 @@ impl NativeRelayEvent {
         Self { kind: kind.into(), listener: false, reason: None, count: 0.0 }
     }
 
-    fn of(part: Part, kind: &str) -> Self {
-        Self { listener: part == Part::Listener, ..Self::new(kind) }
+    fn of(part: RelayPart, kind: &str) -> Self {
+        Self { listener: part == RelayPart::Listener, ..Self::new(kind) }
     }
 
     fn because(reason: String, kind: &str) -> Self {
@@ -85,43 +92,44 @@ impl NativeRelayEvent {
     }
 }
 
-type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+type RelayWake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
-/// Where one thread fetches what it is told.
-struct Port {
-    wake: Wake,
-    state: Mutex<PortState>,
-    /// The last message of this port whose end is known.
+/// What waits for one thread of JavaScript.
+struct RelayInbox {
+    wake: RelayWake,
+    state: Mutex<RelayInboxState>,
+    /// The last published message whose outcome is known.
     answered: AtomicU64,
 }
 
 #[derive(Default)]
-struct PortState {
-    items: VecDeque<Item>,
+struct RelayInboxState {
+    items: VecDeque<RelayInboxItem>,
     /// Of the texts.
     bytes: usize,
-    /// It has been woken and has not fetched everything yet.
+    /// The thread has been woken, and has not fetched everything yet.
     awake: bool,
-    /// What came and is told as a number: no envelopes, with the last reason, and what had no room.
+    /// Things that were no envelopes, and why the last one was none.
     invalid: (u64, String),
+    /// Messages that had no room.
     dropped: u64,
-    /// Numbers of messages whose failure waits here.
+    /// Numbers of published messages whose failure waits here.
     failed: VecDeque<u64>,
 }
 
-enum Item {
+enum RelayInboxItem {
     Text(String),
     Event(NativeRelayEvent),
 }
 
-impl Port {
-    fn with(&self, change: impl FnOnce(&mut PortState)) {
+impl RelayInbox {
+    fn with(&self, change: impl FnOnce(&mut RelayInboxState)) {
         let mut state = self.state.lock();
         change(&mut state);
         let wake = !std::mem::replace(&mut state.awake, true);
         drop(state);
         if wake {
-            // A thread that has ended hears nothing any more, and that is all right.
+            // It fails when the thread has ended, which is all right.
             let _ = self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }
@@ -133,13 +141,13 @@ impl Port {
                 state.dropped += 1;
             } else {
                 state.bytes += cost;
-                state.items.push_back(Item::Text(text.into()));
+                state.items.push_back(RelayInboxItem::Text(text.into()));
             }
         });
     }
 
     fn event(&self, event: NativeRelayEvent) {
-        self.with(|state| state.items.push_back(Item::Event(event)));
+        self.with(|state| state.items.push_back(RelayInboxItem::Event(event)));
     }
 
     fn answer(&self, number: u64, outcome: std::result::Result<(), PublishError>) {
@@ -148,7 +156,7 @@ impl Port {
             Err(error) => self.with(|state| {
                 state.failed.push_back(number);
                 let event = NativeRelayEvent::because(error.to_string(), "unpublished");
-                state.items.push_back(Item::Event(NativeRelayEvent { count: number as f64, ..event }));
+                state.items.push_back(RelayInboxItem::Event(NativeRelayEvent { count: number as f64, ..event }));
                 self.answered.store(number, Ordering::Release);
             }),
         }
@@ -169,12 +177,12 @@ impl Port {
         let mut size = 0;
         while taken.len() < PORTION.0 && size < PORTION.1 {
             match state.items.pop_front() {
-                Some(Item::Text(text)) => {
+                Some(RelayInboxItem::Text(text)) => {
                     size += text.len() + OVERHEAD;
                     state.bytes = state.bytes.saturating_sub(text.len() + OVERHEAD);
                     taken.push(Either::A(text));
                 }
-                Some(Item::Event(event)) => {
+                Some(RelayInboxItem::Event(event)) => {
                     if event.kind == "unpublished" {
                         state.failed.pop_front();
                     }
@@ -187,7 +195,7 @@ impl Port {
         taken
     }
 
-    /// Up to which number it is known, here and in JavaScript, what became of the messages.
+    /// The last number up to which JavaScript has learnt of every failure.
     fn settled(&self) -> u64 {
         let state = self.state.lock();
         let answered = self.answered.load(Ordering::Acquire);
@@ -195,86 +203,78 @@ impl Port {
     }
 }
 
-/// What one relay of the core tells its ports.
-struct Hub {
-    state: Mutex<HubState>,
-    /// Where messages go that need no JavaScript.
-    namespace: Option<Arc<dyn RelaySink>>,
+/// The helpers or the emitter that use one relay.
+pub(crate) struct RelayUsers {
+    state: Mutex<RelayUsersState>,
 }
 
 #[derive(Default)]
-struct HubState {
-    /// Of all helpers that share it. The first one is told what concerns none of them in particular.
-    ports: Vec<Arc<Port>>,
-    stage: Stage,
-    /// Of the publisher and of the listener.
+struct RelayUsersState {
+    /// One of each. The first one gets what concerns none in particular.
+    inboxes: Vec<Arc<RelayInbox>>,
+    attempt: FirstAttempt,
+    /// Why the publisher and the listener are lost.
     lost: [Option<String>; 2],
 }
 
+/// How the first attempt to connect went.
 #[derive(Default, Eq, PartialEq)]
-enum Stage {
+enum FirstAttempt {
     #[default]
     Connecting,
     Connected,
     Failed,
 }
 
-impl Hub {
-    /// The port is told where things stand, and what happens from now on.
-    fn join(&self, port: Arc<Port>) {
+impl RelayUsers {
+    /// From now on the inbox gets events; at once those that say how things are.
+    fn join(&self, inbox: Arc<RelayInbox>) {
         let mut state = self.state.lock();
-        if state.stage == Stage::Connected {
-            port.event(NativeRelayEvent::new("connected"));
-            for (part, lost) in [Part::Publisher, Part::Listener].into_iter().zip(&state.lost) {
+        if state.attempt == FirstAttempt::Connected {
+            inbox.event(NativeRelayEvent::new("connected"));
+            for (part, lost) in [RelayPart::Publisher, RelayPart::Listener].into_iter().zip(&state.lost) {
                 if let Some(reason) = lost {
-                    port.event(NativeRelayEvent { reason: Some(reason.clone()), ..NativeRelayEvent::of(part, "lost") });
+                    inbox
+                        .event(NativeRelayEvent { reason: Some(reason.clone()), ..NativeRelayEvent::of(part, "lost") });
                 }
             }
         }
-        state.ports.push(port);
+        state.inboxes.push(inbox);
     }
 
-    /// Returns whether nobody is left.
-    fn leave(&self, port: &Arc<Port>) -> bool {
+    /// Takes an inbox out. True if none is left.
+    fn leave(&self, inbox: &Arc<RelayInbox>) -> bool {
         let mut state = self.state.lock();
-        state.ports.retain(|other| !Arc::ptr_eq(other, port));
-        state.ports.is_empty()
+        state.inboxes.retain(|other| !Arc::ptr_eq(other, inbox));
+        state.inboxes.is_empty()
     }
 
-    fn tell(state: &HubState, event: &NativeRelayEvent) {
-        state.ports.iter().for_each(|port| port.event(event.clone()));
+    fn has_failed(&self) -> bool {
+        self.state.lock().attempt == FirstAttempt::Failed
+    }
+
+    fn tell(state: &RelayUsersState, event: &NativeRelayEvent) {
+        state.inboxes.iter().for_each(|inbox| inbox.event(event.clone()));
     }
 }
 
-impl RelaySink for Hub {
-    fn deliver(&self, message: Incoming<'_>) {
-        if let Some(namespace) = &self.namespace {
-            return namespace.deliver(message);
-        }
-        let port = self.state.lock().ports.first().cloned();
-        if let Some(port) = port {
-            port.text(message.text);
-        }
-    }
-
-    fn flush(&self) {
-        if let Some(namespace) = &self.namespace {
-            namespace.flush();
+impl RelaySink for RelayUsers {
+    fn deliver(&self, message: IncomingMessage<'_>) {
+        let inbox = self.state.lock().inboxes.first().cloned();
+        if let Some(inbox) = inbox {
+            inbox.text(message.text);
         }
     }
 
     fn happened(&self, event: RelayEvent) {
-        if let Some(namespace) = &self.namespace {
-            namespace.happened(event.clone());
-        }
         let mut state = self.state.lock();
         match event {
             RelayEvent::Connected => {
-                state.stage = Stage::Connected;
+                state.attempt = FirstAttempt::Connected;
                 Self::tell(&state, &NativeRelayEvent::new("connected"));
             }
             RelayEvent::Failed { reason } => {
-                state.stage = Stage::Failed;
+                state.attempt = FirstAttempt::Failed;
                 Self::tell(&state, &NativeRelayEvent::because(reason, "failed"));
             }
             RelayEvent::Lost { part, reason } => {
@@ -286,128 +286,126 @@ impl RelaySink for Hub {
                 Self::tell(&state, &NativeRelayEvent::of(part, "ready"));
             }
             RelayEvent::Warning { reason } => {
-                if let Some(port) = state.ports.first() {
-                    port.event(NativeRelayEvent::because(reason, "warning"));
+                if let Some(inbox) = state.inboxes.first() {
+                    inbox.event(NativeRelayEvent::because(reason, "warning"));
                 }
             }
             RelayEvent::Invalid { reason } => {
-                if let Some(port) = state.ports.first() {
-                    port.with(|state| state.invalid = (state.invalid.0 + 1, reason.to_string()));
+                if let Some(inbox) = state.inboxes.first() {
+                    inbox.with(|state| state.invalid = (state.invalid.0 + 1, reason.to_string()));
                 }
             }
-            // What is not known yet has no name in JavaScript.
+            // An event of a newer crate has no name in JavaScript.
             _ => {}
         }
     }
 }
 
-/// Relays that helpers of an instance share, by server id.
-static SHARED: LazyLock<Mutex<HashMap<String, Shared>>> = LazyLock::new(Mutex::default);
-
-type Shared = (WeakRelay, Arc<Hub>);
-
-/// Where messages from Redis go for the instance with that server id, if it can take them without JavaScript.
-fn namespace_of(server_id: &str) -> Option<Arc<dyn RelaySink>> {
-    instance::sink(server_id).map(|sink| Arc::new(sink) as _)
-}
+/// The relay that the helpers of an instance use, if one of them has begun it.
+pub(crate) type InstanceRelay = Mutex<Option<(WeakRelay, Arc<RelayUsers>)>>;
 
 /// A helper's or an emitter's connections to Redis.
 #[napi]
 pub struct NativeRelay {
     relay: Option<Relay>,
-    hub: Arc<Hub>,
-    port: Arc<Port>,
-    /// The name under which others share it.
-    key: Option<String>,
+    users: Arc<RelayUsers>,
+    inbox: Arc<RelayInbox>,
+    /// Of the instance, if others may use the same relay.
+    instance: Option<Arc<InstanceRelay>>,
+    /// The number of the last message.
     last: u64,
 }
 
 #[napi]
 impl NativeRelay {
-    /// Connects in the background. `wake` is called when there is something to [`take`](Self::take), and not again before that was nothing.
+    /// Connects in the background. `wake` is called when there is something to
+    /// [`take`](Self::take), and not again before `take` has returned nothing.
     #[napi(constructor)]
     pub fn new(options: NativeRelayOptions, wake: Function<'_, (), ()>) -> Result<Self> {
         let redis = redis_config("redisConnection", options.redis)?;
-        let wake: Wake = wake.build_threadsafe_function().weak::<true>().build().map_err(internal)?;
-        let port = Arc::new(Port { wake, state: Mutex::default(), answered: AtomicU64::new(0) });
-        let key = options.server_id.clone().filter(|_| options.shared);
+        let wake: RelayWake = wake.build_threadsafe_function().weak::<true>().build().map_err(internal)?;
+        let inbox = Arc::new(RelayInbox { wake, state: Mutex::default(), answered: AtomicU64::new(0) });
         let config = RelayConfig { server_id: options.server_id, listens: options.listens, ..RelayConfig::new(redis) };
-        let (relay, hub) = match &key {
-            Some(key) => {
-                let mut shared = SHARED.lock();
-                let there = shared.get(key).and_then(|(relay, hub)| Some((relay.upgrade()?, Arc::clone(hub))));
-                match there.filter(|(_, hub)| hub.state.lock().stage != Stage::Failed) {
-                    Some((relay, hub)) => {
-                        hub.join(Arc::clone(&port));
-                        (relay, hub)
-                    }
-                    None => {
-                        let (relay, hub) = begin(config, namespace_of(key), &port)?;
-                        shared.insert(key.clone(), (relay.downgrade(), Arc::clone(&hub)));
-                        (relay, hub)
-                    }
-                }
-            }
-            None => begin(config, None, &port)?,
+        let namespace = options.helper.and_then(|helper| instance::namespace_of(helper as usize));
+        let Some((broker, namespace, instance)) = namespace else {
+            let (relay, users) = begin(config, None, &inbox)?;
+            return Ok(Self { relay: Some(relay), users, inbox, instance: None, last: 0 });
         };
-        Ok(Self { relay: Some(relay), hub, port, key, last: 0 })
+        let mut shared = instance.lock();
+        let begun = shared.as_ref().and_then(|(relay, users)| Some((relay.upgrade()?, Arc::clone(users))));
+        let (relay, users) = match begun.filter(|(_, users)| !users.has_failed()) {
+            Some((relay, users)) => {
+                users.join(Arc::clone(&inbox));
+                (relay, users)
+            }
+            None => {
+                let (relay, users) = begin(config, Some((&broker, namespace)), &inbox)?;
+                *shared = Some((relay.downgrade(), Arc::clone(&users)));
+                (relay, users)
+            }
+        };
+        drop(shared);
+        Ok(Self { relay: Some(relay), users, inbox, instance: Some(instance), last: 0 })
     }
 
-    /// What has come since: envelopes of others as text, and events, in order. Empty: nothing, and the next wake will tell.
+    /// What has arrived: envelopes of others as text, and events, in order. When it is empty,
+    /// `wake` is called for the next.
     #[napi]
     pub fn take(&self) -> Vec<Either<String, NativeRelayEvent>> {
-        self.port.take()
+        self.inbox.take()
     }
 
-    /// Takes a message, and does not wait. Returns its number, with which an `unpublished` tells that it failed; 0 if Redis is lost, -1 if too much waits, -2
-    /// after `close`.
+    /// Takes a message without waiting. Returns its number, which an `unpublished` event has if it
+    /// fails. 0: Redis is lost; -1: too much waits; -2: `close` was called.
     #[napi]
     pub fn publish(&mut self, channel: String, text: String) -> f64 {
         let Some(relay) = &self.relay else { return -2.0 };
-        let (number, port) = (self.last + 1, Arc::clone(&self.port));
-        let answer = Box::new(move |outcome| port.answer(number, outcome));
+        let (number, inbox) = (self.last + 1, Arc::clone(&self.inbox));
+        let answer = Box::new(move |outcome| inbox.answer(number, outcome));
         match relay.publish(channel.into(), text.into(), Some(answer)) {
             Ok(()) => {
                 self.last = number;
                 number as f64
             }
-            Err(NotTaken::Lost) => 0.0,
-            Err(NotTaken::Full) => -1.0,
-            Err(NotTaken::Stopped) => -2.0,
+            Err(QueueError::Lost) => 0.0,
+            Err(QueueError::Full) => -1.0,
+            Err(QueueError::Stopped) => -2.0,
         }
     }
 
-    /// Of messages up to this number nothing more will be told.
+    /// No more `unpublished` events will come for messages up to this number.
     #[napi]
     pub fn settled(&self) -> f64 {
-        self.port.settled() as f64
+        self.inbox.settled() as f64
     }
 
-    /// Publishes, and resolves when Redis has it. Rejects with ERR_WSBROKER_BUS_LOST, ERR_WSBROKER_REDIS if Redis refuses it, ERR_WSBROKER_SHUT_DOWN after `close`.
+    /// Publishes, and resolves when Redis has the message. Rejects with ERR_WSBROKER_BUS_LOST, with
+    /// ERR_WSBROKER_REDIS if Redis refuses it, or with ERR_WSBROKER_SHUT_DOWN after `close`.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn request<'env>(&self, env: &'env Env, channel: String, text: String) -> Result<Object<'env>> {
-        let Some(relay) = &self.relay else { return settled::<()>(env, Err(Failure::shut_down("publish"))) };
-        let (promise, pending) = deferred(env, || Err(Failure::shut_down("publish")))?;
-        // For the answer, and for here if there will be none.
+        let Some(relay) = &self.relay else { return settled::<()>(env, Err(JsError::shut_down("publish"))) };
+        let (promise, pending) = deferred(env, || Err(JsError::shut_down("publish")))?;
+        // The callback settles it, or this function if the message is not taken.
         let pending = Arc::new(Mutex::new(pending));
         let answer = {
             let pending = Arc::clone(&pending);
             Box::new(move |outcome: std::result::Result<(), PublishError>| {
                 pending.lock().settle(outcome.map_err(|error| match error {
-                    PublishError::Refused(_) => Failure::redis("publish", &error),
-                    _ => Failure::bus_lost("publish", &error),
+                    PublishError::Refused(_) => JsError::redis("publish", &error),
+                    _ => JsError::bus_lost("publish", &error),
                 }));
             })
         };
         match relay.publish(channel.into(), text.into(), Some(answer)) {
             Ok(()) => {}
-            Err(NotTaken::Stopped) => pending.lock().settle(Err(Failure::shut_down("publish"))),
-            Err(error) => pending.lock().settle(Err(Failure::bus_lost("publish", &error))),
+            Err(QueueError::Stopped) => pending.lock().settle(Err(JsError::shut_down("publish"))),
+            Err(error) => pending.lock().settle(Err(JsError::bus_lost("publish", &error))),
         }
         Ok(promise)
     }
 
-    /// Leaves; the last one publishes what waits, for at most `limit` milliseconds, and ends the connections. Resolves when that is done.
+    /// Stops using the relay. The last user lets it publish what waits, for at most `limit`
+    /// milliseconds, and ends it. Resolves then.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close<'env>(&mut self, env: &'env Env, limit: f64) -> Result<Object<'env>> {
         let Some((relay, runtime)) = self.leave().and_then(|relay| relay.runtime().map(|own| (relay, own))) else {
@@ -416,7 +414,7 @@ impl NativeRelay {
         let ended = relay.stop(milliseconds(limit));
         promise_in(env, &runtime, || Ok(()), async move {
             ended.await;
-            // Until here: without a handle it would end at once.
+            // Not earlier: without a handle it ends at once.
             drop(relay);
             Ok(())
         })
@@ -425,14 +423,13 @@ impl NativeRelay {
     /// The relay, if this was its last user.
     fn leave(&mut self) -> Option<Relay> {
         let relay = self.relay.take()?;
-        let mut shared = SHARED.lock();
-        if !self.hub.leave(&self.port) {
+        let mut shared = self.instance.as_ref().map(|instance| instance.lock());
+        if !self.users.leave(&self.inbox) {
             return None;
         }
-        if let Some(key) = &self.key
-            && shared.get(key).is_some_and(|(_, hub)| Arc::ptr_eq(hub, &self.hub))
-        {
-            shared.remove(key);
+        // It may hold a later relay, if this one failed.
+        if let Some(shared) = &mut shared {
+            shared.take_if(|(_, users)| Arc::ptr_eq(users, &self.users));
         }
         Some(relay)
     }
@@ -444,13 +441,21 @@ impl Drop for NativeRelay {
     }
 }
 
+/// Starts a relay with one inbox. It serves the namespace, if there is one.
 fn begin(
     config: RelayConfig,
-    namespace: Option<Arc<dyn RelaySink>>,
-    port: &Arc<Port>,
-) -> std::result::Result<(Relay, Arc<Hub>), Failure> {
-    let state = Mutex::new(HubState { ports: vec![Arc::clone(port)], ..HubState::default() });
-    let hub = Arc::new(Hub { state, namespace });
-    let relay = Relay::start(config, Arc::clone(&hub) as Arc<dyn RelaySink>).map_err(StartError::from)?;
-    Ok((relay, hub))
+    namespace: Option<(&Broker, Arc<Namespace>)>,
+    inbox: &Arc<RelayInbox>,
+) -> std::result::Result<(Relay, Arc<RelayUsers>), JsError> {
+    let state = Mutex::new(RelayUsersState { inboxes: vec![Arc::clone(inbox)], ..RelayUsersState::default() });
+    let users = Arc::new(RelayUsers { state });
+    let sink: Arc<dyn RelaySink> = match namespace {
+        Some((broker, namespace)) => {
+            let users = Arc::clone(&users);
+            Arc::new(NamespaceSink::new(broker, namespace, move |event| users.happened(event)))
+        }
+        None => Arc::<RelayUsers>::clone(&users),
+    };
+    let relay = Relay::start(config, sink).map_err(StartError::from)?;
+    Ok((relay, users))
 }

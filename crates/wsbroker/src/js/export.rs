@@ -1,10 +1,10 @@
 //! How functions that are called for every message are exported: without napi-rs in between, whose
 //! share of such a call is larger than that of most of these functions.
 
-use crate::js::{failure::Failure, raw::Value};
+use crate::js::{js_error::JsError, raw::Value};
 
 /// What an exported function returns to JavaScript, or throws.
-pub(crate) type Result<'s> = std::result::Result<Value<'s>, Failure>;
+pub(crate) type JsResult<'s> = std::result::Result<Value<'s>, JsError>;
 
 /// Exports functions of a module: `function = "its declaration in TypeScript";`.
 ///
@@ -29,7 +29,7 @@ macro_rules! functions {
                         env: $crate::js::raw::Env<'s>,
                         arguments: [$crate::js::raw::Value<'s>; ARGUMENTS],
                         _given: usize,
-                    ) -> $crate::js::export::Result<'s> {
+                    ) -> $crate::js::export::JsResult<'s> {
                         $function(env, arguments $(, $crate::js::export::functions!(@$given _given))?)
                     }
                 }
@@ -82,9 +82,9 @@ mod tests {
 
     #[test]
     fn a_declaration_tells_the_name_and_the_number_of_arguments() {
-        let told = |declaration| (name_of(declaration), count_of_arguments(declaration));
-        assert_eq!(told("drain(): void"), ("drain", 0));
-        assert_eq!(told("close(id: number, code?: number): [a: A, b: B]"), ("close", 2));
-        assert_eq!(told("of(a: Map<A, B>, b: (c: C, d: D) => void, e: [F, G]): void"), ("of", 3));
+        let parsed = |declaration| (name_of(declaration), count_of_arguments(declaration));
+        assert_eq!(parsed("drain(): void"), ("drain", 0));
+        assert_eq!(parsed("close(id: number, code?: number): [a: A, b: B]"), ("close", 2));
+        assert_eq!(parsed("of(a: Map<A, B>, b: (c: C, d: D) => void, e: [F, G]): void"), ("of", 3));
     }
 }

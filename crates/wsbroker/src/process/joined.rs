@@ -1,4 +1,4 @@
-//! Where the brokers of the process meet others, and which thread is told about it.
+//! The bus that the brokers of the process join, and the thread that gets its events.
 
 use std::{
     sync::Arc,
@@ -6,37 +6,42 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use wsbroker_core::{Broker, BusEvent, BusListener, JoinError};
-use wsbroker_redis::{ClusterConfig, RedisBus};
+use wsbroker_core::{Broker, BusEvent, BusListener, BusState, JoinError};
+use wsbroker_redis::{ClusterConfig, RedisBus, RedisConfig};
 
-/// A place on a bus. It belongs to the thread that has joined; when that ends and a broker goes on with it, another may take it over.
+use super::{PROCESS, next_generation};
+use crate::js::js_error::JsError;
+
+/// What the process has joined. It belongs to the thread that has joined. When that thread ends
+/// while a broker still uses the bus, another thread may take it over.
 pub(crate) struct Joined {
     pub(crate) config: ClusterConfig,
-    told: Arc<Mutex<BusListener>>,
+    /// Of the thread that it belongs to.
+    listener: Arc<Mutex<BusListener>>,
     owner: Option<ThreadId>,
 }
 
 impl Joined {
-    /// A place that belongs to the calling thread.
+    /// It belongs to the calling thread.
     pub(crate) fn new(config: ClusterConfig, listener: BusListener) -> Self {
-        Self { config, told: Arc::new(Mutex::new(listener)), owner: Some(thread::current().id()) }
+        Self { config, listener: Arc::new(Mutex::new(listener)), owner: Some(thread::current().id()) }
     }
 
-    /// Takes a broker there.
+    /// Has a broker join.
     pub(crate) fn join(&self, broker: &Broker) -> Result<Arc<RedisBus>, JoinError> {
         RedisBus::join(broker, self.config.clone(), self.listener())
     }
 
-    /// Tells the thread to which it belongs at that time.
+    /// Passes events on to the thread that it belongs to at the time.
     fn listener(&self) -> BusListener {
-        let told = Arc::clone(&self.told);
+        let current = Arc::clone(&self.listener);
         Arc::new(move |event: BusEvent| {
-            let listener = Arc::clone(&told.lock());
+            let listener = Arc::clone(&current.lock());
             listener(event);
         })
     }
 
-    /// If it was that thread's, it now belongs to none.
+    /// A thread has ended. If it belonged to that one, it now belongs to none.
     pub(crate) fn thread_ended(&mut self, thread: ThreadId) {
         self.owner = self.owner.filter(|owner| *owner != thread);
     }
@@ -46,15 +51,72 @@ impl Joined {
         self.owner.is_none()
     }
 
-    /// It belongs to the calling thread from now on, if it belongs to none and is the same place.
+    /// Gives it to the calling thread, if it belongs to none and has the same settings.
     pub(crate) fn adopt(&mut self, config: &ClusterConfig, listener: &BusListener) -> bool {
         if !self.is_orphaned() || self.config != *config {
             return false;
         }
         self.owner = Some(thread::current().id());
-        *self.told.lock() = Arc::clone(listener);
+        *self.listener.lock() = Arc::clone(listener);
         true
     }
+}
+
+/// Joins other instances, now or as soon as there is a broker.
+///
+/// # Errors
+/// The process has joined already, and the thread that did still runs or has joined with other
+/// settings; or the operating system refused a thread.
+pub(crate) fn join_cluster(config: ClusterConfig, listener: BusListener) -> Result<(), JsError> {
+    let mut state = PROCESS.state.lock();
+    if let Some(joined) = &mut state.cluster {
+        if !joined.adopt(&config, &listener) {
+            return Err(JoinError::Joined.into());
+        }
+        let stats = state.current.as_ref().and_then(|current| current.broker.bus_stats());
+        drop(state);
+        if stats.is_some_and(|stats| stats.state == BusState::Ready) {
+            listener(BusEvent::Ready);
+        }
+        return Ok(());
+    }
+    let joined = Joined::new(config, listener);
+    if let Some(current) = &mut state.current {
+        current.bus = Some(joined.join(&current.broker)?);
+    }
+    state.cluster = Some(joined);
+    Ok(())
+}
+
+/// The broker and the bus that it has joined, if there are both.
+pub(crate) fn joined_bus() -> Option<(Broker, Arc<RedisBus>)> {
+    let state = PROCESS.state.lock();
+    let current = state.current.as_ref()?;
+    Some((current.broker.clone(), current.bus.clone()?))
+}
+
+/// The settings with which the next broker joins, if the process has joined.
+pub(crate) fn reload_cluster(redis: RedisConfig) {
+    if let Some(joined) = &mut PROCESS.state.lock().cluster {
+        joined.config.redis = redis;
+    }
+}
+
+/// Takes a join back, unless a broker in use has joined. Returns whether that was done, and the
+/// unused broker that had joined, if there is one: it no longer belongs to the process, and is to
+/// be shut down.
+pub(crate) fn leave_cluster() -> (bool, Option<Broker>) {
+    let mut guard = PROCESS.state.lock();
+    let state = &mut *guard;
+    if state.current.as_ref().is_some_and(|current| !current.is_unused()) {
+        return (state.cluster.is_none(), None);
+    }
+    state.cluster = None;
+    let Some(gone) = state.current.take() else { return (true, None) };
+    state.free_workers();
+    state.last_id = gone.broker.last_id();
+    next_generation();
+    (true, Some(gone.broker))
 }
 
 #[cfg(test)]

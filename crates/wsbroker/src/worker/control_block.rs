@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering::Relaxed};
 
 use crate::{
-    js::raw::{Block, Env, Failed, Value},
+    js::raw::{Env, Failed, SharedBlock, Value},
     worker::shared_numbers::{
         control_layout::{self, MAX_EVENTS},
         control_word, event_state,
@@ -42,7 +42,7 @@ pub(crate) enum EventState {
 /// The control block of one worker.
 #[derive(Clone)]
 pub(crate) struct ControlBlock {
-    block: Block,
+    block: SharedBlock,
     slots: usize,
 }
 
@@ -66,7 +66,7 @@ fn put(words: &[AtomicI32], index: usize, value: i32) {
 impl ControlBlock {
     /// A block for that many slots.
     pub(crate) fn new(slots: usize) -> Self {
-        let control = Self { block: Block::new(control_layout::SETTLED + 5 * slots), slots };
+        let control = Self { block: SharedBlock::new(control_layout::SETTLED + 5 * slots), slots };
         put(control.words(), control_word::SLOT_COUNT, slots as i32);
         control
     }

@@ -6,29 +6,31 @@ use wsbroker_core::{Event, EventKind, Group, OperationKind};
 use crate::{
     js::{
         convert,
-        raw::{Env, Failed, Scratch, Value},
+        raw::{Env, Failed, StringScratch, Value},
     },
     worker::{
         control_block::{ControlBlock, EventNumbers},
         inbox::{Inbox, Position, bytes_of},
-        runner::Place,
+        runner::SlotEvent,
         shared_numbers::{audience_kind, control_layout::MAX_EVENTS, event_kind, operation},
         slab::Slab,
     },
 };
 
-/// Payloads up to this share one ArrayBuffer per call; a handler that keeps one keeps the buffer, 64 KiB at most.
+/// Payloads up to this share one ArrayBuffer per call. A handler that keeps one keeps that buffer,
+/// which has at most 64 KiB.
 const SHARED: usize = 2 << 10;
-/// Bytes of payload after which a call goes as it is: the first handler must not wait for megabytes of others to be converted.
+/// Bytes of payload after which a call takes no more events: the first handler must not wait until
+/// megabytes of others are converted.
 const ENOUGH: usize = 128 << 10;
-/// Shared payloads begin at multiples of this, so that any typed array can look at them.
+/// Shared payloads begin at multiples of this, as typed arrays of any kind need it.
 const ALIGN: usize = 8;
 
-/// What a helper's `receive` is called with: an operation and what belongs to it.
+/// The arguments of a helper's `receive`: an operation, and what it needs.
 pub(crate) fn operation_arguments<'s>(
     env: Env<'s>,
     asked: &OperationKind,
-    scratch: &mut Scratch,
+    scratch: &mut StringScratch,
 ) -> Result<[Value<'s>; 6], Failed> {
     let none = env.undefined()?;
     let mut text = |bytes: &[u8]| env.string(bytes, scratch);
@@ -61,25 +63,25 @@ pub(crate) fn operation_arguments<'s>(
     })
 }
 
-/// Up to 32 events that are handed over together.
-pub(crate) struct Call<'s> {
+/// Up to 32 events that go into one call.
+pub(crate) struct DispatchCall<'s> {
     /// How many there are, then one value each.
     values: [Value<'s>; MAX_EVENTS + 1],
-    taken: Taken,
-    /// Bytes that the shared ArrayBuffer needs; `None` when nothing lies in one.
+    events: CallEvents,
+    /// Bytes that the shared ArrayBuffer needs. `None`: the call needs none.
     shared: Option<usize>,
     /// Bytes of all payloads.
     bytes: usize,
 }
 
-/// Where the events of a call are.
+/// The events of a call, by their slots and positions.
 #[derive(Clone, Copy)]
-pub(crate) struct Taken {
-    places: [(u32, Position); MAX_EVENTS],
+pub(crate) struct CallEvents {
+    list: [(u32, Position); MAX_EVENTS],
     count: usize,
 }
 
-impl Taken {
+impl CallEvents {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.count
@@ -88,30 +90,31 @@ impl Taken {
     /// The slot and the position of each, in order.
     #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Position)> + '_ {
-        self.places.iter().take(self.count).copied()
+        self.list.iter().take(self.count).copied()
     }
 }
 
-impl<'s> Call<'s> {
+impl<'s> DispatchCall<'s> {
     /// One without events.
     pub(crate) fn new(env: Env<'s>) -> Result<Self, Failed> {
-        let taken = Taken { places: [Default::default(); MAX_EVENTS], count: 0 };
-        Ok(Self { values: [env.undefined()?; MAX_EVENTS + 1], taken, shared: None, bytes: 0 })
+        let events = CallEvents { list: [Default::default(); MAX_EVENTS], count: 0 };
+        Ok(Self { values: [env.undefined()?; MAX_EVENTS + 1], events, shared: None, bytes: 0 })
     }
 
-    /// Takes the next events, at most `room`, as far as there are slots. Returns those that could not be made into values. Fails when the
-    /// environment is going down; then what was taken has not been handed over.
+    /// Takes the next events, at most `room`, as long as there are slots. Returns those that could
+    /// not be made into values. Fails when the environment is ending: then no handler has seen what
+    /// was taken.
     pub(crate) fn fill(
         &mut self,
         env: Env<'s>,
         inbox: &mut Inbox,
-        slots: &mut Slab<Place>,
+        slots: &mut Slab<SlotEvent>,
         control: &ControlBlock,
-        scratch: &mut Scratch,
+        scratch: &mut StringScratch,
         room: usize,
     ) -> Result<Vec<Position>, Failed> {
         let mut lost = Vec::new();
-        while self.taken.count < room.min(MAX_EVENTS) && self.bytes < ENOUGH && !slots.is_full() {
+        while self.events.count < room.min(MAX_EVENTS) && self.bytes < ENOUGH && !slots.is_full() {
             let Some(position) = inbox.advance() else { break };
             let Some((event, data)) = inbox.get(position) else { break };
             let mut numbers = EventNumbers {
@@ -121,23 +124,23 @@ impl<'s> Call<'s> {
             };
             let Ok(value) = self.value(env, event, data, &mut numbers, scratch) else {
                 if env.is_ending() {
-                    // Not its fault: whoever takes over gets it.
+                    // The event is in order: the worker that takes over gets it.
                     inbox.go_back_to(position);
                     return Err(Failed);
                 }
                 lost.push(position);
                 continue;
             };
-            let index = self.taken.count;
-            // There is one: it is not full.
-            let Some(slot) = slots.insert(Place::Here(position)) else { break };
+            let index = self.events.count;
+            // There is a slot: the slab is not full.
+            let Some(slot) = slots.insert(SlotEvent::InBatch(position)) else { break };
             numbers.slot = slot;
             control.reset(slot);
             control.describe(index, &numbers);
-            if let (Some(cell), Some(place)) = (self.values.get_mut(index + 1), self.taken.places.get_mut(index)) {
-                (*cell, *place) = (value, (slot, position));
+            if let (Some(cell), Some(entry)) = (self.values.get_mut(index + 1), self.events.list.get_mut(index)) {
+                (*cell, *entry) = (value, (slot, position));
             }
-            self.taken.count += 1;
+            self.events.count += 1;
         }
         if let Some(length) = self.shared {
             self.share(env, length, inbox);
@@ -145,17 +148,17 @@ impl<'s> Call<'s> {
         Ok(lost)
     }
 
-    /// What to call with.
+    /// The arguments of the call.
     pub(crate) fn arguments(&mut self, env: Env<'s>) -> Result<&[Value<'s>], Failed> {
         if let Some(first) = self.values.first_mut() {
-            *first = env.int(self.taken.count as i32)?;
+            *first = env.int(self.events.count as i32)?;
         }
-        self.values.get(..=self.taken.count).ok_or(Failed)
+        self.values.get(..=self.events.count).ok_or(Failed)
     }
 
-    /// Where its events are.
-    pub(crate) fn taken(&self) -> Taken {
-        self.taken
+    /// Its events.
+    pub(crate) fn events(&self) -> CallEvents {
+        self.events
     }
 
     #[inline]
@@ -165,7 +168,7 @@ impl<'s> Call<'s> {
         event: &Event,
         data: &Bytes,
         numbers: &mut EventNumbers,
-        scratch: &mut Scratch,
+        scratch: &mut StringScratch,
     ) -> Result<Value<'s>, Failed> {
         if let EventKind::Text(payload) | EventKind::Binary(payload) = &event.kind {
             self.bytes += payload.len();
@@ -180,7 +183,7 @@ impl<'s> Call<'s> {
                 let offset = self.shared.unwrap_or(0);
                 (numbers.number, numbers.length) = (offset as i32, payload.len() as i32);
                 self.shared = Some(offset + payload.len().next_multiple_of(ALIGN));
-                // The buffer itself is made when it is known how long it must be.
+                // The buffer is made when its length is known, by `share`.
                 env.undefined()
             }
             EventKind::Binary(payload) => {
@@ -206,9 +209,11 @@ impl<'s> Call<'s> {
         }
     }
 
-    /// Puts the small payloads of this call into one ArrayBuffer, each into a part of its own, since handlers may change and keep theirs.
+    /// Puts the small payloads of this call into one ArrayBuffer, each into a part of its own,
+    /// since handlers may change and keep theirs.
     ///
-    /// If the engine has no memory for it, the dispatcher finds `undefined` in its place and reports that.
+    /// If the engine has no memory for it, the dispatcher finds `undefined` instead and reports
+    /// that.
     fn share(&mut self, env: Env<'s>, length: usize, inbox: &Inbox) {
         let small = |position: Position| match inbox.get(position)? {
             (Event { kind: EventKind::Binary(payload), .. }, data) if payload.len() <= SHARED => {
@@ -216,9 +221,9 @@ impl<'s> Call<'s> {
             }
             _ => None,
         };
-        let taken = self.taken;
+        let events = self.events;
         let buffer = env.array_buffer(length, |mut rest| {
-            for bytes in taken.iter().filter_map(|(_, position)| small(position)) {
+            for bytes in events.iter().filter_map(|(_, position)| small(position)) {
                 let Some((part, behind)) = rest.split_at_mut_checked(bytes.len().next_multiple_of(ALIGN)) else {
                     break;
                 };
@@ -232,7 +237,7 @@ impl<'s> Call<'s> {
             let _ = env.take_exception();
             return;
         };
-        for (value, (_, position)) in self.values.iter_mut().skip(1).zip(taken.iter()) {
+        for (value, (_, position)) in self.values.iter_mut().skip(1).zip(events.iter()) {
             if small(position).is_some() {
                 *value = buffer;
             }

@@ -1,14 +1,15 @@
-//! Events on the JavaScript thread, before they are handed over and until they have settled.
+//! Events on the JavaScript thread, from when they are fetched until they have settled.
 //!
-//! An event is large, and nearly all settle in the call that hands them over, so events are not moved: they lie in their batch until
-//! the call is over. Only those that are in hand or wait longer get a place of their own, so that they do not hold the batch.
+//! An event is large, and nearly all settle in the call that runs them. So events are not moved:
+//! they stay in their batch until the call is over. Only those that have not settled soon
+//! afterwards are taken out, so that they do not hold the memory of the whole batch.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use wsbroker_core::{Batch, Event, EventKind, EventPayload};
 
-/// Batches that were fetched, in order; the first may have been handed over in part.
+/// Batches that were fetched, in order. Some events of the first ones may have been run.
 #[derive(Default)]
 pub(crate) struct Inbox {
     batches: VecDeque<Batch>,
@@ -23,7 +24,7 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// Its place in the order of events that are being handed over, behind those that were kept from earlier calls.
+    /// A number by which events sort as they came, behind all that were kept from earlier calls.
     pub(crate) fn order(self) -> u64 {
         1 << 63 | u64::from(self.batch) << 32 | u64::from(self.event)
     }
@@ -39,7 +40,7 @@ impl Inbox {
         }
     }
 
-    /// Whether something was not handed over.
+    /// Whether there is an event that was not run.
     pub(crate) fn has_more(&self) -> bool {
         let Position { batch, event } = self.next;
         let mut left = self.batches.range((batch as usize).min(self.batches.len())..);
@@ -47,7 +48,7 @@ impl Inbox {
             || left.any(|batch| !batch.events.is_empty())
     }
 
-    /// The position of the next event, which is handed over with this.
+    /// The position of the next event, which from now on counts as run.
     #[inline]
     pub(crate) fn advance(&mut self) -> Option<Position> {
         loop {
@@ -78,9 +79,11 @@ impl Inbox {
         self.batches.get_mut(position.batch as usize)?.events.get_mut(position.event as usize)
     }
 
-    /// Takes an event out of its batch, whose memory it does not hold any more. What stays in its place is never looked at again.
+    /// Takes an event out of its batch, whose memory it no longer holds. What stays in its place is
+    /// never looked at again.
     ///
-    /// One that was `started` will not be given to another worker, so of its payload only the length is kept, for settling.
+    /// An event whose handler was `started` never goes to another worker, so only the length of its
+    /// payload is kept, for settling.
     pub(crate) fn take(&mut self, position: Position, started: bool) -> Option<Event> {
         let Batch { events, data } = self.batches.get_mut(position.batch as usize)?;
         let event = events.get_mut(position.event as usize)?;
@@ -97,7 +100,8 @@ impl Inbox {
         Some(Event { socket: Arc::clone(&event.socket), kind })
     }
 
-    /// Frees the batches that were handed over whole. Their positions are void, and those of the others change.
+    /// Frees the batches whose events were all run. Their positions become invalid, and those of
+    /// the other batches change.
     pub(crate) fn forget_passed(&mut self) {
         while self.next.batch > 0 {
             self.batches.pop_front();
@@ -112,10 +116,10 @@ impl Inbox {
     /// Puts events back to the front, in order.
     pub(crate) fn put_back(&mut self, events: Vec<Event>) {
         let batches = self.take_all().collect::<VecDeque<_>>();
-        self.batches = std::iter::once(alone(events)).chain(batches).collect();
+        self.batches = std::iter::once(batch_of(events)).chain(batches).collect();
     }
 
-    /// Everything that was not handed over, in order.
+    /// Everything that was not run, in order.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Batch> + use<> {
         let Position { batch, event } = std::mem::take(&mut self.next);
         let mut batches = std::mem::take(&mut self.batches);
@@ -136,7 +140,7 @@ pub(crate) fn bytes_of<'a>(payload: &'a EventPayload, data: &'a Bytes) -> &'a [u
     }
 }
 
-/// A batch of events that were taken out of theirs.
-pub(crate) fn alone(events: Vec<Event>) -> Batch {
+/// A batch of events that were taken out of their own.
+pub(crate) fn batch_of(events: Vec<Event>) -> Batch {
     Batch { data: Bytes::new(), events }
 }

@@ -1,4 +1,5 @@
-//! Where shards leave what a JavaScript thread is to run, and how it is woken: once, until it has found nothing more.
+//! Where shards put what a JavaScript thread is to run. Its thread is woken once, and then not
+//! again until it has found nothing more.
 
 use std::collections::VecDeque;
 
@@ -8,131 +9,136 @@ use parking_lot::{Mutex, MutexGuard};
 use wsbroker_core::sync::{Mutex, MutexGuard};
 use wsbroker_core::{Backlog, Batch, Event, EventKind, Operation};
 
-/// What has come and was not fetched. Bounded by the broker's inbound window; close and open events come on top.
+/// What has come and was not fetched. `maxInFlight` bounds the messages; close and open events come
+/// on top of them.
 #[derive(Default)]
-pub(crate) struct Mailbox(Mutex<State>);
+pub(crate) struct Mailbox(Mutex<MailboxState>);
 
 #[derive(Default)]
-struct State {
+struct MailboxState {
     batches: VecDeque<Batch>,
     /// Events in `batches`.
     waiting: usize,
     /// How often the thread has come to fetch.
     fetches: u64,
-    /// From other helpers of its namespace, which are bounded there.
-    posts: VecDeque<Operation>,
-    /// The thread was woken, or is at work, or has itself asked to go on: nobody else needs to wake it.
+    /// From other helpers of the instance, bounded by the core.
+    operations: VecDeque<Operation>,
+    /// The thread was woken, or is at work, or has itself asked to go on: it need not be woken.
     pending: bool,
-    farewell: Farewell,
+    broker_end: BrokerEnd,
     /// The thread has ended or left, or was given up. Nothing is taken any more.
     closed: bool,
     /// The thread has ended or left, and never looks again.
     ended: bool,
 }
 
-/// How much the thread knows of the end of its broker.
+/// Whether the thread knows that its broker has shut down.
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
-enum Farewell {
-    /// There was none.
+enum BrokerEnd {
+    /// It has not shut down.
     #[default]
     None,
-    /// It has shut down, and the thread must be told when all else is done.
-    Due,
-    /// It was told. A later broker is not for this worker.
-    Told,
+    /// It has shut down, and the thread must be told once it has run everything else.
+    Unreported,
+    /// The thread was told. This worker joins no other broker.
+    Reported,
 }
 
 /// What the mailbox had.
 pub(crate) enum Fetched {
-    /// These; not both are empty.
+    /// These. At most one of the two is empty.
     Work(VecDeque<Batch>, VecDeque<Operation>),
-    /// Nothing; the broker has gone, and JavaScript must hear of it.
-    Goodbye,
+    /// Nothing. The broker has shut down, and JavaScript must be told.
+    BrokerEnded,
     /// Nothing. The next batch wakes the thread again.
     Nothing,
 }
 
-/// Whether the thread must be woken now.
+/// Whether the thread sleeps, so that the caller must wake it.
 #[must_use]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Thread {
+pub(crate) enum MailboxReader {
     Asleep,
-    /// It will look by itself, or never again.
+    /// It fetches by itself, or never again.
     Awake,
 }
 
-impl State {
+impl MailboxState {
     /// Takes the batches out.
     fn take_batches(&mut self) -> VecDeque<Batch> {
         self.waiting = 0;
         std::mem::take(&mut self.batches)
     }
 
-    fn say_goodbye(&mut self) -> Thread {
-        if self.farewell == Farewell::Told {
-            return Thread::Awake;
+    fn report_broker_end(&mut self) -> MailboxReader {
+        if self.broker_end == BrokerEnd::Reported {
+            return MailboxReader::Awake;
         }
-        self.farewell = Farewell::Due;
-        self.look()
+        self.broker_end = BrokerEnd::Unreported;
+        self.must_wake()
     }
 
-    fn look(&mut self) -> Thread {
-        if self.ended || std::mem::replace(&mut self.pending, true) { Thread::Awake } else { Thread::Asleep }
+    fn must_wake(&mut self) -> MailboxReader {
+        if self.ended || std::mem::replace(&mut self.pending, true) {
+            MailboxReader::Awake
+        } else {
+            MailboxReader::Asleep
+        }
     }
 }
 
 impl Mailbox {
-    /// Puts a batch at the end, or gives it back when nothing is taken any more.
-    pub(crate) fn put(&self, batch: Batch) -> Result<Thread, Batch> {
+    /// Puts a batch at the end. Returns it if nothing is taken any more.
+    pub(crate) fn put(&self, batch: Batch) -> Result<MailboxReader, Batch> {
         let mut state = self.0.lock();
         if state.closed {
             return Err(batch);
         }
         state.waiting += batch.events.len();
         state.batches.push_back(batch);
-        Ok(state.look())
+        Ok(state.must_wake())
     }
 
-    /// Puts something from another helper at the end, or drops it when nothing is taken any more.
-    pub(crate) fn put_post(&self, post: Operation) -> Thread {
+    /// Puts what another helper asks for at the end. Drops it if nothing is taken any more.
+    pub(crate) fn put_operation(&self, operation: Operation) -> MailboxReader {
         let mut state = self.0.lock();
         if state.closed {
             drop(state);
-            drop(post);
-            return Thread::Awake;
+            drop(operation);
+            return MailboxReader::Awake;
         }
-        state.posts.push_back(post);
-        state.look()
+        state.operations.push_back(operation);
+        state.must_wake()
     }
 
-    /// Has the thread told that the broker has gone, behind all that is here.
-    pub(crate) fn say_goodbye(&self) -> Thread {
-        self.0.lock().say_goodbye()
+    /// Has the thread told that the broker has shut down, behind all that is here.
+    pub(crate) fn report_broker_end(&self) -> MailboxReader {
+        self.0.lock().report_broker_end()
     }
 
     /// Takes everything that has come.
     pub(crate) fn fetch(&self) -> Fetched {
         let mut state = self.0.lock();
         state.fetches += 1;
-        if !state.batches.is_empty() || !state.posts.is_empty() {
-            return Fetched::Work(state.take_batches(), std::mem::take(&mut state.posts));
+        if !state.batches.is_empty() || !state.operations.is_empty() {
+            return Fetched::Work(state.take_batches(), std::mem::take(&mut state.operations));
         }
         state.pending = false;
-        if state.farewell == Farewell::Due && !state.ended {
-            state.farewell = Farewell::Told;
-            return Fetched::Goodbye;
+        if state.broker_end == BrokerEnd::Unreported && !state.ended {
+            state.broker_end = BrokerEnd::Reported;
+            return Fetched::BrokerEnded;
         }
         Fetched::Nothing
     }
 
-    /// Takes the batches that have come, while the thread has other work left and will look again.
+    /// Takes the batches that have come, while the thread has other work and will fetch again.
     pub(crate) fn take_batches(&self) -> VecDeque<Batch> {
         let mut state = self.0.lock();
         state.fetches += 1;
         state.take_batches()
     }
 
-    /// What waits for the thread, and whether it comes.
+    /// What waits for the thread, and whether the thread is at work on it.
     pub(crate) fn backlog(&self) -> Backlog {
         let state = self.0.lock();
         let at_work = state.pending && !state.closed;
@@ -149,34 +155,34 @@ impl Mailbox {
         opens
     }
 
-    /// Whether it has neither been closed nor heard a goodbye.
+    /// Whether it is open, and no broker has shut down.
     pub(crate) fn is_fresh(&self) -> bool {
         let state = self.0.lock();
-        !state.closed && state.farewell == Farewell::None
+        !state.closed && state.broker_end == BrokerEnd::None
     }
 
-    /// Its thread has ended or left: from now on it takes nothing. Returns what has come.
+    /// The thread has ended or left: from now on nothing is taken. Returns what has come.
     pub(crate) fn close(&self) -> VecDeque<Batch> {
         let mut state = self.0.lock();
         state.ended = true;
         Self::empty(state)
     }
 
-    /// Its thread is not waited for any longer: from now on it takes nothing, and the thread is told
-    /// that the broker has gone, if it ever looks again. Returns what has come.
-    pub(crate) fn give_up(&self) -> (VecDeque<Batch>, Thread) {
+    /// The thread is not waited for any longer: from now on nothing is taken, and if the thread
+    /// ever fetches again, it is told that the broker has shut down. Returns what has come.
+    pub(crate) fn give_up(&self) -> (VecDeque<Batch>, MailboxReader) {
         let mut state = self.0.lock();
-        let thread = state.say_goodbye();
+        let thread = state.report_broker_end();
         (Self::empty(state), thread)
     }
 
-    fn empty(mut state: MutexGuard<'_, State>) -> VecDeque<Batch> {
+    fn empty(mut state: MutexGuard<'_, MailboxState>) -> VecDeque<Batch> {
         state.closed = true;
-        let posts = std::mem::take(&mut state.posts);
+        let operations = std::mem::take(&mut state.operations);
         let batches = state.take_batches();
         drop(state);
-        // Outside of the lock: they tell those who posted them.
-        drop(posts);
+        // Without the lock: to drop one tells the helper that it comes from.
+        drop(operations);
         batches
     }
 }
@@ -194,31 +200,31 @@ mod tests {
     #[test]
     fn a_thread_that_was_given_up_hears_once_that_its_broker_has_gone() {
         let mailbox = Mailbox::default();
-        assert_eq!(mailbox.put(batch()).ok(), Some(Thread::Asleep));
+        assert_eq!(mailbox.put(batch()).ok(), Some(MailboxReader::Asleep));
         // It hangs. What has come goes to others.
         let (batches, thread) = mailbox.give_up();
-        assert_eq!((batches.len(), thread), (1, Thread::Awake));
+        assert_eq!((batches.len(), thread), (1, MailboxReader::Awake));
         assert!(mailbox.put(batch()).is_err());
         assert!(!mailbox.is_fresh());
         // The end of the broker comes before the thread does, and again behind it.
-        assert_eq!(mailbox.say_goodbye(), Thread::Awake);
-        assert!(matches!(mailbox.fetch(), Fetched::Goodbye));
-        assert_eq!(mailbox.say_goodbye(), Thread::Awake);
+        assert_eq!(mailbox.report_broker_end(), MailboxReader::Awake);
+        assert!(matches!(mailbox.fetch(), Fetched::BrokerEnded));
+        assert_eq!(mailbox.report_broker_end(), MailboxReader::Awake);
         assert!(matches!(mailbox.fetch(), Fetched::Nothing));
     }
 
     #[test]
     fn a_thread_that_is_given_up_while_it_sleeps_is_woken() {
         let mailbox = Mailbox::default();
-        assert_eq!(mailbox.give_up().1, Thread::Asleep);
-        assert!(matches!(mailbox.fetch(), Fetched::Goodbye));
+        assert_eq!(mailbox.give_up().1, MailboxReader::Asleep);
+        assert!(matches!(mailbox.fetch(), Fetched::BrokerEnded));
     }
 
     #[test]
     fn a_thread_that_has_ended_is_not_woken() {
         let mailbox = Mailbox::default();
         mailbox.close();
-        assert_eq!(mailbox.say_goodbye(), Thread::Awake);
+        assert_eq!(mailbox.report_broker_end(), MailboxReader::Awake);
         assert!(matches!(mailbox.fetch(), Fetched::Nothing));
     }
 }
@@ -244,15 +250,15 @@ mod models {
 
     /// A JavaScript thread with its thread-safe function: each call of that is one turn.
     #[derive(Default)]
-    struct Node {
+    struct SimulatedThread {
         mailbox: Mailbox,
         called: Mutex<bool>,
         call: Condvar,
     }
 
-    impl Node {
-        fn wake_if(&self, thread: Thread) {
-            if thread == Thread::Asleep {
+    impl SimulatedThread {
+        fn wake_if(&self, reader: MailboxReader) {
+            if reader == MailboxReader::Asleep {
                 let twice = std::mem::replace(&mut *self.called.lock(), true);
                 assert!(!twice, "its queue of calls has no bound");
                 self.call.notify_one();
@@ -272,7 +278,7 @@ mod models {
         Batch { events: Vec::new(), data: Bytes::from_static(name.as_bytes()) }
     }
 
-    fn put(node: &Arc<Node>, names: [&'static str; 2]) -> JoinHandle<Vec<Batch>> {
+    fn put(node: &Arc<SimulatedThread>, names: [&'static str; 2]) -> JoinHandle<Vec<Batch>> {
         let node = Arc::clone(node);
         thread::spawn(move || {
             let put = |name| node.mailbox.put(batch(name)).map(|thread| node.wake_if(thread)).err();
@@ -285,9 +291,9 @@ mod models {
     }
 
     #[test]
-    fn a_sleeping_thread_gets_every_batch_in_order_and_one_goodbye_behind_them() {
+    fn a_sleeping_thread_gets_every_batch_in_order_and_the_end_of_its_broker_once_behind_them() {
         check(|| {
-            let node = Arc::new(Node::default());
+            let node = Arc::new(SimulatedThread::default());
             let other = put(&node, ["b1", "b2"]);
             let shard = thread::spawn({
                 let node = Arc::clone(&node);
@@ -296,18 +302,18 @@ mod models {
                         let thread = node.mailbox.put(batch(name)).unwrap_or_else(|_| panic!("it is open"));
                         node.wake_if(thread);
                     }
-                    node.wake_if(node.mailbox.say_goodbye());
+                    node.wake_if(node.mailbox.report_broker_end());
                 }
             });
-            let (mut got, mut goodbyes) = (Vec::new(), 0);
-            while got.len() < 4 || goodbyes == 0 {
+            let (mut got, mut ends) = (Vec::new(), 0);
+            while got.len() < 4 || ends == 0 {
                 node.sleep();
                 loop {
                     match node.mailbox.fetch() {
                         Fetched::Work(batches, _) => got.extend(names(batches)),
-                        Fetched::Goodbye => {
-                            goodbyes += 1;
-                            assert!(got.contains(&"a2".to_owned()), "told before it has run what came before");
+                        Fetched::BrokerEnded => {
+                            ends += 1;
+                            assert!(got.contains(&"a2".to_owned()), "it has not run what came earlier");
                             break;
                         }
                         Fetched::Nothing => break,
@@ -318,7 +324,7 @@ mod models {
                 let of_one: Vec<_> = got.iter().filter(|name| name.starts_with(shard)).collect();
                 assert_eq!(of_one, [&format!("{shard}1"), &format!("{shard}2")]);
             }
-            assert_eq!((got.len(), goodbyes), (4, 1));
+            assert_eq!((got.len(), ends), (4, 1));
             assert!(matches!(node.mailbox.fetch(), Fetched::Nothing));
             assert!(other.join().unwrap().is_empty());
             shard.join().unwrap();
@@ -328,7 +334,7 @@ mod models {
     #[test]
     fn a_batch_that_meets_the_end_of_its_thread_is_somewhere_once() {
         check(|| {
-            let node = Arc::new(Node::default());
+            let node = Arc::new(SimulatedThread::default());
             let shards = [put(&node, ["a1", "a2"]), put(&node, ["b1", "b2"])];
             let mut found = Vec::new();
             if let Fetched::Work(batches, _) = node.mailbox.fetch() {

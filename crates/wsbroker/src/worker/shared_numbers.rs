@@ -82,7 +82,8 @@ pub(crate) mod event_kind {
 
 /// What one helper asks another one of its instance to do.
 pub(crate) mod operation {
-    /// Send a frame to those of its clients that Rust does not reach: audience, frame, exclude, epoch.
+    /// Send a frame to those of its clients that Rust does not reach: audience, frame, exclude,
+    /// epoch.
     pub(crate) const PUBLISH: i32 = 0;
     /// Send a frame to one of its clients.
     pub(crate) const SEND: i32 = 1;

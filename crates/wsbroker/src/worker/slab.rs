@@ -1,30 +1,31 @@
-//! Numbered places for events, used again and again.
+//! Numbered slots for events, which are used again and again.
 
-/// Numbered places, up to a fixed number of them. The lowest and the latest freed are used first, so that few cache lines and pages are touched.
+/// Numbered slots, up to a fixed number of them. The last that was freed is used first, then the
+/// lowest that was never used, so that few cache lines and pages are touched.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    places: Vec<Option<T>>,
+    slots: Vec<Option<T>>,
     free: Vec<u32>,
     capacity: usize,
     used: usize,
 }
 
 impl<T> Slab<T> {
-    /// That many places; memory is taken as they are used.
+    /// That many slots. Memory is taken as they are used.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { places: Vec::new(), free: Vec::new(), capacity, used: 0 }
+        Self { slots: Vec::new(), free: Vec::new(), capacity, used: 0 }
     }
 
-    /// Puts something into a free place. `None` when there is none.
+    /// Puts something into a free slot. `None` if all are taken.
     #[inline]
     pub(crate) fn insert(&mut self, item: T) -> Option<u32> {
-        let free = self.free.pop().and_then(|slot| self.places.get_mut(slot as usize).map(|place| (slot, place)));
-        let slot = if let Some((slot, place)) = free {
-            *place = Some(item);
+        let free = self.free.pop().and_then(|slot| self.slots.get_mut(slot as usize).map(|content| (slot, content)));
+        let slot = if let Some((slot, content)) = free {
+            *content = Some(item);
             slot
-        } else if self.places.len() < self.capacity {
-            self.places.push(Some(item));
-            (self.places.len() - 1) as u32
+        } else if self.slots.len() < self.capacity {
+            self.slots.push(Some(item));
+            (self.slots.len() - 1) as u32
         } else {
             return None;
         };
@@ -32,35 +33,35 @@ impl<T> Slab<T> {
         Some(slot)
     }
 
-    /// Takes out what is there.
+    /// Takes out what is in that slot.
     pub(crate) fn take(&mut self, slot: u32) -> Option<T> {
-        let item = self.places.get_mut(slot as usize)?.take()?;
+        let item = self.slots.get_mut(slot as usize)?.take()?;
         self.free.push(slot);
         self.used -= 1;
         Some(item)
     }
 
-    /// What is there.
+    /// What is in that slot.
     pub(crate) fn get(&self, slot: u32) -> Option<&T> {
-        self.places.get(slot as usize)?.as_ref()
+        self.slots.get(slot as usize)?.as_ref()
     }
 
-    /// What is there, to be changed.
+    /// What is in that slot, to be changed.
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
-        self.places.get_mut(slot as usize)?.as_mut()
+        self.slots.get_mut(slot as usize)?.as_mut()
     }
 
-    /// Whether every place is taken.
+    /// Whether every slot is taken.
     pub(crate) fn is_full(&self) -> bool {
         self.used == self.capacity
     }
 
-    /// Takes everything out, with the slot it was in, in no order.
+    /// Takes everything out with its slot, by slot: not in the order in which it came.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = (u32, T)> {
         self.used = 0;
         self.free = Vec::new();
-        let places = std::mem::take(&mut self.places);
-        places.into_iter().enumerate().filter_map(|(slot, place)| place.map(|item| (slot as u32, item)))
+        let slots = std::mem::take(&mut self.slots);
+        slots.into_iter().enumerate().filter_map(|(slot, content)| content.map(|item| (slot as u32, item)))
     }
 }
 

@@ -1,72 +1,69 @@
-//! This thread's cork: what JavaScript sends is held together until the batch of events, or the turn, is over.
+//! This thread's cork: it holds what JavaScript sends until the run of events, or the turn of the
+//! event loop, is over.
 //!
-//! While events are handed over, the end of the hand-over flushes; where handlers went on with promises, the end of those that go on at once. At any other
-//! time (timers, promises) the end of the turn does, asked for by the first command. Either comes about 200 us after the first command when handlers are slow,
-//! and [`Cork`] itself flushes when much has gathered.
+//! While the runner runs events, the end of the run flushes. If handlers returned promises, the
+//! call of `settle` may do it instead, behind those that settle at once. At any other time (timers,
+//! promises) the end of the turn flushes: the first command asks for that. When handlers are slow,
+//! what they have sent leaves about 200 us after the first command, and [`Cork`] itself flushes
+//! when it holds much.
 
 use std::{
     cell::{Cell, RefCell},
     time::Duration,
 };
 
-use bytes::BytesMut;
 use wsbroker_core::{Broker, Cork};
 
 use crate::{
-    js::raw::{Env, Kept},
+    js::raw::{Env, KeptFunction},
     process,
 };
 
-/// How long a reply may wait for others.
+/// How long what was sent may wait for more.
 pub(crate) const HOLD: Duration = Duration::from_micros(200);
 
-/// When so few commands took longer than that, each of those behind them leaves at once.
+/// If so few commands took longer than that, each of those behind them leaves at once.
 const FEW: u32 = 16;
 
-/// A name buffer larger than this is not kept.
-const KEEP_NAME: usize = 4 << 10;
-
 thread_local! {
-    static THREAD: Thread = const { Thread {
-        corked: RefCell::new(Corked { generation: 0, broker: None }),
-        handing_over: Cell::new(false),
+    static THREAD_CORK: ThreadCork = const { ThreadCork {
+        corked: RefCell::new(BrokerCork { generation: 0, broker: None }),
+        running: Cell::new(false),
         commands: Cell::new(0),
         slow: Cell::new(false),
         scheduled: Cell::new(false),
-        name: Cell::new(None),
     } };
 }
 
-struct Thread {
-    corked: RefCell<Corked>,
-    /// Events are being handed over, and the end of it flushes.
-    handing_over: Cell<bool>,
+struct ThreadCork {
+    corked: RefCell<BrokerCork>,
+    /// The runner runs events, and the end of that flushes.
+    running: Cell<bool>,
     /// Commands since the last call into JavaScript, or else the turn, began.
     commands: Cell<u32>,
-    /// Something was held for too long in it: hold nothing more.
+    /// A command was held for too long since then: nothing more is held.
     slow: Cell<bool>,
     /// A flush has been asked for.
     scheduled: Cell<bool>,
-    /// Memory for a channel's name.
-    name: Cell<Option<BytesMut>>,
 }
 
-struct Corked {
+struct BrokerCork {
     generation: u64,
     broker: Option<(Broker, Cork)>,
 }
 
-/// Runs `body` with the broker and this thread's cork. `None` without a broker. `body` must not run JavaScript.
+/// Runs `body` with the broker and this thread's cork. `None` without a broker. `body` must not run
+/// JavaScript.
 pub(crate) fn with<R>(body: impl FnOnce(&Broker, &mut Cork) -> R) -> Option<R> {
-    THREAD.try_with(|thread| thread.with(body)).ok().flatten()
+    THREAD_CORK.try_with(|thread| thread.with(body)).ok().flatten()
 }
 
 /// As [`with`], for what leaves something in the cork: it is flushed in time.
 pub(crate) fn command<R>(env: Env<'_>, body: impl FnOnce(&Broker, &mut Cork) -> R) -> Option<R> {
-    let outcome = THREAD.try_with(|thread| {
+    let outcome = THREAD_CORK.try_with(|thread| {
         let result = thread.with(|broker, cork| {
             let result = body(broker, cork);
-            let schedule = !thread.handing_over.get() && !thread.scheduled.get() && !cork.is_empty();
+            let schedule = !thread.running.get() && !thread.scheduled.get() && !cork.is_empty();
             if schedule {
                 thread.begin();
             } else {
@@ -84,7 +81,7 @@ pub(crate) fn command<R>(env: Env<'_>, body: impl FnOnce(&Broker, &mut Cork) -> 
     outcome.ok().flatten()
 }
 
-impl Thread {
+impl ThreadCork {
     #[inline]
     fn with<R>(&self, body: impl FnOnce(&Broker, &mut Cork) -> R) -> Option<R> {
         // Taken twice only if `body` ran JavaScript, which none does.
@@ -96,14 +93,16 @@ impl Thread {
         Some(body(broker, cork))
     }
 
-    /// Nothing is late yet.
+    /// A call, or a turn, begins: nothing is late yet.
     fn begin(&self) {
         self.commands.set(0);
         self.slow.set(false);
     }
 
-    /// A clock costs a quarter of a send, so it is read at the 1st, 2nd, 4th, 8th … command of a call. Once few have taken too long, each leaves at once:
-    /// handlers that take so long do not notice the price. After many it begins anew: a turn of promises can have thousands.
+    /// To read the clock costs a quarter of a send, so it is read at the 1st, 2nd, 4th, 8th …
+    /// command of a call. If few of them took too long, each of the next leaves at once: handlers
+    /// that slow do not notice the price. After many it begins anew: a turn of promises can have
+    /// thousands.
     #[inline]
     fn flush_if_late(&self, cork: &mut Cork) {
         let commands = self.commands.get() + 1;
@@ -119,16 +118,16 @@ impl Thread {
 
     #[cold]
     fn schedule_flush(&self, env: Env<'_>) {
-        // Set first: the function could send something.
+        // Set before the call: the function could send something.
         self.scheduled.set(true);
-        if env.kept(Kept::ScheduleFlush).is_none_or(|function| env.call(function, &[]).is_err()) {
+        if env.kept(KeptFunction::ScheduleFlush).is_none_or(|function| env.call(function, &[]).is_err()) {
             self.scheduled.set(false);
             self.with(|_, cork| cork.flush());
         }
     }
 }
 
-impl Corked {
+impl BrokerCork {
     #[cold]
     fn renew(&mut self) {
         let (generation, broker) = process::broker();
@@ -140,27 +139,27 @@ impl Corked {
     }
 }
 
-/// Hands everything to the shards.
+/// Sends all that is held to the shards.
 pub(crate) fn flush() {
-    let _ = THREAD.try_with(|thread| {
+    let _ = THREAD_CORK.try_with(|thread| {
         thread.scheduled.set(false);
         thread.with(|_, cork| cork.flush());
     });
 }
 
-/// Events are handed over from here on.
-pub(crate) fn begin_hand_over() {
-    let _ = THREAD.try_with(|thread| thread.handing_over.set(true));
+/// The runner begins to run events.
+pub(crate) fn begin_run() {
+    let _ = THREAD_CORK.try_with(|thread| thread.running.set(true));
 }
 
 /// A call into JavaScript begins.
 pub(crate) fn begin_call() {
-    let _ = THREAD.try_with(Thread::begin);
+    let _ = THREAD_CORK.try_with(ThreadCork::begin);
 }
 
 /// A call into JavaScript is over: flushes what has been held for long.
 pub(crate) fn end_call() {
-    let _ = THREAD.try_with(|thread| {
+    let _ = THREAD_CORK.try_with(|thread| {
         thread.with(|_, cork| {
             if cork.age() >= HOLD {
                 cork.flush();
@@ -169,10 +168,11 @@ pub(crate) fn end_call() {
     });
 }
 
-/// No more events are handed over for now. What handlers have sent leaves, unless it may wait for a flush that is on its way.
-pub(crate) fn end_hand_over(may_wait: bool) {
-    let _ = THREAD.try_with(|thread| {
-        thread.handing_over.set(false);
+/// The runner has run events. What handlers have sent leaves, unless it may wait for a flush that
+/// has been asked for.
+pub(crate) fn end_run(may_wait: bool) {
+    let _ = THREAD_CORK.try_with(|thread| {
+        thread.running.set(false);
         thread.begin();
         thread.scheduled.set(may_wait);
     });
@@ -181,40 +181,8 @@ pub(crate) fn end_hand_over(may_wait: bool) {
     }
 }
 
-/// From now on a new function is asked for flushes. One that the old function was asked for may never come.
+/// From now on another function is asked for flushes. One that the old function was asked for may
+/// never come.
 pub(crate) fn schedule_changed() {
-    let _ = THREAD.try_with(|thread| thread.scheduled.set(false));
-}
-
-/// Bytes of a channel's name, in memory that this thread uses again.
-pub(crate) struct Name(BytesMut);
-
-impl Name {
-    /// An empty one.
-    pub(crate) fn new() -> Self {
-        Self(THREAD.try_with(|thread| thread.name.take()).ok().flatten().unwrap_or_default())
-    }
-
-    /// Where to write it.
-    pub(crate) fn buffer(&mut self) -> &mut BytesMut {
-        &mut self.0
-    }
-}
-
-impl std::ops::Deref for Name {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        let mut buffer = std::mem::take(&mut self.0);
-        if buffer.capacity() <= KEEP_NAME {
-            buffer.clear();
-            let _ = THREAD.try_with(|thread| thread.name.set(Some(buffer)));
-        }
-    }
+    let _ = THREAD_CORK.try_with(|thread| thread.scheduled.set(false));
 }

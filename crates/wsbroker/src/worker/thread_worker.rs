@@ -1,6 +1,7 @@
-//! A JavaScript thread as a worker of the broker: who joins and leaves, and what goes through its mailbox.
+//! A JavaScript thread as a worker of the broker: how it joins and leaves, and what goes through
+//! its mailbox.
 //!
-//! Shards put batches into the mailbox and wake the thread once; `desk` takes them out there.
+//! Shards put batches into the mailbox and wake the thread once. There the `runner` takes them out.
 
 use std::{
     collections::VecDeque,
@@ -18,42 +19,43 @@ use wsbroker_core::{
 };
 
 use crate::{
-    js::raw::Wake,
+    js::raw::ThreadWaker,
     process,
     worker::{
         control_block::ControlBlock,
-        mailbox::{Fetched, Mailbox, Thread},
+        mailbox::{Fetched, Mailbox, MailboxReader},
         thread_cork,
     },
 };
 
 /// A JavaScript thread as the broker sees it.
-pub(crate) struct NodeWorker {
+pub(crate) struct ThreadWorker {
     handlers: Handlers,
     control: ControlBlock,
-    wake: Wake,
+    waker: ThreadWaker,
     mailbox: Mailbox,
-    /// The membership of a broker. Locked while joining, so that whoever settles the first events finds it.
+    /// The membership of a broker. Locked while it joins, so that it is there when the first events
+    /// settle.
     membership: Mutex<Option<WorkerHandle>>,
-    /// The broker says so.
+    /// Whether the broker has found it stuck.
     stuck: AtomicBool,
 }
 
-impl fmt::Debug for NodeWorker {
+impl fmt::Debug for ThreadWorker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NodeWorker").field("handlers", &self.handlers).finish_non_exhaustive()
+        f.debug_struct("ThreadWorker").field("handlers", &self.handlers).finish_non_exhaustive()
     }
 }
 
-impl Worker for NodeWorker {
+impl Worker for ThreadWorker {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
-        let thread = self.mailbox.put(batch).map_err(DeliverError::Gone)?;
-        self.wake_if(thread);
+        let reader = self.mailbox.put(batch).map_err(DeliverError::Gone)?;
+        self.wake_if(reader);
         Ok(())
     }
 
-    fn deliver_operation(&self, post: Operation) {
-        self.wake_if(self.mailbox.put_post(post));
+    fn deliver_operation(&self, operation: Operation) {
+        self.wake_if(self.mailbox.put_operation(operation));
     }
 
     fn token_changed(&self) {
@@ -75,26 +77,26 @@ impl Worker for NodeWorker {
     }
 
     fn give_up(&self) {
-        let (batches, thread) = self.mailbox.give_up();
+        let (batches, reader) = self.mailbox.give_up();
         self.retire(batches.into());
-        self.wake_if(thread);
+        self.wake_if(reader);
     }
 }
 
-impl NodeWorker {
+impl ThreadWorker {
     /// A worker without a broker.
-    pub(crate) fn new(handlers: Handlers, control: ControlBlock, wake: Wake) -> Self {
+    pub(crate) fn new(handlers: Handlers, control: ControlBlock, waker: ThreadWaker) -> Self {
         Self {
             handlers,
             control,
-            wake,
+            waker,
             mailbox: Mailbox::default(),
             membership: Mutex::new(None),
             stuck: AtomicBool::new(false),
         }
     }
 
-    /// Gets events from this broker from now on. A worker that has been told goodbye stays away.
+    /// Gets events from this broker from now on, unless it is in a broker or one has shut down.
     pub(crate) fn join(self: &Arc<Self>, broker: &Broker, concurrent: bool, handler_timeout: u32) {
         let mut membership = self.membership.lock();
         if membership.is_some() || !self.mailbox.is_fresh() {
@@ -108,7 +110,7 @@ impl NodeWorker {
     /// Gets events of a namespace from now on.
     pub(crate) fn join_namespace(self: &Arc<Self>, broker: &Broker, namespace: &Arc<Namespace>) -> Helper {
         let mut membership = self.membership.lock();
-        // Its handlers return nothing that could be waited for.
+        // The handlers of a helper return nothing that could be waited for.
         self.control.set_handling(true, 0);
         let worker: Arc<dyn Worker> = Arc::clone(self) as _;
         let (handle, helper) = broker.add_helper(namespace, worker);
@@ -116,7 +118,7 @@ impl NodeWorker {
         helper
     }
 
-    /// Lets go of a broker that never had a connection. The next one may be joined.
+    /// Leaves a broker that has no connections. The next one may be joined.
     pub(crate) fn leave(&self) {
         drop(self.membership.lock().take());
     }
@@ -126,20 +128,21 @@ impl NodeWorker {
         self.membership.lock().as_ref().is_some_and(|handle| handle.is_of(broker))
     }
 
-    /// Its broker has shut down without being asked to: it lets go of it, and may join the next, unless handlers are still at work for the old one. Then it is told goodbye.
+    /// Its broker has shut down because another thread ended. It leaves, and may join the next one.
+    /// If handlers are still at work for the old one, it is told of the end instead.
     pub(crate) fn outlive(&self) {
         let at_rest = self.membership.lock().as_ref().is_none_or(WorkerHandle::is_at_rest);
         if at_rest {
             self.leave();
         } else {
-            self.say_goodbye();
+            self.report_broker_end();
         }
     }
 
-    /// The broker has shut down: what is here already is run, then the thread is told.
-    pub(crate) fn say_goodbye(&self) {
+    /// Its broker has shut down: the thread runs what is here already, then it is told.
+    pub(crate) fn report_broker_end(&self) {
         self.leave();
-        self.wake_if(self.mailbox.say_goodbye());
+        self.wake_if(self.mailbox.report_broker_end());
     }
 
     /// Takes everything that has come.
@@ -147,14 +150,14 @@ impl NodeWorker {
         self.mailbox.fetch()
     }
 
-    /// Takes the events that have come, while there is other work.
+    /// Takes the events that have come, while the thread has other work.
     pub(crate) fn take_batches(&self) -> VecDeque<Batch> {
         self.mailbox.take_batches()
     }
 
-    fn wake_if(&self, thread: Thread) {
-        if thread == Thread::Asleep {
-            self.wake.wake();
+    fn wake_if(&self, reader: MailboxReader) {
+        if reader == MailboxReader::Asleep {
+            self.waker.wake();
         }
     }
 
@@ -163,9 +166,9 @@ impl NodeWorker {
         self.stuck.load(Ordering::Relaxed)
     }
 
-    /// How to wake its thread.
-    pub(crate) fn wake(&self) -> &Wake {
-        &self.wake
+    /// What wakes its thread.
+    pub(crate) fn waker(&self) -> &ThreadWaker {
+        &self.waker
     }
 
     /// Its control block.
@@ -173,7 +176,7 @@ impl NodeWorker {
         &self.control
     }
 
-    /// From now on it takes nothing. Returns what has come.
+    /// The thread has ended or left: from now on it takes nothing. Returns what has come.
     pub(crate) fn close(&self) -> VecDeque<Batch> {
         self.mailbox.close()
     }
@@ -181,7 +184,8 @@ impl NodeWorker {
     /// The handlers of these events have settled.
     pub(crate) fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>) {
         let mut events = Some(events);
-        // The cork first: to renew it takes the lock of the process, which others hold while they take that of a membership.
+        // The cork first: to renew it takes the lock of the process, and that comes before the lock
+        // of a membership.
         thread_cork::with(|_, cork| self.settle_with(events.take(), Some(cork)));
         if events.is_some() {
             self.settle_with(events, None);
@@ -199,7 +203,8 @@ impl NodeWorker {
         self.membership.lock().as_ref().map(WorkerHandle::id)
     }
 
-    /// Leaves for good. `unstarted` goes to other workers, in order. Returns how many of a helper's clients could not be reported.
+    /// Leaves for good. `unstarted` goes to other workers, in order. Returns how many clients of a
+    /// helper could not be reported to any other helper.
     pub(crate) fn retire(&self, unstarted: Vec<Batch>) -> usize {
         self.membership.lock().take().map_or(0, |handle| handle.remove(unstarted))
     }

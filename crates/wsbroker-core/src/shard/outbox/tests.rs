@@ -168,6 +168,79 @@ fn full() -> (Stream, std::net::TcpStream) {
     (Stream::tcp(ours), theirs)
 }
 
+/// Both ends of a connection.
+fn pair() -> (Stream, std::net::TcpStream) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (ours, _) = listener.accept().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    (Stream::tcp(ours), theirs)
+}
+
+#[test]
+fn buffers_are_used_again_unless_they_are_large_or_too_many() {
+    let mut spare = Spare::default();
+    spare.give(b"of another connection".to_vec());
+    let again = spare.take(10);
+    assert!(again.is_empty() && again.capacity() > 20, "the same, and nothing in it");
+    spare.give(Vec::with_capacity(SPARE_MAX + 1));
+    assert!(spare.chunks.is_empty());
+    (0..SPARE_COUNT + 1).for_each(|_| spare.give(Vec::with_capacity(SPARE_MAX)));
+    assert_eq!(spare.chunks.len(), SPARE_COUNT);
+}
+
+#[test]
+fn a_write_ends_when_all_is_written_or_others_have_their_turn() {
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    let mut frame = Vec::new();
+    write_frame(&mut frame, Opcode::Binary, &[7; COPY_MAX]);
+    let frame = Bytes::from(frame);
+    // More pieces than one call of the kernel takes.
+    for _ in 0..SLICES + 10 {
+        outbox.push(&frame, 0, frame.len(), false, &mut spare);
+    }
+    let all = outbox.len();
+    let (mut stream, mut theirs) = pair();
+    let reader = std::thread::spawn(move || {
+        let mut read = Vec::new();
+        std::io::Read::read_to_end(&mut theirs, &mut read).unwrap();
+        read.len()
+    });
+    spare.write_max = frame.len();
+    let mut taken = 0;
+    assert_eq!(outbox.write(&mut stream, &mut spare, &mut taken), Written::Enough);
+    assert!(taken >= frame.len() as u64 && outbox.len() == all - taken as usize);
+    spare.write_max = all;
+    let start = std::time::Instant::now();
+    loop {
+        match outbox.write(&mut stream, &mut spare, &mut taken) {
+            Written::All => break,
+            Written::Blocked => assert!(start.elapsed().as_secs() < 10, "it is read"),
+            other => panic!("{other:?} with {} bytes left", outbox.len()),
+        }
+    }
+    assert_eq!((taken as usize, outbox.len()), (all, 0));
+    drop(stream);
+    assert_eq!(reader.join().unwrap(), all);
+}
+
+#[test]
+fn a_connection_that_was_reset_is_lost() {
+    let (mut stream, theirs) = pair();
+    socket2::SockRef::from(&theirs).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(theirs);
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    let start = std::time::Instant::now();
+    loop {
+        outbox.push_copy(b"\x81\x01a", &mut spare);
+        match outbox.write(&mut stream, &mut spare, &mut 0) {
+            Written::Lost => break,
+            Written::All => assert!(start.elapsed().as_secs() < 10, "the kernel has not heard of it"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// Says whether it is still there.
 struct Owner {
     bytes: Vec<u8>,

@@ -7,12 +7,12 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::{
-    hand::{Desk, Hand},
+    manual_shard::{IdleWorker, ManualShard},
     *,
 };
 use crate::{
     SocketId, WorkerHandle,
-    broker::stuck,
+    broker::stuck_watch,
     event::EventKind,
     front::{Reservation, Verdict},
     open::{Accept, OpenRequest, Reject},
@@ -70,7 +70,7 @@ struct Client {
 
 #[derive(Default)]
 struct World {
-    workers: Vec<(Arc<Desk>, WorkerHandle)>,
+    workers: Vec<(Arc<IdleWorker>, WorkerHandle)>,
     asked: Vec<Reservation>,
     clients: Vec<Client>,
     /// What handlers were told, by socket.
@@ -84,9 +84,9 @@ fn pick<T>(all: &[T], number: usize) -> Option<usize> {
 }
 
 impl World {
-    fn begin(&mut self, hand: &mut Hand, which: usize, how: u8) {
-        let (desk, handle) = &self.workers[which];
-        let mut batches = std::mem::take(&mut *desk.batches.lock());
+    fn begin(&mut self, manual: &mut ManualShard, which: usize, how: u8) {
+        let (events, handle) = &self.workers[which];
+        let mut batches = std::mem::take(&mut *events.batches.lock());
         for Batch { events, data } in &mut batches {
             for event in events {
                 let id = event.socket.id();
@@ -114,29 +114,29 @@ impl World {
                 self.told.entry(id).or_default().push(what);
             }
         }
-        handle.settle(batches.iter().flat_map(|batch| &batch.events), Some(&mut hand.cork));
+        handle.settle(batches.iter().flat_map(|batch| &batch.events), Some(&mut manual.cork));
     }
 
     fn end(&mut self, which: usize) {
-        let (desk, handle) = self.workers.swap_remove(which);
-        let mut batches = desk.batches.lock();
-        desk.is_gone.store(true, Ordering::SeqCst);
+        let (events, handle) = self.workers.swap_remove(which);
+        let mut batches = events.batches.lock();
+        events.is_gone.store(true, Ordering::SeqCst);
         let left = std::mem::take(&mut *batches);
         drop(batches);
         handle.remove(left);
     }
 
-    fn front(&mut self, hand: &mut Hand, which: usize, gives_up: bool) {
+    fn front(&mut self, manual: &mut ManualShard, which: usize, gives_up: bool) {
         let mut reservation = self.asked.swap_remove(which);
         if gives_up {
             return drop(reservation);
         }
-        let runtime = hand.broker.runtime().clone();
+        let runtime = manual.broker.runtime().clone();
         match runtime.block_on(async { reservation.verdict(Duration::ZERO).await }) {
             Verdict::Accept(accept) => {
                 reservation.apply(&accept);
                 let (stream, client) = pair();
-                let permit = hand.broker.state().front.permit().unwrap();
+                let permit = manual.broker.state().front.permit().unwrap();
                 let socket = Arc::clone(reservation.socket());
                 reservation.attach(Stream::tcp(stream), b"101".to_vec(), Vec::new(), permit);
                 self.clients.push(Client { socket, stream: client, said: 0 });
@@ -145,16 +145,16 @@ impl World {
         }
     }
 
-    fn take(&mut self, hand: &mut Hand, endpoint: &Arc<Endpoint>, step: &Step) {
+    fn take(&mut self, manual: &mut ManualShard, endpoint: &Arc<Endpoint>, step: &Step) {
         match *step {
             Step::Join(asks) => {
-                let desk = Arc::<Desk>::default();
+                let events = Arc::<IdleWorker>::default();
                 let mut handlers = Handlers::TEXT | Handlers::CLOSE;
                 if asks {
                     handlers = handlers | Handlers::OPEN;
                 }
-                let handle = hand.broker.add_worker(Arc::clone(&desk) as Arc<dyn Worker>, handlers);
-                self.workers.push((desk, handle));
+                let handle = manual.broker.add_worker(Arc::clone(&events) as Arc<dyn Worker>, handlers);
+                self.workers.push((events, handle));
             }
             Step::End(number) => {
                 if let Some(which) = pick(&self.workers, number) {
@@ -163,21 +163,21 @@ impl World {
             }
             Step::Begin(number, how) => {
                 if let Some(which) = pick(&self.workers, number) {
-                    self.begin(hand, which, how);
+                    self.begin(manual, which, how);
                 }
             }
             Step::Stuck(number) => {
                 if let Some(which) = pick(&self.workers, number) {
-                    let entry = hand.broker.state().dispatch.find(self.workers[which].1.id()).unwrap();
+                    let entry = manual.broker.state().dispatch.find(self.workers[which].1.id()).unwrap();
                     entry.set_stuck(true);
-                    stuck::ask_others(hand.broker.state(), &entry);
+                    stuck_watch::ask_others(manual.broker.state(), &entry);
                     entry.set_stuck(false);
                 }
             }
             Step::Connect => {
                 let (stream, client) = pair();
-                let (socket, worker) = hand.broker.state().admit(endpoint).unwrap();
-                let (place, permit) = (ConnectionKey::of(&socket), hand.broker.state().front.permit().unwrap());
+                let (socket, worker) = manual.broker.state().admit(endpoint).unwrap();
+                let (key, permit) = (ConnectionKey::of(&socket), manual.broker.state().front.permit().unwrap());
                 let reserve = Reserve {
                     socket: Arc::clone(&socket),
                     endpoint: Arc::clone(endpoint),
@@ -187,14 +187,14 @@ impl World {
                     ip: None,
                 };
                 let attach = Attach { stream: Stream::tcp(stream), head: b"101".to_vec(), rest: Vec::new(), permit };
-                hand.broker.state().shard(0).push(Command::Reserve(Box::new(reserve)));
-                hand.broker.state().shard(0).push(Command::Attach(place, Box::new(attach)));
+                manual.broker.state().shard(0).push(Command::Reserve(Box::new(reserve)));
+                manual.broker.state().shard(0).push(Command::Attach(key, Box::new(attach)));
                 self.clients.push(Client { socket, stream: client, said: 0 });
             }
             Step::Ask => {
-                let asking = hand.broker.state().front.ask().unwrap();
+                let asking = manual.broker.state().front.ask().unwrap();
                 self.asked.extend(Reservation::new(
-                    hand.broker.state(),
+                    manual.broker.state(),
                     endpoint,
                     OpenRequest::default(),
                     None,
@@ -203,7 +203,7 @@ impl World {
             }
             Step::Front(number, gives_up) => {
                 if let Some(which) = pick(&self.asked, number) {
-                    self.front(hand, which, gives_up);
+                    self.front(manual, which, gives_up);
                 }
             }
             Step::Say(number) => {
@@ -225,7 +225,7 @@ impl World {
             Step::Subscribe(number) => {
                 if let Some(which) = pick(&self.clients, number) {
                     let names: Vec<String> = (0..20).map(|number| format!("channel {number}")).collect();
-                    hand.broker.subscribe_many(&mut hand.cork, self.clients[which].socket.id(), &names).unwrap();
+                    manual.broker.subscribe_many(&mut manual.cork, self.clients[which].socket.id(), &names).unwrap();
                 }
             }
             Step::Leave(number) => {
@@ -236,12 +236,12 @@ impl World {
             }
             Step::Terminate(number) => {
                 if let Some(which) = pick(&self.clients, number) {
-                    hand.cork.terminate(self.clients[which].socket.id());
-                    hand.cork.flush();
+                    manual.cork.terminate(self.clients[which].socket.id());
+                    manual.cork.flush();
                 }
             }
-            Step::Publish => _ = hand.publish(b"channel 3", b"news"),
-            Step::TurnBudget => hand.turn(),
+            Step::Publish => _ = manual.publish(b"channel 3", b"news"),
+            Step::TurnBudget => manual.turn(),
         }
     }
 }
@@ -255,13 +255,13 @@ fn pair() -> (TcpStream, TcpStream) {
 }
 
 fn run(steps: &[Step], bounds: TurnBounds) {
-    let mut hand = Hand::new(bounds);
+    let mut manual = ManualShard::new(bounds);
     let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
     let mut world = World::default();
     for step in steps {
-        world.take(&mut hand, &endpoint, step);
+        world.take(&mut manual, &endpoint, step);
     }
-    world.take(&mut hand, &endpoint, &Step::Join(true));
+    world.take(&mut manual, &endpoint, &Step::Join(true));
     for client in world.clients.drain(..) {
         world.said.insert(client.socket.id(), client.said);
     }
@@ -270,27 +270,27 @@ fn run(steps: &[Step], bounds: TurnBounds) {
     }
     let start = Instant::now();
     loop {
-        hand.finish();
+        manual.finish();
         for which in 0..world.workers.len() {
-            world.begin(&mut hand, which, 0);
+            world.begin(&mut manual, which, 0);
         }
-        hand.finish();
-        let dispatch = &hand.broker.state().dispatch;
+        manual.finish();
+        let dispatch = &manual.broker.state().dispatch;
         let counted: Vec<usize> = dispatch.workers().iter().map(|worker| worker.connections()).collect();
         let is_over = endpoint.emptied().now_or_never().is_some()
-            && world.workers.iter().all(|(desk, handle)| desk.batches.lock().is_empty() && handle.is_at_rest())
+            && world.workers.iter().all(|(events, handle)| events.batches.lock().is_empty() && handle.is_at_rest())
             && counted.iter().all(|count| *count == 0)
-            && hand.shard.connections.all().next().is_none();
+            && manual.shard.connections.all().next().is_none();
         if is_over {
             break;
         }
         assert!(start.elapsed() < Duration::from_secs(10), "something stays; workers count {counted:?} connections");
     }
-    assert_eq!(hand.broker.state().sockets.open(), 0);
-    assert!(hand.shard.lists.is_empty());
-    assert_eq!(hand.broker.channel_count(), 0);
-    assert!(hand.shard.retiring.is_empty() && hand.shard.ctx.unassigned.is_empty());
-    assert_eq!(hand.shard.ctx.outbox_bytes, 0);
+    assert_eq!(manual.broker.state().sockets.open(), 0);
+    assert!(manual.shard.lists.is_empty());
+    assert_eq!(manual.broker.channel_count(), 0);
+    assert!(manual.shard.retiring.is_empty() && manual.shard.ctx.unassigned.is_empty());
+    assert_eq!(manual.shard.ctx.outbox_bytes, 0);
     for (id, told) in &world.told {
         let texts: Vec<_> = told.iter().filter(|what| !matches!(what.as_str(), "open" | "close")).collect();
         assert!(texts.iter().enumerate().all(|(number, text)| **text == number.to_string()), "{id}: {told:?}");

@@ -1,4 +1,4 @@
-//! A server of raw frames that echoes with compression, and may do that wrong.
+//! A server of raw frames that echoes with compression, rightly or wrongly.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,9 +18,9 @@ const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 pub(crate) struct Manner {
     /// What it answers to the offer.
     pub(crate) answer: Option<&'static str>,
-    /// Each message may refer to those before.
+    /// Each message may refer to earlier ones.
     pub(crate) context: bool,
-    /// In frames of no more than this.
+    /// The largest frame that it sends.
     pub(crate) fragment: usize,
     /// It changes a byte of the first compressed message.
     pub(crate) damage: bool,
@@ -60,7 +60,7 @@ impl Deflating {
         std::thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
                 let counts = Arc::clone(&served);
-                // An error is the end of the connection.
+                // An error ends the connection.
                 std::thread::spawn(move || serve(stream, manner, &counts).ok());
             }
         });
@@ -85,7 +85,7 @@ fn serve(mut stream: TcpStream, manner: Manner, counts: &Counts) -> std::io::Res
     }
     let head = String::from_utf8_lossy(&head);
     counts.offered.fetch_or(head.contains("Sec-WebSocket-Extensions: permessage-deflate"), Ordering::Relaxed);
-    // Of the nonce that the generator always sends (RFC 6455, section 1.3).
+    // For the nonce that the generator always sends (RFC 6455, section 1.3).
     let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
     let extension = manner.answer.map(|answer| format!("Sec-WebSocket-Extensions: {answer}\r\n")).unwrap_or_default();
     write!(stream, "HTTP/1.1 101 Switching Protocols\r\n{accept}\r\n{extension}\r\n")?;
@@ -100,7 +100,7 @@ fn serve(mut stream: TcpStream, manner: Manner, counts: &Counts) -> std::io::Res
             payload
         } else {
             counts.compressed.fetch_add(1, Ordering::Relaxed);
-            // An empty last block behind the one that the flush ends.
+            // An empty last block after the one that the flush ends.
             decompress_to_vec(&[&payload[..], &TAIL, &[1, 0, 0, 0xff, 0xff]].concat()).unwrap()
         };
         let mut compressed = deflate(&mut compressor, &message);

@@ -1,4 +1,4 @@
-//! What a connection passes before it is one of HTTP: a PROXY header, TLS.
+//! What comes before HTTP on a connection: a PROXY header, and TLS.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 #[derive(Default)]
 pub(crate) struct Front {
-    /// Also listens there.
+    /// It also listens there.
     pub(crate) unix: Option<PathBuf>,
-    /// A PROXY header is to come first.
+    /// A PROXY header must come first.
     pub(crate) proxy: bool,
     pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
 impl Front {
-    /// With a certificate for `localhost`; returns in PEM what vouches for it.
+    /// With a certificate for `localhost`; returns the authority's certificate in PEM.
     pub(crate) fn with_tls() -> (Self, String) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -55,7 +55,7 @@ pub(super) async fn pass(shared: Arc<Shared>, mut stream: Box<dyn Stream>) {
     connection(shared, stream).await;
 }
 
-/// Of either version, byte by byte up to its end.
+/// Reads a header of either version, byte by byte up to its end.
 async fn read_header(stream: &mut Box<dyn Stream>) -> Option<Vec<u8>> {
     let mut header = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! A server that speaks the benchmark's protocol and, when told to, does one thing wrong; and runs
+//! A server that speaks the benchmark's protocol and does one thing wrong if asked to, and runs
 //! against it.
 
 pub(crate) mod deflating;
@@ -21,8 +21,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Message, http};
 pub(crate) use self::front::Front;
 use self::front::Stream;
 
-/// What the server does wrong; a number names the message it does it to, in the order they are
-/// sent.
+/// What the server does wrong. A number says with which message, in the order of sending.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Fault {
     None,
@@ -137,7 +136,7 @@ async fn connection(shared: Arc<Shared>, stream: Box<dyn Stream>) {
             _ => {}
         }
     }
-    // The rooms still hold its queue, and the socket is closed only when both halves are gone.
+    // The rooms still have its queue, and the socket closes only when both halves are dropped.
     writing.abort();
 }
 

@@ -2,11 +2,11 @@ use tokio::{io::AsyncWriteExt, net::TcpListener};
 
 use super::*;
 
-fn parcel(channel: &str, envelope: &str, messages: u64) -> Parcel {
-    Parcel {
+fn envelope(channel: &str, envelope: &str, messages: u64) -> AddressedEnvelope {
+    AddressedEnvelope {
         channel: channel.as_bytes().into(),
-        is_note: false,
-        envelope: envelope.into(),
+        is_instance_message: false,
+        bytes: envelope.into(),
         messages,
         waiters: Vec::new(),
     }
@@ -22,7 +22,7 @@ const PRIMARY: &[u8] = b"*4\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n
 const REPLICA: &[u8] = b"*4\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$7\r\nreplica\r\n";
 
 /// A server that is asked these things and answers so.
-async fn server(conversation: &[(&str, &[u8])]) -> (io::Result<Wire>, TcpStream) {
+async fn server(conversation: &[(&str, &[u8])]) -> (io::Result<PublishPipeline>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let answering = async {
@@ -33,14 +33,14 @@ async fn server(conversation: &[(&str, &[u8])]) -> (io::Result<Wire>, TcpStream)
         }
         server
     };
-    tokio::join!(Wire::connect_tcp("127.0.0.1", port, Some(("me", "secret"))), answering)
+    tokio::join!(PublishPipeline::connect_tcp("127.0.0.1", port, Some(("me", "secret"))), answering)
 }
 
 const LOGIN: (&str, &[u8]) = ("*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$6\r\nsecret\r\n", b"+OK\r\n");
 
-async fn pair() -> (Wire, TcpStream) {
-    let (wire, server) = server(&[LOGIN, (HELLO, PRIMARY)]).await;
-    (wire.unwrap(), server)
+async fn pair() -> (PublishPipeline, TcpStream) {
+    let (pipeline, server) = server(&[LOGIN, (HELLO, PRIMARY)]).await;
+    (pipeline.unwrap(), server)
 }
 
 async fn reads(server: &mut TcpStream, expected: &str) {
@@ -52,14 +52,14 @@ async fn reads(server: &mut TcpStream, expected: &str) {
 #[test]
 fn two_are_under_way_and_the_next_waits_for_an_answer() {
     run(async {
-        let (wire, mut server) = pair().await;
+        let (pipeline, mut server) = pair().await;
         let taken = std::cell::Cell::new(0);
         let give = || {
             taken.set(taken.get() + 1);
-            vec![parcel("a", "1", 5), parcel("b", "22", 1)]
+            vec![envelope("a", "1", 5), envelope("b", "22", 1)]
         };
-        (0..3).for_each(|_| assert!(wire.publish(b"p:", give)));
-        assert_eq!((taken.get(), wire.state.lock().unanswered()), (2, 12));
+        (0..3).for_each(|_| assert!(pipeline.publish(b"p:", give)));
+        assert_eq!((taken.get(), pipeline.state.lock().unanswered()), (2, 12));
         let gathering =
             "*3\r\n$7\r\nPUBLISH\r\n$3\r\np:a\r\n$1\r\n1\r\n*3\r\n$7\r\nPUBLISH\r\n$3\r\np:b\r\n$2\r\n22\r\n";
         reads(&mut server, gathering).await;
@@ -69,28 +69,28 @@ fn two_are_under_way_and_the_next_waits_for_an_answer() {
             server.write_all(b":1\r\n-NOPERM no\r\n:").await.unwrap();
             reads(&mut server, gathering).await;
             server.write_all(b"0\r\n:0\r\n:0\r\n:0\r\n").await.unwrap();
-            wire.drained().await;
-            assert_eq!(wire.state.lock().unanswered(), 0);
+            pipeline.drained().await;
+            assert_eq!(pipeline.state.lock().unanswered(), 0);
             let ponging = async {
                 reads(&mut server, HELLO).await;
                 server.write_all(PRIMARY).await.unwrap();
             };
-            tokio::join!(wire.ping(), ponging);
+            tokio::join!(pipeline.ping(), ponging);
             drop(server);
             std::future::pending::<()>().await;
         };
         let error = tokio::select! {
-            error = wire.run(|answered| {
+            error = pipeline.run(|answered| {
                 all.push(answered);
                 if taken.get() == 2 {
-                    wire.publish(b"p:", give);
+                    pipeline.publish(b"p:", give);
                 }
             }) => error,
             () = conversation => unreachable!(),
         };
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-        wire.end(false);
-        assert!(wire.publish(b"", || panic!("nothing is taken after the end")));
+        pipeline.end(false);
+        assert!(pipeline.publish(b"", || panic!("nothing is taken after the end")));
         assert_eq!(all.iter().map(|answered| answered.messages).sum::<u64>(), 18);
         assert_eq!(all.iter().map(|answered| answered.refused.messages).sum::<u64>(), 1);
         assert!(all.iter().any(|answered| answered.refused.reason.as_deref() == Some("NOPERM no")));
@@ -100,19 +100,19 @@ fn two_are_under_way_and_the_next_waits_for_an_answer() {
 #[test]
 fn what_the_stream_does_not_take_is_written_later_and_in_order() {
     run(async {
-        let (wire, mut server) = pair().await;
+        let (pipeline, mut server) = pair().await;
         let large = "x".repeat(32 << 20);
-        assert!(wire.publish(b"", || vec![parcel("a", &large, 1)]));
-        assert!(wire.state.lock().is_blocked(), "no socket buffers that much");
-        assert!(wire.publish(b"", || panic!("nothing is taken meanwhile")));
+        assert!(pipeline.publish(b"", || vec![envelope("a", &large, 1)]));
+        assert!(pipeline.state.lock().is_blocked(), "no socket buffers that much");
+        assert!(pipeline.publish(b"", || panic!("nothing is taken meanwhile")));
         let reading = async {
             reads(&mut server, &format!("*3\r\n$7\r\nPUBLISH\r\n$1\r\na\r\n${}\r\n{large}\r\n", large.len())).await;
         };
         tokio::select! {
-            error = wire.run(|_| {}) => panic!("{error}"),
+            error = pipeline.run(|_| {}) => panic!("{error}"),
             () = reading => {}
         }
-        assert!(wire.state.lock().out.capacity() <= KEPT, "the memory is given back");
+        assert!(pipeline.state.lock().out.capacity() <= KEPT, "the memory is given back");
     });
 }
 
@@ -120,9 +120,9 @@ fn what_the_stream_does_not_take_is_written_later_and_in_order() {
 fn an_answer_to_nothing_or_without_end_ends_it() {
     for answer in [&b":1\r\n"[..], &[b':'; 2 * resp::LONGEST], b"$5\r\nhello\r\n"] {
         run(async {
-            let (wire, mut server) = pair().await;
+            let (pipeline, mut server) = pair().await;
             server.write_all(answer).await.unwrap();
-            assert_eq!(wire.run(|_| {}).await.kind(), io::ErrorKind::Other);
+            assert_eq!(pipeline.run(|_| {}).await.kind(), io::ErrorKind::Other);
         });
     }
 }
@@ -130,8 +130,8 @@ fn an_answer_to_nothing_or_without_end_ends_it() {
 #[test]
 fn a_refused_login_is_told_and_the_password_is_not() {
     run(async {
-        let (wire, _server) = server(&[(LOGIN.0, b"-WRONGPASS no\r\n")]).await;
-        assert_eq!(wire.err().unwrap().to_string(), "WRONGPASS no");
+        let (pipeline, _server) = server(&[(LOGIN.0, b"-WRONGPASS no\r\n")]).await;
+        assert_eq!(pipeline.err().unwrap().to_string(), "WRONGPASS no");
     });
 }
 
@@ -139,19 +139,19 @@ fn a_refused_login_is_told_and_the_password_is_not() {
 fn who_cannot_say_hello_is_asked_for_its_role_and_who_says_neither_is_believed() {
     const ROLE: &str = "*1\r\n$4\r\nROLE\r\n";
     const PING: (&str, &[u8]) = ("*1\r\n$4\r\nPING\r\n", b"+PONG\r\n");
-    type Case<'a> = (&'a [(&'a str, &'a [u8])], Result<Asking, &'a str>);
+    type Case<'a> = (&'a [(&'a str, &'a [u8])], Result<RoleQuery, &'a str>);
     let cases: [Case<'_>; 6] = [
-        (&[(HELLO, PRIMARY)], Ok(Asking::Hello)),
+        (&[(HELLO, PRIMARY)], Ok(RoleQuery::Hello)),
         (&[(HELLO, REPLICA)], Err(role::REPLICA)),
         (&[(HELLO, b"-LOADING so\r\n")], Err("LOADING so")),
-        (&[(HELLO, b"-ERR unknown command\r\n"), (ROLE, b"*2\r\n$6\r\nmaster\r\n:0\r\n")], Ok(Asking::Role)),
+        (&[(HELLO, b"-ERR unknown command\r\n"), (ROLE, b"*2\r\n$6\r\nmaster\r\n:0\r\n")], Ok(RoleQuery::Role)),
         (&[(HELLO, b"*0\r\n"), (ROLE, b"*1\r\n$5\r\nslave\r\n")], Err(role::REPLICA)),
-        (&[(HELLO, b"-ERR no\r\n"), (ROLE, b"-NOPERM no\r\n"), PING], Ok(Asking::Ping)),
+        (&[(HELLO, b"-ERR no\r\n"), (ROLE, b"-NOPERM no\r\n"), PING], Ok(RoleQuery::Ping)),
     ];
     for (conversation, expected) in cases {
         run(async {
-            let (wire, _server) = server(&[&[LOGIN], conversation].concat()).await;
-            let outcome = wire.map(|wire| wire.asking()).map_err(|error| error.to_string());
+            let (pipeline, _server) = server(&[&[LOGIN], conversation].concat()).await;
+            let outcome = pipeline.map(|pipeline| pipeline.role_query()).map_err(|error| error.to_string());
             assert_eq!(outcome, expected.map_err(Into::into));
         });
     }
@@ -161,33 +161,33 @@ fn who_cannot_say_hello_is_asked_for_its_role_and_who_says_neither_is_believed()
 #[test]
 fn a_primary_that_becomes_a_replica_ends_it_and_what_it_answered_meanwhile_is_unsure() {
     run(async {
-        let (wire, mut server) = pair().await;
+        let (pipeline, mut server) = pair().await;
         let conversation = async {
-            assert!(wire.publish(b"", || vec![parcel("a", "1", 5)]));
+            assert!(pipeline.publish(b"", || vec![envelope("a", "1", 5)]));
             reads(&mut server, "*3\r\n$7\r\nPUBLISH\r\n$1\r\na\r\n$1\r\n1\r\n").await;
             server.write_all(b":1\r\n").await.unwrap();
             let ponging = async {
                 reads(&mut server, HELLO).await;
                 server.write_all(PRIMARY).await.unwrap();
             };
-            tokio::join!(wire.ping(), ponging);
-            assert!(wire.publish(b"", || vec![parcel("b", "2", 3)]));
+            tokio::join!(pipeline.ping(), ponging);
+            assert!(pipeline.publish(b"", || vec![envelope("b", "2", 3)]));
             reads(&mut server, "*3\r\n$7\r\nPUBLISH\r\n$1\r\nb\r\n$1\r\n2\r\n").await;
             server.write_all(b":1\r\n").await.unwrap();
-            wire.drained().await;
-            assert!(wire.publish(b"", || vec![parcel("c", "3", 1)]));
+            pipeline.drained().await;
+            assert!(pipeline.publish(b"", || vec![envelope("c", "3", 1)]));
             let ponging = async {
                 reads(&mut server, "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$1\r\n3\r\n").await;
                 reads(&mut server, HELLO).await;
                 server.write_all(&[b":0\r\n", REPLICA].concat()).await.unwrap();
             };
-            tokio::join!(wire.ping(), ponging);
+            tokio::join!(pipeline.ping(), ponging);
         };
         let error = tokio::select! {
-            error = wire.run(|_| {}) => error,
+            error = pipeline.run(|_| {}) => error,
             () = conversation => panic!("a replica answers no ping"),
         };
         assert_eq!(error.to_string(), role::REPLICA);
-        assert_eq!(wire.end(false), 4);
+        assert_eq!(pipeline.end(false), 4);
     });
 }

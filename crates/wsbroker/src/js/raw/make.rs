@@ -6,19 +6,19 @@ use encoding_rs::mem;
 use napi_sys as sys;
 
 use super::{Env, Failed, Value, check};
-use crate::js::failure::{Failure, Kind};
+use crate::js::js_error::{ErrorClass, JsError};
 
 /// Memory that strings are converted in, kept from one to the next.
 #[derive(Default)]
-pub(crate) struct Scratch {
+pub(crate) struct StringScratch {
     wide: Vec<u16>,
     narrow: Vec<u8>,
 }
 
-/// More than this is not kept, in units.
+/// Larger memory is not kept, in units.
 const KEEP: usize = 64 << 10;
 
-impl Scratch {
+impl StringScratch {
     fn wide(&mut self, length: usize) -> &mut [u16] {
         if self.wide.len() < length {
             self.wide.resize(length, 0);
@@ -76,7 +76,7 @@ impl<'s> Env<'s> {
         Self::made(unsafe { sys::napi_create_double(self.raw, number, &mut value) }, value)
     }
 
-    /// A number of things.
+    /// A count.
     pub(crate) fn count(self, count: usize) -> Result<Value<'s>, Failed> {
         match i32::try_from(count) {
             Ok(count) => self.int(count),
@@ -86,8 +86,9 @@ impl<'s> Env<'s> {
 
     /// A string. `text` should be UTF-8; what is not becomes U+FFFD.
     ///
-    /// Engines keep strings with one byte per character where they can, so ASCII and Latin-1 go in as that: it halves the work and the memory.
-    pub(crate) fn string(self, text: &[u8], scratch: &mut Scratch) -> Result<Value<'s>, Failed> {
+    /// Engines keep strings with one byte per character where they can. So ASCII and Latin-1 are
+    /// passed like that, which halves the work and the memory.
+    pub(crate) fn string(self, text: &[u8], scratch: &mut StringScratch) -> Result<Value<'s>, Failed> {
         if text.is_ascii() {
             return self.latin1(text);
         }
@@ -96,7 +97,7 @@ impl<'s> Env<'s> {
             let length = mem::convert_utf8_to_latin1_lossy(text, narrow);
             self.latin1(narrow.get(..length).unwrap_or_default())
         } else {
-            // One unit more than there are bytes, as the conversion asks for.
+            // The conversion asks for one unit more than there are bytes.
             let wide = scratch.wide(text.len() + 1);
             let length = mem::convert_utf8_to_utf16(text, wide);
             self.utf16(wide.get(..length).unwrap_or_default())
@@ -120,9 +121,9 @@ impl<'s> Env<'s> {
         Self::made(status, value)
     }
 
-    /// A string, for where speed is no matter.
+    /// A string, where speed does not matter.
     pub(crate) fn text(self, text: &str) -> Result<Value<'s>, Failed> {
-        self.string(text.as_bytes(), &mut Scratch::default())
+        self.string(text.as_bytes(), &mut StringScratch::default())
     }
 
     /// An empty object.
@@ -132,8 +133,8 @@ impl<'s> Env<'s> {
         Self::made(unsafe { sys::napi_create_object(self.raw, &mut value) }, value)
     }
 
-    /// Gives an object of ours a property of its own. Runs no JavaScript, whatever the object inherits: a header may be called `__proto__`, and somebody
-    /// may have put setters on `Object.prototype`.
+    /// Gives an object of ours a property of its own. Runs no JavaScript, whatever the object
+    /// inherits: a header may be called `__proto__`, and `Object.prototype` may have setters.
     pub(crate) fn set(self, object: Value<'_>, name: &str, value: Value<'_>) -> Result<(), Failed> {
         let property = sys::napi_property_descriptor {
             utf8name: ptr::null(),
@@ -147,11 +148,12 @@ impl<'s> Env<'s> {
                 | sys::PropertyAttributes::configurable,
             data: ptr::null_mut(),
         };
-        // SAFETY: all three belong to open handle scopes of this environment, and the descriptor is looked at during the call only.
+        // SAFETY: the object, the name and the value belong to open handle scopes of this
+        // environment, and the engine reads the descriptor only during the call.
         check(unsafe { sys::napi_define_properties(self.raw, object.0, 1, &property) })
     }
 
-    /// An array of these. Runs JavaScript if somebody has put setters on `Array.prototype`.
+    /// An array of these values. Runs JavaScript if `Array.prototype` has setters.
     pub(crate) fn array(
         self,
         elements: impl ExactSizeIterator<Item = Result<Value<'s>, Failed>>,
@@ -176,8 +178,9 @@ impl<'s> Env<'s> {
             if data.is_null() {
                 return Err(Failed);
             }
-            // SAFETY: the engine has made `length` initialised bytes at `data`, which stay there as long as `value` is in its handle scope and
-            // nobody detaches it. Nobody can: it is not out before `fill` is over, whatever that does.
+            // SAFETY: the engine has made `length` initialized bytes at `data`. They stay as long
+            // as `value` is in its handle scope and is not detached, and JavaScript cannot reach it
+            // before `fill` is over, whatever that does.
             fill(unsafe { slice::from_raw_parts_mut(data.cast::<u8>(), length) });
         }
         Ok(Value(value, PhantomData))
@@ -194,20 +197,20 @@ impl<'s> Env<'s> {
     }
 
     /// An `Error` with its code, and the system's code beside it.
-    pub(crate) fn error(self, failure: &Failure) -> Result<Value<'s>, Failed> {
+    pub(crate) fn error(self, failure: &JsError) -> Result<Value<'s>, Failed> {
         let code = self.text(failure.code())?;
         let message = self.text(failure.message())?;
-        let create = match failure.kind() {
-            Kind::Type => sys::napi_create_type_error,
-            Kind::Range => sys::napi_create_range_error,
-            Kind::Plain | Kind::Pending => sys::napi_create_error,
+        let create = match failure.class() {
+            ErrorClass::Type => sys::napi_create_type_error,
+            ErrorClass::Range => sys::napi_create_range_error,
+            ErrorClass::Plain | ErrorClass::Pending => sys::napi_create_error,
         };
         let mut error = ptr::null_mut();
         // SAFETY: both strings belong to open handle scopes of this environment.
         check(unsafe { create(self.raw, code.0, message.0, &mut error) })?;
         let error = Value(error, PhantomData);
-        if failure.kind() == Kind::Plain {
-            // As those that JavaScript makes are called; the others are known by their own kind's name.
+        if failure.class() == ErrorClass::Plain {
+            // The name that our errors have in JavaScript. The others have the name of their class.
             self.set(error, "name", self.text("WSBrokerError")?)?;
         }
         if let Some(system) = failure.system_code() {

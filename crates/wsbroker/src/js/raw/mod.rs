@@ -1,21 +1,26 @@
-//! The only unsafe code of the binding: the Node-API calls that napi-rs has no fast form of, behind a safe face.
+//! The only unsafe code of the binding: Node-API calls that napi-rs has no fast form of, behind a
+//! safe interface.
 //!
 //! What keeps it sound:
 //!
-//! * [`Env`] and [`Value`] are made here only, on entry from the engine, and live no longer than the handle scope of that entry (`'s`).
-//!   Neither is `Send`, so both stay on the environment's thread.
-//! * A [`Persistent`] remembers its environment and gives its value to no other.
-//! * No panic crosses into the engine: every function that it calls catches them.
-//! * No slice of memory that JavaScript can reach is handed out; bytes are copied in and out. A pointer into the engine's memory is not kept over a call of
-//!   the engine, since any of them may run JavaScript or collect garbage.
+//! * [`Env`] and [`Value`] are made only here, when the engine calls, and live no longer than the
+//!   handle scope of that call (`'s`). Neither is `Send`, so both stay on the environment's thread.
+//! * A [`Persistent`] knows its environment and gives its value to no other.
+//! * No panic crosses into the engine: every function that the engine calls catches them, or cannot
+//!   panic.
+//! * Memory that JavaScript can reach is never lent as a slice: bytes are copied in and out, a new
+//!   `ArrayBuffer` is filled before JavaScript has it, and a [`SharedBlock`] is reached through
+//!   atomics.
+//! * A pointer into the engine's memory is not kept during another call of the engine, since any of
+//!   them may run JavaScript or collect garbage.
 #![allow(unsafe_code)]
 
-mod block;
-mod bytes;
-mod kept;
+mod buffer_copy;
+mod kept_functions;
 mod make;
 mod read;
-mod wake;
+mod shared_block;
+mod thread_waker;
 
 use std::{
     any::Any,
@@ -27,16 +32,17 @@ use std::{
 
 use napi_sys as sys;
 
-pub(crate) use block::Block;
-pub(crate) use bytes::Copied;
-pub(crate) use kept::Kept;
-pub(crate) use make::Scratch;
-pub(crate) use read::Unfit;
-pub(crate) use wake::Wake;
+pub(crate) use buffer_copy::Copied;
+pub(crate) use kept_functions::KeptFunction;
+pub(crate) use make::StringScratch;
+pub(crate) use read::NotAppended;
+pub(crate) use shared_block::SharedBlock;
+pub(crate) use thread_waker::ThreadWaker;
 
-use crate::js::failure::Failure;
+use crate::js::js_error::JsError;
 
-/// A JavaScript environment during a call from it. `'s` is the handle scope that values made through it live in.
+/// A JavaScript environment during a call from it. `'s` is the handle scope that values made
+/// through it live in.
 #[derive(Clone, Copy)]
 pub(crate) struct Env<'s> {
     raw: sys::napi_env,
@@ -48,7 +54,7 @@ pub(crate) struct Env<'s> {
 #[repr(transparent)]
 pub(crate) struct Value<'s>(sys::napi_value, PhantomData<&'s ()>);
 
-/// A Node-API call failed: a JavaScript exception is pending, or the environment is going down.
+/// A Node-API call has failed: a JavaScript exception is pending, or the environment is ending.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failed;
 
@@ -61,9 +67,9 @@ pub(crate) trait RawFunction<const N: usize> {
     /// Its name in the exports.
     const NAME: &'static str;
 
-    /// Runs it. A failure is thrown. `given` is how many arguments there are; to look at it costs nothing, and to ask the engine whether one is
-    /// `undefined` does.
-    fn call<'s>(env: Env<'s>, arguments: [Value<'s>; N], given: usize) -> Result<Value<'s>, Failure>;
+    /// Runs it. An error is thrown. `given` is how many arguments there are: it costs nothing, and
+    /// to ask the engine whether an argument is `undefined` does.
+    fn call<'s>(env: Env<'s>, arguments: [Value<'s>; N], given: usize) -> Result<Value<'s>, JsError>;
 }
 
 impl<'s> Env<'s> {
@@ -75,7 +81,8 @@ impl<'s> Env<'s> {
     /// Adds a function to an object.
     pub(crate) fn export<F: RawFunction<N>, const N: usize>(self, exports: Value<'s>) -> Result<(), Failed> {
         let mut function = ptr::null_mut();
-        // SAFETY: the environment is alive, the name has the length that is passed, and `enter::<F, N>` is a valid callback for ever.
+        // SAFETY: the environment is alive, the name has the length that is passed, and `enter::<F,
+        // N>` is a callback that stays valid.
         let status = unsafe {
             sys::napi_create_function(
                 self.raw,
@@ -90,11 +97,13 @@ impl<'s> Env<'s> {
         self.set(exports, F::NAME, Value(function, PhantomData))
     }
 
-    /// Calls a JavaScript function. What it throws stays pending, see [`take_exception`](Self::take_exception).
+    /// Calls a JavaScript function. What it throws stays pending, see
+    /// [`take_exception`](Self::take_exception).
     pub(crate) fn call(self, function: Value<'_>, arguments: &[Value<'_>]) -> Result<Value<'s>, Failed> {
         let this = self.undefined()?;
         let mut result = ptr::null_mut();
-        // SAFETY: all values belong to open handle scopes of this environment, and `Value` is a transparent `napi_value`.
+        // SAFETY: all values belong to open handle scopes of this environment, and `Value` is a
+        // transparent `napi_value`.
         let status = unsafe {
             sys::napi_call_function(
                 self.raw,
@@ -109,7 +118,7 @@ impl<'s> Env<'s> {
         Ok(Value(result, PhantomData))
     }
 
-    /// Takes the pending exception away. `None` when there is none, or when it cannot be taken: the thread is being terminated.
+    /// Takes the pending exception. `None`: there is none, or the thread is being terminated.
     pub(crate) fn take_exception(self) -> Option<Value<'s>> {
         let mut pending = false;
         // SAFETY: the environment is alive; this call is allowed with an exception pending.
@@ -123,20 +132,23 @@ impl<'s> Env<'s> {
         (!exception.is_null()).then_some(Value(exception, PhantomData))
     }
 
-    /// Whether the thread is being terminated, so that no value can be made. To be asked when one could not.
+    /// Whether the thread is being terminated, so that no value can be made. For when one could
+    /// not.
     pub(crate) fn is_ending(self) -> bool {
         let _ = self.take_exception();
         self.array_buffer(0, |_| ()).is_err()
     }
 
-    /// Hands an error to the environment as one that nobody caught.
+    /// Reports an error to the environment as an uncaught exception.
     pub(crate) fn uncaught(self, error: Value<'_>) {
-        // SAFETY: the value belongs to an open handle scope. A failure means that the environment is going down, and nobody listens.
+        // SAFETY: the value belongs to an open handle scope. If the call fails, the environment is
+        // ending.
         let _ = unsafe { sys::napi_fatal_exception(self.raw, error.0) };
     }
 
-    /// Runs `body` with a handle scope of its own, so that the values it makes can be collected right after. It is to make them through the [`Env`] that it
-    /// is given: what another makes meanwhile ends with the scope, too.
+    /// Runs `body` with a handle scope of its own, so that the values it makes can be collected
+    /// afterwards. It must make them with the [`Env`] that it gets: what another `Env` makes
+    /// meanwhile ends with this scope, too.
     pub(crate) fn scoped<R>(self, body: impl for<'i> FnOnce(Env<'i>) -> R) -> Result<R, Failed> {
         let mut scope = ptr::null_mut();
         // SAFETY: the environment is alive.
@@ -147,34 +159,36 @@ impl<'s> Env<'s> {
         Ok(result)
     }
 
-    /// Calls `hook` with `number` on this thread when the environment goes down, before anything made by then is torn down.
+    /// Calls `hook` with `number` on this thread when the environment ends, before what was made up
+    /// to now is finalized.
     pub(crate) fn on_teardown(self, hook: Teardown, number: usize) -> Result<(), Failed> {
         let argument = Box::into_raw(Box::new((hook, number)));
-        // SAFETY: the argument stays valid until `torn_down` frees it, which runs once.
-        check(unsafe { sys::napi_add_env_cleanup_hook(self.raw, Some(torn_down), argument.cast()) }).inspect_err(|_| {
-            // SAFETY: it was not registered, so nobody else will free it.
+        // SAFETY: the argument stays valid until `run_hook` frees it, which runs once.
+        check(unsafe { sys::napi_add_env_cleanup_hook(self.raw, Some(run_hook), argument.cast()) }).inspect_err(|_| {
+            // SAFETY: it was not registered, so nothing else will free it.
             drop(unsafe { Box::from_raw(argument) });
         })
     }
 
     /// Throws. An exception that is pending already stays.
-    pub(crate) fn throw(self, failure: &Failure) {
-        // Nothing is lost if there is an exception already: these calls then fail.
+    pub(crate) fn throw(self, failure: &JsError) {
+        // If an exception is pending already, these calls fail, and that one stays.
         let Ok(error) = self.error(failure) else { return };
-        // SAFETY: the value belongs to an open handle scope of this environment. A failure means that it is going down.
+        // SAFETY: the value belongs to an open handle scope of this environment. If the call fails,
+        // the environment is ending.
         let _ = unsafe { sys::napi_throw(self.raw, error.0) };
     }
 }
 
-/// What runs when an environment goes down.
+/// Runs when an environment ends.
 pub(crate) type Teardown = fn(usize);
 
-unsafe extern "C" fn torn_down(argument: *mut c_void) {
+unsafe extern "C" fn run_hook(argument: *mut c_void) {
     // SAFETY: `on_teardown` made it, and the engine calls each hook once.
     let argument = unsafe { Box::from_raw(argument.cast::<(Teardown, usize)>()) };
     let (hook, number) = *argument;
     if catch_unwind(|| hook(number)).is_err() {
-        tracing::error!("a panic while an environment went down");
+        tracing::error!("a panic while an environment ended");
     }
 }
 
@@ -185,12 +199,13 @@ struct ScopeGuard {
 
 impl Drop for ScopeGuard {
     fn drop(&mut self) {
-        // SAFETY: opened by `scoped`, and scopes close in reverse order because guards are stack values.
+        // SAFETY: opened by `scoped`, and scopes close in reverse order because guards are stack
+        // values.
         let _ = unsafe { sys::napi_close_handle_scope(self.env, self.scope) };
     }
 }
 
-/// The way in from JavaScript.
+/// What the engine calls when JavaScript calls an exported function.
 unsafe extern "C" fn enter<F: RawFunction<N>, const N: usize>(
     raw: sys::napi_env,
     info: sys::napi_callback_info,
@@ -199,7 +214,8 @@ unsafe extern "C" fn enter<F: RawFunction<N>, const N: usize>(
     let body = || {
         let mut arguments = [Value(ptr::null_mut(), PhantomData); N];
         let mut count = N;
-        // SAFETY: there is room for `count` values, and `Value` is a transparent `napi_value`. Missing arguments become `undefined`.
+        // SAFETY: there is room for `count` values, and `Value` is a transparent `napi_value`.
+        // Missing arguments become `undefined`.
         let status = unsafe {
             sys::napi_get_cb_info(
                 raw,
@@ -216,7 +232,7 @@ unsafe extern "C" fn enter<F: RawFunction<N>, const N: usize>(
     let failure = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => return value.0,
         Ok(Err(failure)) => failure,
-        Err(panic) => Failure::internal(F::NAME, describe(&*panic)),
+        Err(panic) => JsError::internal(F::NAME, describe(&*panic)),
     };
     env.throw(&failure);
     ptr::null_mut()
@@ -230,7 +246,8 @@ fn describe(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("a panic")
 }
 
-/// A value that outlives the call it came in. It must be [released](Self::release), or it lives as long as its environment.
+/// A value that outlives the call in which it came. Until it is [released](Self::release), it lives
+/// as long as its environment.
 pub(crate) struct Persistent {
     env: sys::napi_env,
     reference: sys::napi_ref,
@@ -245,13 +262,14 @@ impl Persistent {
         Ok(Self { env: env.raw, reference })
     }
 
-    /// The value; `None` in an environment that is not its own.
+    /// The value. `None`: this is not its environment.
     pub(crate) fn get<'s>(&self, env: Env<'s>) -> Option<Value<'s>> {
         if env.raw != self.env {
             return None;
         }
         let mut value = ptr::null_mut();
-        // SAFETY: the reference is of this environment, which is alive, and was not deleted, because `release` takes it by value.
+        // SAFETY: the reference is of this environment, which is alive, and was not deleted,
+        // because `release` takes `self` by value.
         check(unsafe { sys::napi_get_reference_value(self.env, self.reference, &mut value) }).ok()?;
         (!value.is_null()).then_some(Value(value, PhantomData))
     }
@@ -259,17 +277,17 @@ impl Persistent {
     /// Lets it be collected.
     pub(crate) fn release(self, env: Env<'_>) {
         if env.raw == self.env {
-            // SAFETY: as in `get`; afterwards nobody has the reference any more.
+            // SAFETY: as in `get`. Afterwards nothing has the reference.
             let _ = unsafe { sys::napi_delete_reference(self.env, self.reference) };
         }
     }
 }
 
-/// The rejection of a promise with one of our errors.
-pub(crate) fn rejection(env: &napi::Env, failure: &Failure) -> napi::Error {
+/// One of our errors, as napi-rs rejects a promise with it.
+pub(crate) fn rejection(env: &napi::Env, failure: &JsError) -> napi::Error {
     let scoped = Env::of(env);
     match scoped.error(failure) {
-        // SAFETY: the value was just made in this environment and belongs to an open handle scope.
+        // SAFETY: the value has been made in this environment and belongs to an open handle scope.
         Ok(error) => napi::Error::from(unsafe { napi::Unknown::from_raw_unchecked(env.raw(), error.0) }),
         Err(Failed) => napi::Error::from_reason(failure.message()),
     }

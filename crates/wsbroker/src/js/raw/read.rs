@@ -1,36 +1,39 @@
 //! From JavaScript values to Rust ones.
 //!
-//! What runs JavaScript says so: properties, names and elements, by getters and proxies; nothing else does, so that strings and bytes can be read while
-//! something of ours is borrowed. A pointer into the engine's memory is good only until the engine is called again, so whatever has to be asked is asked
-//! before the pointer is taken, and the bytes are copied right after.
+//! A function that may run JavaScript says so: properties, names and elements do, by getters and
+//! proxies. Strings and bytes run none of the application's code, so they can be read while
+//! something of ours is borrowed. A pointer into the engine's memory is valid only until the engine
+//! is called again. So everything else is asked before the pointer is taken, and the bytes are
+//! copied right after.
 
 use std::{ffi::c_void, marker::PhantomData, ptr};
 
 use bytes::BytesMut;
 use napi_sys as sys;
 
-use super::{Env, Failed, Kept, Value, check};
+use super::{Env, Failed, KeptFunction, Value, check};
 
 /// Why something was not appended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Unfit {
-    /// It is something else.
-    Other,
-    /// Its bytes are of an `ArrayBuffer` that was transferred away.
+pub(crate) enum NotAppended {
+    /// It is neither a string nor bytes, or not what the function reads.
+    WrongType,
+    /// Its `ArrayBuffer` was transferred away.
     Detached,
-    /// It needs so much spare capacity.
-    Long(usize),
+    /// It needs that much spare capacity.
+    NeedsRoom(usize),
 }
 
-/// What one character can become in UTF-8: with so little room left a string may have been cut, since the engine writes whole characters.
+/// What one character can become in UTF-8. If no more room than this is left, the string may have
+/// been cut, since the engine writes whole characters.
 const CLOSE_TO_FULL: usize = 4;
 
-/// Bytes that a first attempt at a string may take, so that little is read twice.
+/// Bytes that the first attempt to read a string may write, so that little is read twice.
 const FIRST: usize = 4 << 10;
 
-fn make_room(into: &mut BytesMut, fit: impl Fn(&mut BytesMut) -> Result<(), Unfit>) -> Result<(), Unfit> {
+fn make_room(into: &mut BytesMut, fit: impl Fn(&mut BytesMut) -> Result<(), NotAppended>) -> Result<(), NotAppended> {
     match fit(into) {
-        Err(Unfit::Long(length)) => {
+        Err(NotAppended::NeedsRoom(length)) => {
             into.reserve(length.max(64));
             fit(into)
         }
@@ -49,44 +52,45 @@ impl<'s> Env<'s> {
     /// A boolean; `None` for anything else.
     pub(crate) fn boolean_of(self, value: Value<'_>) -> Option<bool> {
         let mut boolean = false;
-        // SAFETY: as above.
+        // SAFETY: the value belongs to an open handle scope.
         check(unsafe { sys::napi_get_value_bool(self.raw, value.0, &mut boolean) }).ok().map(|()| boolean)
     }
 
-    /// Appends a string as UTF-8 if it fits into the spare capacity; otherwise nothing is appended.
+    /// Appends a string as UTF-8 if it fits into the spare capacity. If not, nothing is appended.
     ///
-    /// One call for most strings: it is read without asking first how long it is. Lone surrogates become U+FFFD.
+    /// Most strings take one call: their length is not asked first. Lone surrogates become U+FFFD.
     #[inline]
-    pub(crate) fn fit_text(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
+    pub(crate) fn fit_text(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), NotAppended> {
         let room = (into.capacity() - into.len()).min(FIRST);
         if room > CLOSE_TO_FULL {
-            let written = self.text_into_spare(value, into, room).ok_or(Unfit::Other)?;
+            let written = self.text_into_spare(value, into, room).ok_or(NotAppended::WrongType)?;
             if written + CLOSE_TO_FULL < room {
                 // SAFETY: the engine has written that many bytes right behind the old length.
                 unsafe { into.set_len(into.len() + written) };
                 return Ok(());
             }
         }
-        // It was cut, perhaps: read it again whole.
+        // It may have been cut: read it again as a whole.
         self.fit_long_text(value, into)
     }
 
-    fn fit_long_text(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
+    fn fit_long_text(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), NotAppended> {
         let room = into.capacity() - into.len();
         let mut units = 0;
-        // SAFETY: without a buffer the calls only tell the length. This one knows it, the next has to look at every character.
+        // SAFETY: without a buffer the call only tells the length. The engine knows that in UTF-16,
+        // and has to count it in UTF-8.
         check(unsafe { sys::napi_get_value_string_utf16(self.raw, value.0, ptr::null_mut(), 0, &mut units) })
-            .map_err(|Failed| Unfit::Other)?;
+            .map_err(|Failed| NotAppended::WrongType)?;
         let mut need = units.saturating_mul(3);
         if need >= room {
-            // SAFETY: as above.
+            // SAFETY: without a buffer the call only tells the length.
             check(unsafe { sys::napi_get_value_string_utf8(self.raw, value.0, ptr::null_mut(), 0, &mut need) })
-                .map_err(|Failed| Unfit::Other)?;
+                .map_err(|Failed| NotAppended::WrongType)?;
         }
         if need >= room {
-            return Err(Unfit::Long(need + 1));
+            return Err(NotAppended::NeedsRoom(need + 1));
         }
-        let written = self.text_into_spare(value, into, room).ok_or(Unfit::Other)?;
+        let written = self.text_into_spare(value, into, room).ok_or(NotAppended::WrongType)?;
         // SAFETY: as in `fit_text`.
         unsafe { into.set_len(into.len() + written) };
         Ok(())
@@ -103,23 +107,26 @@ impl<'s> Env<'s> {
         check(status).ok().map(|()| written.min(room))
     }
 
-    /// Appends the bytes of an `ArrayBuffer` or a `Uint8Array` if they fit into the spare capacity; otherwise nothing is appended.
-    pub(crate) fn fit_bytes(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
+    /// Appends the bytes of an `ArrayBuffer` or a `Uint8Array` if they fit into the spare capacity.
+    /// If not, nothing is appended.
+    pub(crate) fn fit_bytes(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), NotAppended> {
         let (data, length) = match self.typed_array(value) {
             Some((sys::TypedarrayType::uint8_array, data, length)) => (data, length),
-            Some(_) => return Err(Unfit::Other),
-            None => self.array_buffer_bytes(value).ok_or(Unfit::Other)?,
+            Some(_) => return Err(NotAppended::WrongType),
+            None => self.array_buffer_bytes(value).ok_or(NotAppended::WrongType)?,
         };
         if length == 0 || data.is_null() {
-            return if self.is_detached(value) { Err(Unfit::Detached) } else { Ok(()) };
+            return if self.is_detached(value) { Err(NotAppended::Detached) } else { Ok(()) };
         }
         let spare = into.spare_capacity_mut();
         if length > spare.len() {
-            return Err(Unfit::Long(length));
+            return Err(NotAppended::NeedsRoom(length));
         }
-        // SAFETY: the engine says that there are `length` bytes at `data`, and it has not been called since: no JavaScript has run that could have
-        // taken them away, and nothing was collected. There is room for as many in `spare`, which is memory of ours and so does not overlap.
-        // No reference to them is made, since another thread may write them if they are shared: then the copy has some of both.
+        // SAFETY: the engine says that there are `length` bytes at `data`, and has not been called
+        // since: no JavaScript has run that could have freed them, and nothing was collected.
+        // `spare` has room for them, and is memory of ours, so it does not overlap. No reference to
+        // the bytes is made: if they are shared, another thread may write them meanwhile, and the
+        // copy has some of both.
         unsafe {
             ptr::copy_nonoverlapping(data.cast::<u8>(), spare.as_mut_ptr().cast::<u8>(), length);
             into.set_len(into.len() + length);
@@ -127,11 +134,13 @@ impl<'s> Env<'s> {
         Ok(())
     }
 
-    /// The kind of a typed array, and where its bytes lie; `None` for anything else. Good until the engine is called again.
+    /// The kind of a typed array, and where its bytes lie, until the engine is called again. `None`
+    /// for anything else.
     #[inline]
     fn typed_array(self, value: Value<'_>) -> Option<(sys::napi_typedarray_type, *const c_void, usize)> {
         let (mut kind, mut length, mut data) = (0, 0, ptr::null_mut());
-        // SAFETY: the value belongs to an open handle scope; the call fails for what is no typed array.
+        // SAFETY: the value belongs to an open handle scope. The call fails if it is not a typed
+        // array.
         let status = unsafe {
             sys::napi_get_typedarray_info(
                 self.raw,
@@ -146,44 +155,46 @@ impl<'s> Env<'s> {
         check(status).ok().map(|()| (kind, data.cast_const(), length))
     }
 
-    /// Where the bytes of an `ArrayBuffer` lie; `None` for anything else, a `SharedArrayBuffer` too. Good until the engine is called again.
+    /// Where the bytes of an `ArrayBuffer` lie, until the engine is called again. `None` for
+    /// anything else, a `SharedArrayBuffer` included.
     fn array_buffer_bytes(self, value: Value<'_>) -> Option<(*const c_void, usize)> {
         let mut is = false;
         // SAFETY: the value belongs to an open handle scope.
         check(unsafe { sys::napi_is_arraybuffer(self.raw, value.0, &mut is) }).ok()?;
-        // Asked before there is a pointer: the answer may come from a function.
+        // Asked before there is a pointer: a function may be called for the answer.
         if !is || self.is_shared(value) {
             return None;
         }
         let (mut data, mut length) = (ptr::null_mut(), 0);
-        // SAFETY: as above.
+        // SAFETY: the value belongs to an open handle scope and is an ArrayBuffer.
         check(unsafe { sys::napi_get_arraybuffer_info(self.raw, value.0, &mut data, &mut length) }).ok()?;
         Some((data.cast_const(), length))
     }
 
-    /// Whether what the engine takes for an `ArrayBuffer` is a `SharedArrayBuffer`. Bun does not tell them apart; where it runs, JavaScript has given a
-    /// [function of the engine's](super::Kept::IsShared) that does, and runs none of the application's code.
+    /// Whether something that Node-API calls an `ArrayBuffer` is a `SharedArrayBuffer`. Bun's does
+    /// not tell them apart. There JavaScript has given a [function](super::KeptFunction::IsShared)
+    /// of the engine that does, which runs none of the application's code.
     fn is_shared(self, buffer: Value<'_>) -> bool {
-        let Some(is_shared) = self.kept(Kept::IsShared) else { return false };
-        // What cannot be told is not read.
+        let Some(is_shared) = self.kept(KeptFunction::IsShared) else { return false };
+        // If there is no answer, the bytes are not read.
         self.call(is_shared, &[buffer]).is_ok_and(|is| self.boolean_of(is) != Some(false))
     }
 
-    /// Appends a string, or the bytes of an `ArrayBuffer` or a `Uint8Array`, and makes room for it. Never [`Unfit::Long`].
-    pub(crate) fn append_data(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
-        self.append_text(value, into).or_else(|unfit| match unfit {
-            Unfit::Other => self.append_bytes(value, into),
+    /// Appends a string, or the bytes of an `ArrayBuffer` or a `Uint8Array`, and makes room for it.
+    pub(crate) fn append_data(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), NotAppended> {
+        self.append_text(value, into).or_else(|error| match error {
+            NotAppended::WrongType => self.append_bytes(value, into),
             other => Err(other),
         })
     }
 
-    /// Appends the bytes of an `ArrayBuffer` or a `Uint8Array`, and makes room for them. Never [`Unfit::Long`].
-    pub(crate) fn append_bytes(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
+    /// Appends the bytes of an `ArrayBuffer` or a `Uint8Array`, and makes room for them.
+    pub(crate) fn append_bytes(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), NotAppended> {
         make_room(into, |into| self.fit_bytes(value, into))
     }
 
-    /// Appends a string, and makes room for it. [`Unfit::Other`] when it is none.
-    pub(crate) fn append_text(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
+    /// Appends a string, and makes room for it.
+    pub(crate) fn append_text(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), NotAppended> {
         make_room(into, |into| self.fit_text(value, into))
     }
 
@@ -191,7 +202,8 @@ impl<'s> Env<'s> {
         let mut buffer = value.0;
         let (mut kind, mut length, mut data, mut offset) = (0, 0, ptr::null_mut(), 0);
         let mut found = ptr::null_mut();
-        // SAFETY: the value belongs to an open handle scope; for an ArrayBuffer the call fails and `buffer` stays what it is.
+        // SAFETY: the value belongs to an open handle scope. If it is an ArrayBuffer, the call
+        // fails and `buffer` stays what it is.
         let status = unsafe {
             sys::napi_get_typedarray_info(self.raw, value.0, &mut kind, &mut length, &mut data, &mut found, &mut offset)
         };
@@ -199,7 +211,8 @@ impl<'s> Env<'s> {
             buffer = found;
         }
         let mut detached = false;
-        // SAFETY: `buffer` belongs to an open handle scope; the call tells false for what is no ArrayBuffer.
+        // SAFETY: `buffer` belongs to an open handle scope. If it is not an ArrayBuffer, the answer
+        // is no.
         let status = unsafe { sys::napi_is_detached_arraybuffer(self.raw, buffer, &mut detached) };
         check(status).is_ok() && detached
     }
@@ -211,10 +224,12 @@ impl<'s> Env<'s> {
         check(unsafe { sys::napi_is_array(self.raw, value.0, &mut is) }).is_ok() && is
     }
 
-    /// Calls `each` with every element of an array and its index, up to the first failure. False for anything that is no array.
+    /// Calls `each` with every element of an array and its index, up to the first error. False: it
+    /// is not an array.
     ///
-    /// Each element has a handle scope of its own, and the next one is not looked at before: a long array with a mistake in it costs nothing. Runs
-    /// JavaScript if the array has getters.
+    /// Each element has a handle scope of its own, and is read only when the one before it was in
+    /// order: a long array with an early mistake costs little. Runs JavaScript if the array has
+    /// getters.
     pub(crate) fn each_element<E: From<Failed>>(
         self,
         array: Value<'_>,
@@ -232,7 +247,8 @@ impl<'s> Env<'s> {
         Ok(true)
     }
 
-    /// The two elements of an array of two; `None` for anything else. Runs JavaScript if the array has getters.
+    /// The two elements of an array of two. `None` for anything else. Runs JavaScript if the array
+    /// has getters.
     pub(crate) fn pair(self, array: Value<'_>) -> Result<Option<[Value<'s>; 2]>, Failed> {
         if !self.is_array(array) || self.array_length(array)? != 2 {
             return Ok(None);
@@ -254,7 +270,8 @@ impl<'s> Env<'s> {
         Ok(Value(element, PhantomData))
     }
 
-    /// The names of an object's own enumerable properties, symbols left out. Runs JavaScript if it is a proxy.
+    /// The names of an object's own enumerable properties, without symbols. Runs JavaScript if it
+    /// is a proxy.
     pub(crate) fn own_names(self, value: Value<'_>) -> Result<Vec<String>, Failed> {
         let mut names = ptr::null_mut();
         // SAFETY: the value belongs to an open handle scope and is an object.
@@ -278,7 +295,8 @@ impl<'s> Env<'s> {
         Ok(all)
     }
 
-    /// A property; `None` when it is `undefined`, or the value is no object. Runs JavaScript if it is a getter, or a proxy is asked.
+    /// A property. `None`: it is `undefined`, or the value is not an object. Runs JavaScript if the
+    /// property is a getter, or the object a proxy.
     pub(crate) fn property(self, value: Value<'_>, name: &std::ffi::CStr) -> Result<Option<Value<'s>>, Failed> {
         if !self.is_object(value) {
             return Ok(None);
@@ -302,7 +320,7 @@ impl<'s> Env<'s> {
         self.type_of(value) == sys::ValueType::napi_undefined
     }
 
-    /// Whether it is an object, an array included and functions not.
+    /// Whether it is an object. Arrays are, functions are not.
     pub(crate) fn is_object(self, value: Value<'_>) -> bool {
         self.type_of(value) == sys::ValueType::napi_object
     }
@@ -312,7 +330,7 @@ impl<'s> Env<'s> {
         self.type_of(value) == sys::ValueType::napi_function
     }
 
-    /// What it is, for messages: `number`, `null`, `an array`.
+    /// What it is, in the words of messages: `number`, `null`, `an array`.
     pub(crate) fn describe(self, value: Value<'_>) -> &'static str {
         match self.type_of(value) {
             sys::ValueType::napi_undefined => "undefined",

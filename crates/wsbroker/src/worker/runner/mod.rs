@@ -1,11 +1,13 @@
-//! The worker's end on its JavaScript thread: fetches events, hands them over in calls of up to 32, and sees them through until their handlers
-//! have settled.
+//! What runs a worker's handlers on its JavaScript thread: it fetches events, calls JavaScript with
+//! up to 32 of them at a time, and keeps each until its handler has settled.
 //!
-//! An event has a slot from the call that hands it over until it has settled; what JavaScript writes into the control block tells how far
-//! it got, also when the thread is terminated in the middle of a handler. Most promises of handlers settle before the thread does anything else, so an event
-//! is taken out of its batch only if its handler still has not settled then.
+//! An event has a slot from the call that runs it until it has settled. What JavaScript writes into
+//! the control block says how far the event got, even if the thread is terminated in the middle of
+//! a handler. Most promises of handlers settle before the thread does anything else, so an event is
+//! taken out of its batch only if its handler has not settled by then.
 //!
-//! Here is the handing over. `settling` looks how far events got; `raw_runner` and `helper_runners` know whose desks are on this thread.
+//! This file makes the calls. `settling` deals with the events afterwards. `raw_runner` and
+//! `helper_runners` have the runners of the calling thread.
 
 mod helper_runners;
 mod raw_runner;
@@ -27,85 +29,91 @@ pub(crate) use helper_runners::{
 pub(crate) use raw_runner::{SLOTS, attach, detach, drain, keep_alive, settle, take_reply, with_event};
 
 use crate::{
-    js::raw::{Env, Failed, Persistent, Scratch, Value},
+    js::raw::{Env, Failed, Persistent, StringScratch, Value},
     worker::{
         control_block::ControlBlock,
-        dispatch_call::{self, Call},
+        dispatch_call::{self, DispatchCall},
         inbox::{Inbox, Position},
         mailbox::Fetched,
         shared_numbers::control_layout::MAX_EVENTS,
         slab::Slab,
         thread_cork::{self, HOLD},
-        thread_worker::NodeWorker,
+        thread_worker::ThreadWorker,
     },
 };
 
-/// What handlers have sent waits for the promises of others that go on at once, if these were done so soon the last time.
+/// What handlers have sent waits for the promises of other handlers, if these settled so soon the
+/// last time.
 const PATIENCE: Duration = Duration::from_millis(1);
-/// After so long the thread goes through its event loop, for timers and other I/O.
+/// After so long the thread continues its event loop, for timers and other I/O.
 const BUDGET: Duration = Duration::from_millis(2);
 
-/// A worker on its thread: the raw one, of which there is at most one, or a helper.
-pub(crate) struct Desk {
+/// A worker on its thread. A thread has at most one raw worker, and any number of helpers.
+pub(crate) struct Runner {
     number: usize,
-    worker: Arc<NodeWorker>,
-    functions: RefCell<Option<Functions>>,
+    worker: Arc<ThreadWorker>,
+    functions: RefCell<Option<RunnerFunctions>>,
     inbox: RefCell<Inbox>,
-    slots: RefCell<Slab<Place>>,
-    /// Of a helper.
+    slots: RefCell<Slab<SlotEvent>>,
+    /// `None`: a raw worker.
     helper: Option<Rc<Helper>>,
-    /// From other helpers, fetched and not done yet.
-    posts: RefCell<VecDeque<Operation>>,
-    scratch: RefCell<Scratch>,
-    /// Memory for the slots of promises that have settled; empty between uses.
+    /// What other helpers ask for: fetched, and not done yet.
+    operations: RefCell<VecDeque<Operation>>,
+    scratch: RefCell<StringScratch>,
+    /// Memory for the slots of promises that have settled. Empty between uses.
     promises: RefCell<Vec<u32>>,
-    /// Events whose calls are over and whose handlers had not settled by then: still in their batches, until [`settle`] looks at them.
+    /// Events whose calls are over and whose handlers had not settled by then. They are still in
+    /// their batches, until [`settle`] looks at them.
     unsettled: RefCell<Vec<(u32, Position)>>,
-    /// When events were last handed over, and how long afterwards [`settle`] came, lately: nothing that was sent is held for longer than that.
-    handed_over: Cell<Option<Instant>>,
+    /// When events were last run, if some had not settled.
+    ran_at: Cell<Option<Instant>>,
+    /// How long after that [`settle`] came the last time. What was sent waits for it only if it is
+    /// short.
     lag: Cell<Duration>,
-    /// How many events were kept beyond that.
+    /// How many events have been taken out of their batches so far.
     kept: Cell<u64>,
-    /// What a handler costs, lately: decides how many events go into a call.
+    /// What a handler has taken lately. It decides how many events go into a call.
     pace: Cell<Duration>,
-    handing_over: Cell<bool>,
+    running: Cell<bool>,
     /// Events wait because every slot is taken.
     stalled: Cell<bool>,
-    /// It has left; what is being handed over is the last.
+    /// It has left. The call that is being made is the last.
     leaving: Cell<bool>,
 }
 
-/// What JavaScript gave us to call. Gone after it has left.
-struct Functions {
+/// What JavaScript gave us to call. Released after the worker has left.
+struct RunnerFunctions {
     dispatch: Persistent,
     again: Persistent,
-    /// A helper's, for what others post.
+    /// Of a helper: for what other helpers ask for.
     receive: Option<Persistent>,
 }
 
 /// Where the event of a slot is.
-pub(crate) enum Place {
-    /// In its batch: it is being handed over.
-    Here(Position),
-    /// By itself: its handler has not settled, or has not been called. With a number that tells their order.
+pub(crate) enum SlotEvent {
+    /// In its batch: its call is being made, or has just been made.
+    InBatch(Position),
+    /// By itself: its handler has not settled, or has not been called. The number tells the order
+    /// of these events.
     Kept(u64, Event),
 }
 
-fn torn_down(number: usize) {
-    // Another one may have been attached since, in another environment on this thread.
-    let raw = if raw_runner::current().is_some_and(|desk| desk.number == number) { raw_runner::take() } else { None };
-    if let Some(desk) = raw.or_else(|| helper_runners::take(number)) {
+fn environment_ended(number: usize) {
+    // Another worker may have been attached since, in another environment on this thread.
+    let raw =
+        if raw_runner::current().is_some_and(|runner| runner.number == number) { raw_runner::take() } else { None };
+    if let Some(runner) = raw.or_else(|| helper_runners::take(number)) {
         // If the environment ends in the middle of a call, that call will never return.
-        desk.handing_over.set(false);
-        desk.leave();
+        runner.running.set(false);
+        runner.leave();
     }
 }
 
-impl Desk {
+impl Runner {
     fn new(
         number: usize,
-        worker: &Arc<NodeWorker>,
-        functions: Functions,
+        worker: &Arc<ThreadWorker>,
+        functions: RunnerFunctions,
         slots: usize,
         helper: Option<Rc<Helper>>,
     ) -> Self {
@@ -116,15 +124,15 @@ impl Desk {
             inbox: RefCell::default(),
             slots: RefCell::new(Slab::new(slots)),
             helper,
-            posts: RefCell::default(),
+            operations: RefCell::default(),
             scratch: RefCell::default(),
             promises: RefCell::default(),
             unsettled: RefCell::default(),
-            handed_over: Cell::new(None),
+            ran_at: Cell::new(None),
             lag: Cell::new(Duration::ZERO),
             kept: Cell::new(0),
             pace: Cell::new(Duration::ZERO),
-            handing_over: Cell::new(false),
+            running: Cell::new(false),
             stalled: Cell::new(false),
             leaving: Cell::new(false),
         }
@@ -135,46 +143,47 @@ impl Desk {
     }
 
     fn drain(&self, env: Env<'_>) {
-        if self.handing_over.replace(true) {
+        if self.running.replace(true) {
             return;
         }
         self.collect_unsettled();
-        thread_cork::begin_hand_over();
-        let outcome = self.hand_over(env);
-        // A helper's dispatcher waits for nothing, and asks for no look.
+        thread_cork::begin_run();
+        let outcome = self.run(env);
+        // The dispatcher of a helper waits for nothing, and never calls `settle`.
         let unsettled = self.helper.is_none() && !self.unsettled.borrow().is_empty();
-        self.handed_over.set(unsettled.then(Instant::now));
-        // The dispatcher has asked for a look at them, which flushes.
-        thread_cork::end_hand_over(unsettled && self.lag.get() < PATIENCE);
-        self.handing_over.set(false);
+        self.ran_at.set(unsettled.then(Instant::now));
+        // The dispatcher has asked for a call of `settle`, which flushes.
+        thread_cork::end_run(unsettled && self.lag.get() < PATIENCE);
+        self.running.set(false);
         if self.leaving.get() {
-            self.give_back();
+            self.return_events();
             self.release(env);
             return;
         }
         match outcome {
-            Ok(Outcome::Idle) => {}
-            Ok(Outcome::OutOfTime) => self.go_on(env),
-            Ok(Outcome::OutOfSlots) => {
-                // Handlers that settled while this was found out have not been looked at by anybody.
+            Ok(RunEnd::Idle) => {}
+            Ok(RunEnd::OutOfTime) => self.drain_later(env),
+            Ok(RunEnd::OutOfSlots) => {
+                // A handler may have settled since the events were last looked at.
                 self.stalled.set(true);
                 settle(env);
             }
-            Ok(Outcome::Goodbye) => {
+            Ok(RunEnd::BrokerEnded) => {
                 if let (Ok(zero), Some(dispatch)) = (env.int(0), self.dispatch(env)) {
                     let _ = env.call(dispatch, &[zero]);
                 }
             }
-            // The thread is being terminated, and its teardown looks after what is left; if it is not, there must be another call.
-            Err(Failed) => self.go_on(env),
+            // If the thread is being terminated, its teardown deals with what is left. If not,
+            // there must be another call.
+            Err(Failed) => self.drain_later(env),
         }
     }
 
-    /// Has `drain` called again, after other work of the event loop.
-    fn go_on(&self, env: Env<'_>) {
+    /// Has `drain` called again after other work of the event loop.
+    fn drain_later(&self, env: Env<'_>) {
         let again = self.functions.borrow().as_ref().and_then(|functions| functions.again.get(env));
         if again.is_none_or(|again| env.call(again, &[]).is_err()) {
-            self.worker.wake().wake();
+            self.worker.waker().wake();
         }
     }
 
@@ -184,7 +193,7 @@ impl Desk {
 
     /// Lets JavaScript's functions be collected.
     fn release(&self, env: Env<'_>) {
-        if let Some(Functions { dispatch, again, receive }) = self.functions.take() {
+        if let Some(RunnerFunctions { dispatch, again, receive }) = self.functions.take() {
             dispatch.release(env);
             again.release(env);
             if let Some(receive) = receive {
@@ -193,79 +202,80 @@ impl Desk {
         }
     }
 
-    fn hand_over(&self, env: Env<'_>) -> Result<Outcome, Failed> {
+    /// Runs operations and events until there are no more, or something else is due.
+    fn run(&self, env: Env<'_>) -> Result<RunEnd, Failed> {
         let start = Instant::now();
         let mut now = start;
-        // Since when posts have been received and no events handed over.
-        let mut posting: Option<Instant> = None;
-        if !self.posts.borrow().is_empty() {
-            // They had the last turn, and did not come to an end.
-            posting = start.checked_sub(HOLD);
+        // Since when operations have been run, and no events.
+        let mut operations_since: Option<Instant> = None;
+        if !self.operations.borrow().is_empty() {
+            // The last run was out of time during operations: events are next.
+            operations_since = start.checked_sub(HOLD);
             self.fetch_events();
         }
         loop {
-            // Posts and events in turns: neither waits for the end of the other, however much of it there is.
+            // In turns: neither waits until there are no more of the other, however many there are.
             let more = self.inbox.borrow().has_more();
-            let is_posts_turn = !more || posting.is_none_or(|since| since.elapsed() < HOLD);
-            if is_posts_turn && let Some(post) = self.next_post() {
-                posting.get_or_insert(now);
-                env.scoped(|env| self.receive(env, post))??;
+            let is_operations_turn = !more || operations_since.is_none_or(|since| since.elapsed() < HOLD);
+            if is_operations_turn && let Some(operation) = self.next_operation() {
+                operations_since.get_or_insert(now);
+                env.scoped(|env| self.receive(env, operation))??;
                 if self.leaving.get() {
-                    return Ok(Outcome::Idle);
+                    return Ok(RunEnd::Idle);
                 }
                 now = Instant::now();
                 if now - start >= BUDGET {
-                    return Ok(Outcome::OutOfTime);
+                    return Ok(RunEnd::OutOfTime);
                 }
                 continue;
             }
-            posting = None;
+            operations_since = None;
             if !more {
                 match self.worker.fetch() {
-                    Fetched::Work(batches, posts) => {
+                    Fetched::Work(batches, operations) => {
                         self.inbox.borrow_mut().refill(batches);
-                        self.posts.borrow_mut().extend(posts);
+                        self.operations.borrow_mut().extend(operations);
                         continue;
                     }
-                    Fetched::Goodbye => return Ok(Outcome::Goodbye),
-                    Fetched::Nothing => return Ok(Outcome::Idle),
+                    Fetched::BrokerEnded => return Ok(RunEnd::BrokerEnded),
+                    Fetched::Nothing => return Ok(RunEnd::Idle),
                 }
             }
             let count = env.scoped(|env| self.call(env))??;
             self.collect_settled();
             if self.leaving.get() {
-                return Ok(Outcome::Idle);
+                return Ok(RunEnd::Idle);
             }
             if count == 0 {
                 if self.slots.borrow().is_full() {
-                    return Ok(Outcome::OutOfSlots);
+                    return Ok(RunEnd::OutOfSlots);
                 }
                 continue;
             }
             let before = std::mem::replace(&mut now, Instant::now());
             self.set_pace((now - before) / count as u32);
             if now - start >= BUDGET {
-                return Ok(Outcome::OutOfTime);
+                return Ok(RunEnd::OutOfTime);
             }
         }
     }
 
-    /// Takes what events have come, while there is other work.
+    /// Fetches the events that have come, while there is other work.
     fn fetch_events(&self) {
         if !self.inbox.borrow().has_more() {
             self.inbox.borrow_mut().refill(self.worker.take_batches());
         }
     }
 
-    fn next_post(&self) -> Option<Operation> {
-        self.posts.borrow_mut().pop_front()
+    fn next_operation(&self) -> Option<Operation> {
+        self.operations.borrow_mut().pop_front()
     }
 
-    /// Has JavaScript do what another helper has asked for. What it throws is a mistake of ours.
-    fn receive(&self, env: Env<'_>, post: Operation) -> Result<(), Failed> {
+    /// Has JavaScript do what another helper asks for. If it throws, that is a mistake of ours.
+    fn receive(&self, env: Env<'_>, operation: Operation) -> Result<(), Failed> {
         let receive = self.functions.borrow().as_ref().and_then(|functions| functions.receive.as_ref()?.get(env));
         let receive = receive.ok_or(Failed)?;
-        let arguments = dispatch_call::operation_arguments(env, &post.kind, &mut self.scratch.borrow_mut())?;
+        let arguments = dispatch_call::operation_arguments(env, &operation.kind, &mut self.scratch.borrow_mut())?;
         thread_cork::begin_call();
         let called = env.call(receive, &arguments);
         thread_cork::end_call();
@@ -276,21 +286,22 @@ impl Desk {
         Ok(())
     }
 
-    /// Slower at once, faster by halves: one hiccup costs a few smaller calls.
+    /// Rises at once and falls by halves: one slow call is followed by a few smaller ones.
     fn set_pace(&self, latest: Duration) {
         let before = self.pace.get();
         self.pace.set(if latest > before { latest } else { (before + latest) / 2 });
     }
 
-    /// How many events can be handed over so that what the first handler sends is not held for too long.
+    /// How many events a call can take so that what the first handler sends is not held for too
+    /// long.
     fn room(&self) -> usize {
         let pace = self.pace.get().as_nanos().clamp(1, HOLD.as_nanos()) as u64;
         ((HOLD.as_nanos() as u64 / pace) as usize).min(MAX_EVENTS)
     }
 
-    /// Makes one call into JavaScript. Returns how many events went.
+    /// Makes one call into JavaScript. Returns with how many events.
     fn call(&self, env: Env<'_>) -> Result<usize, Failed> {
-        let mut call = Call::new(env)?;
+        let mut call = DispatchCall::new(env)?;
         let filled = {
             let (mut inbox, mut slots) = (self.inbox.borrow_mut(), self.slots.borrow_mut());
             call.fill(env, &mut inbox, &mut slots, self.control(), &mut self.scratch.borrow_mut(), self.room())
@@ -298,14 +309,14 @@ impl Desk {
         let lost = match filled {
             Ok(lost) => lost,
             Err(failed) => {
-                // Nobody will be called with these: they are kept for another worker.
-                self.collect(&call.taken());
+                // No handler will be called with these: they are kept for another worker.
+                self.collect(&call.events());
                 return Err(failed);
             }
         };
-        self.lose(env, &lost);
-        let taken = call.taken();
-        if taken.len() == 0 {
+        self.close_connections_of(env, &lost);
+        let events = call.events();
+        if events.len() == 0 {
             self.forget_passed();
             return Ok(0);
         }
@@ -314,21 +325,22 @@ impl Desk {
         thread_cork::begin_call();
         let called = env.call(dispatch, arguments);
         thread_cork::end_call();
-        self.collect(&taken);
+        self.collect(&events);
         if called.is_err() {
-            self.recover(env, &taken)?;
+            self.recover(env, &events)?;
         }
-        Ok(taken.len())
+        Ok(events.len())
     }
 }
 
-enum Outcome {
-    /// Nothing is left; the next batch wakes the thread.
+/// Why a run has ended.
+enum RunEnd {
+    /// Nothing is left. The next batch wakes the thread.
     Idle,
-    /// More is there, after a turn of the event loop.
+    /// There is more to do, after a turn of the event loop.
     OutOfTime,
-    /// More is there, when handlers have settled.
+    /// There is more to do, once handlers have settled.
     OutOfSlots,
-    /// Nothing is left, and the broker has gone.
-    Goodbye,
+    /// Nothing is left, and the broker has shut down.
+    BrokerEnded,
 }

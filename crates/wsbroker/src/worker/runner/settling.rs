@@ -1,36 +1,38 @@
-//! What becomes of events that were handed over: settled, kept until they are, or given back.
+//! What happens to events after their call: they have settled, or are kept until they have, or go
+//! to another worker.
 
 use wsbroker_core::{Batch, CloseCode, Event, EventKind, OpenReply};
 
-use super::{Desk, Place};
+use super::{Runner, SlotEvent};
 use crate::{
     helper::instance,
     js::raw::{Env, Failed},
     process,
     worker::{
         control_block::EventState,
-        dispatch_call::Taken,
+        dispatch_call::CallEvents,
         inbox::{self, Inbox, Position},
         slab::Slab,
         thread_cork,
     },
 };
 
-impl Desk {
-    /// Takes no events any more, and lets JavaScript's functions go: at once, or when the call that is being made is over.
-    pub(super) fn dismiss(&self, env: Env<'_>) {
+impl Runner {
+    /// Leaves, and lets JavaScript's functions be collected: at once, or when the current run is
+    /// over.
+    pub(super) fn stop(&self, env: Env<'_>) {
         self.leave();
-        if !self.handing_over.get() {
+        if !self.running.get() {
             self.release(env);
         }
     }
 
-    /// Looks how far the events of a call got.
-    pub(super) fn collect(&self, taken: &Taken) {
+    /// Looks how far the events of a call got. What has not settled is looked at again later.
+    pub(super) fn collect(&self, events: &CallEvents) {
         let (mut slots, mut inbox) = (self.slots.borrow_mut(), self.inbox.borrow_mut());
         let mut unsettled = self.unsettled.borrow_mut();
         let mut settled = 0_u32;
-        for (index, (slot, position)) in taken.iter().enumerate() {
+        for (index, (slot, position)) in events.iter().enumerate() {
             if self.control().state(slot) == EventState::Settled {
                 end(&mut slots, &mut inbox, slot, position);
                 settled |= 1 << index;
@@ -39,14 +41,15 @@ impl Desk {
             }
         }
         if settled != 0 {
-            let settled = taken.iter().enumerate().filter(|(index, _)| settled & (1 << index) != 0);
+            let settled = events.iter().enumerate().filter(|(index, _)| settled & (1 << index) != 0);
             self.worker.settle(settled.filter_map(|(_, (_, position))| inbox.get(position)).map(|(event, _)| event));
         }
         drop((slots, inbox, unsettled));
         self.forget_passed();
     }
 
-    /// Looks again at events whose calls are over. Those that still have not settled are taken out of their batches.
+    /// Looks again at events whose calls are over. Those that still have not settled are taken out
+    /// of their batches.
     pub(super) fn collect_unsettled(&self) {
         let mut unsettled = self.unsettled.borrow_mut();
         if unsettled.is_empty() {
@@ -59,11 +62,11 @@ impl Desk {
                 end(&mut slots, &mut inbox, slot, position);
                 return true;
             }
-            if let (Some(place), Some(event)) =
+            if let (Some(content), Some(event)) =
                 (slots.get_mut(slot), inbox.take(position, state == EventState::Started))
             {
                 self.kept.set(self.kept.get() + 1);
-                *place = Place::Kept(self.kept.get(), event);
+                *content = SlotEvent::Kept(self.kept.get(), event);
             }
             false
         });
@@ -73,14 +76,14 @@ impl Desk {
         self.forget_passed();
     }
 
-    /// Frees batches that nobody looks at any more.
+    /// Frees batches whose events are not looked at any more.
     pub(super) fn forget_passed(&self) {
         if self.unsettled.borrow().is_empty() {
             self.inbox.borrow_mut().forget_passed();
         }
     }
 
-    /// Looks which promises of events that were kept have settled since the last time.
+    /// Looks which kept events have settled since the last time.
     pub(super) fn collect_settled(&self) {
         let mut list = self.promises.borrow_mut();
         self.control().take_settled(&mut list);
@@ -94,14 +97,16 @@ impl Desk {
         self.worker.settle(kept.iter());
     }
 
-    /// After a throw that passed the dispatcher, which is a mistake of ours, or while the thread is being terminated.
-    pub(super) fn recover(&self, env: Env<'_>, taken: &Taken) -> Result<(), Failed> {
+    /// Deals with what the dispatcher has thrown: a mistake of ours. Fails if the thread is being
+    /// terminated.
+    pub(super) fn recover(&self, env: Env<'_>, events: &CallEvents) -> Result<(), Failed> {
         let error = env.take_exception().filter(|error| env.is_object(*error)).ok_or(Failed)?;
         env.uncaught(error);
         self.collect_unsettled();
-        // Whoever threw is the one in hand, or else the first that waits: it is done for. The rest gets another call.
+        // The event whose handler was started has thrown, or else the first that waits. It counts
+        // as settled. The other events get another call.
         let mut slots = self.slots.borrow_mut();
-        let left: Vec<(EventState, Event)> = taken
+        let left: Vec<(EventState, Event)> = events
             .iter()
             .filter_map(|(slot, _)| {
                 let state = self.control().state(slot);
@@ -120,8 +125,9 @@ impl Desk {
         Ok(())
     }
 
-    /// Events that could not be made into values, for want of memory: their connections are closed (1011).
-    pub(super) fn lose(&self, env: Env<'_>, lost: &[Position]) {
+    /// Closes the connections of events that could not be made into values, because the engine has
+    /// no memory for them, with 1011.
+    pub(super) fn close_connections_of(&self, env: Env<'_>, lost: &[Position]) {
         if lost.is_empty() {
             return;
         }
@@ -130,35 +136,37 @@ impl Desk {
         let events = || lost.iter().filter_map(|position| inbox.get(*position)).map(|(event, _)| event);
         for event in events() {
             let id = event.socket.id();
-            tracing::error!(%id, "an event could not be handed over; its connection is closed");
+            tracing::error!(%id, "no memory to pass an event to its handler; the connection is closed");
             thread_cork::with(|_, cork| cork.close(id, CloseCode::INTERNAL, ""));
         }
         self.worker.settle(events());
     }
 
-    /// Takes no events any more, and gives back what its handlers have not begun: at once, or when the call that is being made is over.
+    /// Takes no more events, and returns those whose handlers have not been called: at once, or
+    /// when the current run is over.
     pub(super) fn leave(&self) {
         self.leaving.set(true);
-        if !self.handing_over.get() {
-            self.give_back();
+        if !self.running.get() {
+            self.return_events();
         }
     }
 
-    pub(super) fn give_back(&self) {
+    /// Leaves the broker. Events whose handlers have not been called go to other workers.
+    pub(super) fn return_events(&self) {
         let arrived = self.worker.close();
-        self.posts.borrow_mut().clear();
+        self.operations.borrow_mut().clear();
         process::remove_worker(&self.worker);
-        self.worker.wake().end();
+        self.worker.waker().end();
         thread_cork::flush();
         self.unsettled.borrow_mut().clear();
         let mut inbox = self.inbox.borrow_mut();
         let mut unstarted: Vec<(u64, Event)> = Vec::new();
         let mut started: Vec<Event> = Vec::new();
-        for (slot, place) in self.slots.borrow_mut().take_all() {
-            let (order, event) = match place {
-                Place::Kept(order, event) => (order, event),
-                // The environment has ended in the middle of a call.
-                Place::Here(position) => match inbox.take(position, false) {
+        for (slot, content) in self.slots.borrow_mut().take_all() {
+            let (order, event) = match content {
+                SlotEvent::Kept(order, event) => (order, event),
+                // The environment ended in the middle of a call.
+                SlotEvent::InBatch(position) => match inbox.take(position, false) {
                     Some(event) => (position.order(), event),
                     None => continue,
                 },
@@ -171,22 +179,22 @@ impl Desk {
         unstarted.sort_unstable_by_key(|(order, _)| *order);
         tracing::debug!(number = self.number, started = started.len(), waiting = unstarted.len(), "a worker leaves");
         let unstarted = unstarted.into_iter().map(|(_, event)| event).collect();
-        let mut batches: Vec<Batch> = vec![inbox::alone(unstarted)];
+        let mut batches: Vec<Batch> = vec![inbox::batch_of(unstarted)];
         batches.extend(inbox.take_all());
         batches.extend(arrived);
         drop(inbox);
-        // A verdict that was being thought about is dropped with its event: the connection gets 503.
+        // An open event that has no verdict is dropped, and its connection is refused with 503.
         self.worker.settle(started.iter());
         drop(started);
-        let untold = self.worker.retire(batches);
+        let unreported = self.worker.retire(batches);
         if self.helper.is_some() {
-            instance::untold(self.control().thread_id(), untold);
-            instance::left(self.number);
+            instance::add_unreported(self.control().thread_id(), unreported);
+            instance::helper_left(self.number);
         }
     }
 }
 
-/// Takes the question out of an open event. Any other kind that costs as little will do in its place: it is only settled from here on.
+/// Takes the reply out of an open event. What stays is only settled, so its kind does not matter.
 pub(super) fn take_open(event: &mut Event) -> Option<OpenReply> {
     if !matches!(event.kind, EventKind::Open(_)) {
         return None;
@@ -197,22 +205,22 @@ pub(super) fn take_open(event: &mut Event) -> Option<OpenReply> {
     }
 }
 
-/// The handler of an event that lies in its batch has settled.
-fn end(slots: &mut Slab<Place>, inbox: &mut Inbox, slot: u32, position: Position) {
+/// The handler of an event has settled that is still in its batch.
+fn end(slots: &mut Slab<SlotEvent>, inbox: &mut Inbox, slot: u32, position: Position) {
     slots.take(slot);
-    // Without a verdict the connection gets its 503 now, and not when the batch is over.
+    // If there was no verdict, the connection gets its 503 now, and not when the batch is dropped.
     if let Some(event) = inbox.get_mut(position) {
         drop(take_open(event));
     }
 }
 
 /// Takes an event out of its slot, if it was kept beyond its call.
-fn take_kept(slots: &mut Slab<Place>, slot: u32) -> Option<Event> {
+fn take_kept(slots: &mut Slab<SlotEvent>, slot: u32) -> Option<Event> {
     match slots.get(slot)? {
-        Place::Here(_) => None,
-        Place::Kept(..) => match slots.take(slot)? {
-            Place::Kept(_, event) => Some(event),
-            Place::Here(_) => None,
+        SlotEvent::InBatch(_) => None,
+        SlotEvent::Kept(..) => match slots.take(slot)? {
+            SlotEvent::Kept(_, event) => Some(event),
+            SlotEvent::InBatch(_) => None,
         },
     }
 }

@@ -26,8 +26,9 @@ function nativeTransport(options) {
             registration = new there.NativeRegistration(options, host);
         },
         async open() {
-            if (registration === undefined)
+            if (registration === undefined) {
                 throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'WebSocketServerHelper: it has been shut down');
+            }
             await registration.open();
         },
         leave,

@@ -7,12 +7,12 @@ use crate::{SendOutcome, SocketId, WorkerHandle, cork::Cork, event::EventKind, s
 
 /// Takes events and begins none, until it is gone.
 #[derive(Default)]
-pub(super) struct Desk {
+pub(super) struct IdleWorker {
     pub(super) batches: Mutex<Vec<Batch>>,
     pub(super) is_gone: AtomicBool,
 }
 
-impl Worker for Desk {
+impl Worker for IdleWorker {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
         if self.is_gone.load(Ordering::SeqCst) {
             return Err(DeliverError::Gone(batch));
@@ -23,14 +23,14 @@ impl Worker for Desk {
 }
 
 /// A shard without a thread.
-pub(super) struct Hand {
+pub(super) struct ManualShard {
     pub(super) broker: Broker,
     pub(super) shard: Shard,
     pub(super) scratch: TurnScratch,
     pub(super) cork: Cork,
 }
 
-impl Hand {
+impl ManualShard {
     pub(super) fn new(bounds: TurnBounds) -> Self {
         Self::with(Config::default(), bounds)
     }
@@ -43,10 +43,10 @@ impl Hand {
         Self { broker, shard, scratch: TurnScratch::default(), cork }
     }
 
-    pub(super) fn worker(&self) -> (Arc<Desk>, WorkerHandle) {
-        let desk = Arc::<Desk>::default();
-        let worker = self.broker.add_worker(Arc::clone(&desk) as Arc<dyn Worker>, Handlers::TEXT | Handlers::CLOSE);
-        (desk, worker)
+    pub(super) fn worker(&self) -> (Arc<IdleWorker>, WorkerHandle) {
+        let events = Arc::<IdleWorker>::default();
+        let worker = self.broker.add_worker(Arc::clone(&events) as Arc<dyn Worker>, Handlers::TEXT | Handlers::CLOSE);
+        (events, worker)
     }
 
     /// Takes a turn that does not sleep.
@@ -67,7 +67,7 @@ impl Hand {
     /// Takes turns until everything that was asked is done.
     pub(super) fn finish(&mut self) {
         self.cork.flush();
-        self.turn_until("all is done", |hand| !hand.has_work());
+        self.turn_until("all is done", |manual| !manual.has_work());
     }
 
     pub(super) fn turn_until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
@@ -142,8 +142,8 @@ impl Peer {
 }
 
 /// What a worker was told of a socket: its texts, and `close`.
-pub(super) fn told(desk: &Desk, id: SocketId) -> Vec<String> {
-    let batches = desk.batches.lock();
+pub(super) fn told(events: &IdleWorker, id: SocketId) -> Vec<String> {
+    let batches = events.batches.lock();
     let events = batches.iter().flat_map(|batch| batch.events.iter().map(|event| (event, &batch.data)));
     let of_it = events.filter(|(event, _)| event.socket.id() == id);
     let say = |kind: &EventKind, data: &Bytes| match kind {

@@ -13,8 +13,8 @@ use rustls::{
 
 use super::{
     certificates::CertificatesByName,
-    client::{ClientCertificate, Lenient},
-    session::Session,
+    client_certificate::{ClientCertificate, Lenient},
+    tls_session::Session,
 };
 use crate::error::TlsError;
 
@@ -56,8 +56,9 @@ pub enum TlsVersion {
 #[derive(Clone)]
 pub struct TlsPem {
     /// Certificate chains, each with the certificate itself first, and their private keys: PKCS#8,
-    /// PKCS#1 or SEC1, not encrypted. A client gets the first one that has the name it asks for, a
-    /// wildcard counted, and the first of all if none has or it asks for none.
+    /// PKCS#1 or SEC1, not encrypted. A client gets the first certificate with the name that it
+    /// asks for, wildcards included. If none has that name, or the client asks for none, it gets
+    /// the first of all.
     pub pairs: Vec<(Vec<u8>, Vec<u8>)>,
     /// Certificates of the authorities that clients' certificates must come from. Default `None`.
     pub ca: Option<Vec<u8>>,

@@ -28,11 +28,12 @@ export function nativeTransport(options: TransportOptions): Transport {
       registration = new there.NativeRegistration(options, host);
     },
     async open() {
-      if (registration === undefined)
+      if (registration === undefined) {
         throw new WSBrokerError(
           'ERR_WSBROKER_SHUT_DOWN',
           'WebSocketServerHelper: it has been shut down',
         );
+      }
       await registration.open();
     },
     leave,

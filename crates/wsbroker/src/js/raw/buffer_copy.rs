@@ -1,4 +1,4 @@
-//! Bytes as an argument of functions that napi-rs calls.
+//! A `Buffer` as an argument of functions that napi-rs calls.
 
 use std::{marker::PhantomData, ops::Deref};
 
@@ -11,8 +11,8 @@ use napi_sys as sys;
 
 use super::{Env, Value, check};
 
-/// The bytes of a `Buffer`, copied when the argument or property is read: to read the next one can run JavaScript, which may take the memory away. (What
-/// napi-rs has for it keeps the pointer.)
+/// The bytes of a `Buffer`, copied when the argument or property is read: to read the next one can
+/// run JavaScript, which may free the memory. napi-rs has a type for this that keeps the pointer.
 pub struct Copied(Bytes);
 
 impl Deref for Copied {
@@ -36,7 +36,8 @@ impl TypeName for Copied {
 impl ValidateNapiValue for Copied {
     unsafe fn validate(env: sys::napi_env, value: sys::napi_value) -> Result<sys::napi_value> {
         let mut is = false;
-        // SAFETY: napi-rs calls this with a value of an open handle scope of the environment.
+        // SAFETY: napi-rs calls this with a value that belongs to an open handle scope of the
+        // environment.
         let status = unsafe { sys::napi_is_buffer(env, value, &mut is) };
         if check(status).is_ok() && is { Ok(std::ptr::null_mut()) } else { Err(no_bytes()) }
     }
@@ -53,11 +54,12 @@ impl FromNapiValue for Copied {
 
 impl ToNapiValue for Copied {
     unsafe fn to_napi_value(env: sys::napi_env, bytes: Self) -> Result<sys::napi_value> {
-        // SAFETY: as napi-rs calls this.
+        // SAFETY: napi-rs, which calls this, promises the same: the environment is alive, and this
+        // is its thread.
         unsafe { Buffer::to_napi_value(env, bytes.0.to_vec().into()) }
     }
 }
 
 fn no_bytes() -> Error {
-    Error::new(Status::InvalidArg, "a Buffer was expected".to_owned())
+    Error::new(Status::InvalidArg, "expected a Buffer".to_owned())
 }

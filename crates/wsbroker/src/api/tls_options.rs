@@ -1,6 +1,6 @@
-//! Certificates and keys, from JavaScript to the core, and what is wrong with them in the words of the arguments.
+//! Certificates and keys for the core, and what is wrong with them, in terms of the arguments.
 
-// The macro wants what it exports to be public, though nothing can reach it from Rust.
+// napi-rs wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
 use napi_derive::napi;
@@ -8,15 +8,15 @@ use wsbroker_core::{TlsConfig, TlsError, TlsPem, TlsVersion};
 
 use crate::{
     api::options::one_of,
-    js::{failure::Failure, raw::Copied},
+    js::{js_error::JsError, raw::Copied},
 };
 
-/// PEM, and where it is from.
+/// PEM, and where it comes from.
 #[napi(object)]
 pub struct NativePem {
-    /// For messages: `"tls.key" (/etc/key.pem)`.
+    /// For error messages: `"tls.key" (/etc/key.pem)`.
     pub name: String,
-    /// What is there.
+    /// The text.
     #[napi(ts_type = "Buffer")]
     pub pem: Copied,
 }
@@ -35,26 +35,26 @@ pub struct NativePair {
 pub struct NativeTls {
     /// At least one.
     pub pairs: Vec<NativePair>,
-    /// Authorities of clients' certificates.
+    /// The authorities that sign certificates of clients.
     pub ca: Vec<NativePem>,
     /// Whether clients are asked for a certificate.
     pub request_cert: bool,
-    /// Whether they must have one.
+    /// Whether clients must have one.
     pub reject_unauthorized: bool,
     /// The oldest version.
     #[napi(ts_type = "'TLSv1.2' | 'TLSv1.3'")]
     pub min_version: String,
 }
 
-/// What handshakes use.
+/// The core's configuration of TLS.
 ///
 /// # Errors
-/// ERR_WSBROKER_TLS naming the argument and the file.
-pub(crate) fn config(call: &str, tls: &NativeTls) -> Result<TlsConfig, Failure> {
+/// ERR_WSBROKER_TLS, which names the argument and the file.
+pub(crate) fn config(call: &str, tls: &NativeTls) -> Result<TlsConfig, JsError> {
     let mut ca = Vec::new();
     for one in &tls.ca {
         ca.extend_from_slice(&one.pem);
-        // A file need not end in a line break, but the next begins a line.
+        // A file may end without a line break, and the next must begin a line.
         ca.push(b'\n');
     }
     let pem = TlsPem {
@@ -73,22 +73,22 @@ pub(crate) fn config(call: &str, tls: &NativeTls) -> Result<TlsConfig, Failure> 
     TlsConfig::from_pem(&pem).map_err(|error| failure(call, &error, &pairs, &authorities.join(", ")))
 }
 
-/// As the core says it, but for the names.
-fn failure(call: &str, error: &TlsError, pairs: &[[&str; 2]], ca: &str) -> Failure {
+/// The core's error, with the names of the arguments.
+fn failure(call: &str, error: &TlsError, pairs: &[[&str; 2]], ca: &str) -> JsError {
     let cert = |pair: &usize| pairs.get(*pair).map_or("\"tls.cert\"", |[cert, _]| cert);
     let key = |pair: &usize| pairs.get(*pair).map_or("\"tls.key\"", |[_, key]| key);
-    Failure::tls(match error {
-        TlsError::NoCertificate { pair } => format!("{call}: {}: there is no certificate in it", cert(pair)),
+    JsError::tls(match error {
+        TlsError::NoCertificate { pair } => format!("{call}: {} contains no certificate", cert(pair)),
         TlsError::BadCertificate { pair, reason } => {
-            format!("{call}: {}: the certificate cannot be read: {reason}", cert(pair))
+            format!("{call}: the certificate in {} cannot be read: {reason}", cert(pair))
         }
-        TlsError::NoKey { pair } => format!("{call}: {}: there is no private key in it", key(pair)),
+        TlsError::NoKey { pair } => format!("{call}: {} contains no private key", key(pair)),
         TlsError::EncryptedKey { pair } => format!(
-            "{call}: {}: the key is encrypted, which is not supported; decrypt it first, as with `openssl pkey`",
+            "{call}: the private key in {} is encrypted, which is not supported; decrypt it first, for example with `openssl pkey`",
             key(pair)
         ),
         TlsError::BadKey { pair, reason } => {
-            format!("{call}: {}: the private key cannot be used: {reason}", key(pair))
+            format!("{call}: the private key in {} cannot be used: {reason}", key(pair))
         }
         TlsError::KeyMismatch { pair } => format!("{call}: {} does not belong to {}", key(pair), cert(pair)),
         TlsError::BadCa { reason } => format!("{call}: {ca}: {reason}"),

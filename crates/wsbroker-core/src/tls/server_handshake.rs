@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::{
     TlsConfig,
-    client::ClientCertificate,
-    session::{RECORD_MAX, RecordOutcome, SEALED_MAX, Session},
+    client_certificate::ClientCertificate,
+    tls_session::{RECORD_MAX, RecordOutcome, SEALED_MAX, Session},
 };
 
 /// What a client may have sent of one message of the handshake. A hello has a few hundred bytes, a

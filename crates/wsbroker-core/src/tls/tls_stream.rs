@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 
-use super::session::{RECORD_MAX, RecordOutcome, SEALED_MAX, Session};
+use super::tls_session::{RECORD_MAX, RecordOutcome, SEALED_MAX, Session};
 use crate::{stream::PlainStream, sys::SHORT_READ_DRAINS};
 
 /// Plaintext that is encrypted at a time: two records, in one write. What the kernel does not take
@@ -216,7 +216,7 @@ impl TlsStream {
 
     /// Sends our close_notify, and then the end. False while the kernel does not take it.
     pub(crate) fn shutdown_write(&mut self) -> bool {
-        // Fails when the session is over, and then there is nobody to tell.
+        // Fails when the session is over, and then there is nothing to say.
         let said = self.session.close().and_then(|()| self.flush());
         if said.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             return false;

@@ -12,11 +12,11 @@ use tokio::net::TcpStream;
 
 use super::{
     address::BoundAddress,
+    answering, first_steps,
     new_connection::NewConnection,
     peer::Peer,
     response::Refusal,
     socket::{Accepted, Transport},
-    upgrade,
 };
 use crate::broker::BrokerState;
 
@@ -145,7 +145,7 @@ fn begin<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, s
     // In a box of its own: a task is aligned to cache lines, and of the holes that aligned blocks
     // leave behind between what lasts, glibc makes no use. With thousands of connections they came
     // to more than all that lasts.
-    tokio::spawn(Box::pin(upgrade::run(connection, stream)));
+    tokio::spawn(Box::pin(first_steps::run(connection, stream)));
 }
 
 /// Refuses before anything was read. Nothing here waits: the answer is a task of its own, and their
@@ -158,7 +158,7 @@ fn refuse<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, 
     {
         let timeout = address.handshake_timeout;
         tokio::spawn(async move {
-            upgrade::write_refusal(stream, refusal.answer(false), timeout).await;
+            answering::write_refusal(stream, refusal.answer(false), timeout).await;
             drop(answering);
         });
     }

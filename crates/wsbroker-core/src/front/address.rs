@@ -20,7 +20,7 @@ use super::{
     listener_config::ListenerConfig,
     origin::Origins,
     peer::Peer,
-    plain::PlainService,
+    plain_service::PlainService,
     socket::{Accepted, Acceptor, Local, REUSE_PORT},
 };
 use crate::{

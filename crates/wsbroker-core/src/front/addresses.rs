@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{
     address::{BoundAddress, PathService, ResolvedBind},
     listener_config::ListenerConfig,
-    plain::PlainService,
+    plain_service::PlainService,
 };
 use crate::{
     admission::{ConnectionPermit, ConnectionPermits, Endpoint},

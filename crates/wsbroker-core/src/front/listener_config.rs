@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::plain::HttpConfig;
+use super::plain_service::HttpConfig;
 use crate::{
     config::{Bind, DeflateConfig, SocketLimits, TrustProxy},
     namespace::Namespace,

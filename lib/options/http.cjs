@@ -4,6 +4,7 @@ exports.HTTP_OPTIONS = void 0;
 exports.checkHttpOptions = checkHttpOptions;
 exports.checkNotListening = checkNotListening;
 const node_http_1 = require("node:http");
+const node_https_1 = require("node:https");
 const node_net_1 = require("node:net");
 const node_tls_1 = require("node:tls");
 const node_util_1 = require("node:util");
@@ -44,8 +45,8 @@ function checkHttpOptions(call, bag, paths) {
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "keepAliveTimeout" requires "http" or "answers"; for sockets use "idleTimeout"`);
     }
     if (paths.length === 0) {
-        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "path" may be an empty array only with "answers" or "http"; otherwise it must ` +
-            'contain at least one path');
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "path" must contain at least one path, got an empty array; only an address with ` +
+            '"answers" or "http" can do without');
     }
     return undefined;
 }
@@ -133,7 +134,7 @@ function checkTarget(call, value) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
         throw (0, checks_cjs_1.wrongType)(call, 'http', EXPECTED_HTTP, value);
     }
-    if (value instanceof node_tls_1.Server) {
+    if (value instanceof node_tls_1.Server || value instanceof node_https_1.Server) {
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "http" must be a server without TLS, got an https.Server; wsbroker encrypts the ` +
             'whole address with "tls", so pass a server of http.createServer');
     }

@@ -1,4 +1,5 @@
 import { Server as HttpServer } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
 import { Server as NetServer } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import { types } from 'node:util';
@@ -71,8 +72,8 @@ export function checkHttpOptions(
   }
   if (paths.length === 0) {
     throw new WSBrokerRangeError(
-      `${call}: "path" may be an empty array only with "answers" or "http"; otherwise it must ` +
-        'contain at least one path',
+      `${call}: "path" must contain at least one path, got an empty array; only an address with ` +
+        '"answers" or "http" can do without',
     );
   }
   return undefined;
@@ -169,7 +170,7 @@ function checkTarget(call: string, value: unknown): HttpTarget {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw wrongType(call, 'http', EXPECTED_HTTP, value);
   }
-  if (value instanceof TlsServer) {
+  if (value instanceof TlsServer || value instanceof HttpsServer) {
     throw new WSBrokerRangeError(
       `${call}: "http" must be a server without TLS, got an https.Server; wsbroker encrypts the ` +
         'whole address with "tls", so pass a server of http.createServer',

@@ -1,5 +1,5 @@
-//! A request's body on its way to the inner server: a queue of one piece, so that the client's pace and
-//! the server's hold each other back.
+//! A request's body on its way to the inner server: a queue of one piece, so that the client's pace
+//! and the server's hold each other back.
 
 use std::{
     pin::Pin,

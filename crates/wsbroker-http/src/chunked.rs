@@ -52,7 +52,8 @@ impl Default for Chunked {
 }
 
 impl Chunked {
-    /// Takes what it can from the front of `input`. `None` when more bytes are needed, and after the end.
+    /// Takes what it can from the front of `input`. `None` when more bytes are needed, and after
+    /// the end.
     ///
     /// # Errors
     /// The body breaks the grammar or a limit.
@@ -182,8 +183,8 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a body that arrives in these pieces: its content, its trailers if it is complete,
-    /// and the bytes behind it.
+    /// What comes of a body that arrives in these pieces: its content, its trailers if it is
+    /// complete, and the bytes behind it.
     type Read = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
 
     fn read(pieces: &[&[u8]]) -> Result<Read, ChunkError> {

@@ -29,7 +29,8 @@ use crate::{
 const TUNNEL: usize = 16 << 10;
 /// Bytes read from a client at once.
 const READ: usize = 64 << 10;
-/// Room for what comes behind a request, which is mostly nothing: reading tells whether the client is there.
+/// Room for what comes behind a request, which is mostly nothing: reading tells whether the client
+/// is there.
 const FIRST: usize = 512;
 /// What a client may send ahead while its request is answered; more stays in the kernel.
 const AHEAD: usize = 16 << 10;
@@ -39,8 +40,8 @@ const AHEAD: usize = 16 << 10;
 pub struct Forwarding {
     /// Where to.
     pub to: InnerAddress,
-    /// From the end of the request to the head of its response; after it the client gets 504. Opening a
-    /// connection to the inner server is bounded by it, too (502).
+    /// From the end of the request to the head of its response; after it the client gets 504.
+    /// Opening a connection to the inner server is bounded by it, too (502).
     pub head_timeout: Duration,
     /// Without a byte of a body in either direction, after which the exchange is given up.
     pub body_timeout: Duration,
@@ -51,7 +52,8 @@ pub struct Forwarding {
 pub enum Failure {
     /// The inner server cannot be reached (502).
     Unreachable,
-    /// The inner server's response is not HTTP, or it ended the connection in the middle (502, or a cut).
+    /// The inner server's response is not HTTP, or it ended the connection in the middle (502, or a
+    /// cut).
     Broken,
     /// The inner server sent no head in time (504), or its body stopped (a cut).
     TooSlow,
@@ -118,10 +120,10 @@ pub struct Exchange<'a> {
 type Step<T> = Result<T, Failure>;
 
 impl Exchange<'_> {
-    /// Forwards the request and writes its response. `ahead` holds what was read behind the head, and
-    /// afterwards what was read behind the request. `inner` is the client's own connection to the inner
-    /// server: opened here when there is none, and left there for the next request. Once `is_closing`,
-    /// responses say that the connection ends.
+    /// Forwards the request and writes its response. `ahead` holds what was read behind the head,
+    /// and afterwards what was read behind the request. `inner` is the client's own connection to
+    /// the inner server: opened here when there is none, and left there for the next request. Once
+    /// `is_closing`, responses say that the connection ends.
     ///
     /// Cancelling it leaves the stream in the middle of a message: it can only be cut then.
     pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
@@ -441,7 +443,8 @@ impl Running<'_, '_> {
                                 }
                             }
                         },
-                        // Without a last chunk, or short of its length: the client sees that it is not whole.
+                        // Without a last chunk, or short of its length: the client sees that it is
+                        // not whole.
                         Some(Err(error)) => {
                             tracing::debug!(%error, "a response broke off");
                             self.flush(&mut write, &mut output).await?;

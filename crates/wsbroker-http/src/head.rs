@@ -1,4 +1,5 @@
-//! The head of a request: what it asks for, where its body ends, and whether the connection goes on.
+//! The head of a request: what it asks for, where its body ends, and whether the connection goes
+//! on.
 
 use hyper::{
     HeaderMap, Method, Uri,
@@ -44,8 +45,9 @@ pub struct RequestHead {
     pub target: Uri,
     /// The `x` of HTTP/1.x: 0 or 1.
     pub minor_version: u8,
-    /// All header fields but those that are of one connection only (RFC 9110 §7.6.1), and without those
-    /// that say where the body ends. Exactly one `host`, the authority of an absolute target before all.
+    /// All header fields but those that are of one connection only (RFC 9110 §7.6.1), and without
+    /// those that say where the body ends. Exactly one `host`, the authority of an absolute target
+    /// before all.
     pub headers: HeaderMap,
     /// Where the body ends.
     pub body: BodyLength,
@@ -119,7 +121,8 @@ impl RequestHead {
         })
     }
 
-    /// Whether doing it twice is the same as doing it once (RFC 9110 §9.2.2), and all of it is in hand.
+    /// Whether doing it twice is the same as doing it once (RFC 9110 §9.2.2), and all of it is in
+    /// hand.
     pub(crate) fn may_be_sent_again(&self) -> bool {
         self.body == BodyLength::None && self.method.is_idempotent()
     }

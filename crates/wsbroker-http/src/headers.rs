@@ -30,13 +30,14 @@ pub struct Client<'a> {
     pub secure: bool,
     /// Whether the peer is a proxy that is believed: then what it says of scheme and host stays.
     pub trusted: bool,
-    /// A header that only the application's server understands, told in this field by name and value: it
-    /// says `<value> <ip> <port> <secure or plain>`. A client's own field of that name is removed.
+    /// A header that only the application's server understands, told in this field by name and
+    /// value: it says `<value> <ip> <port> <secure or plain>`. A client's own field of that name is
+    /// removed.
     pub identified_by: Option<(&'a HeaderName, &'a str)>,
 }
 
-/// Removes what is of one connection only (RFC 9110 §7.6.1): the known fields, and those that Connection
-/// lists. Host stays, whatever Connection says.
+/// Removes what is of one connection only (RFC 9110 §7.6.1): the known fields, and those that
+/// Connection lists. Host stays, whatever Connection says.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap, options: &[String]) {
     for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, HTTP2_SETTINGS] {
         headers.remove(name);
@@ -84,8 +85,8 @@ pub(crate) fn describe_client(headers: &mut HeaderMap, client: &Client<'_>) {
     }
 }
 
-/// Whether a field may come behind the body: not those that say what the message is, where it goes or
-/// who sends it (RFC 9110 §6.5.1).
+/// Whether a field may come behind the body: not those that say what the message is, where it goes
+/// or who sends it (RFC 9110 §6.5.1).
 pub(crate) fn is_allowed_in_trailers(name: &HeaderName) -> bool {
     const FORBIDDEN: [HeaderName; 15] = [
         AUTHORIZATION,

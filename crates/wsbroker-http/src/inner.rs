@@ -88,8 +88,8 @@ impl fmt::Display for InnerAddress {
 
 type Connection = dyn Future<Output = hyper::Result<()>> + Send;
 
-/// A connection to the application's server. It belongs to one connection of a client: requests of two
-/// clients never share one.
+/// A connection to the application's server. It belongs to one connection of a client: requests of
+/// two clients never share one.
 pub struct Inner {
     pub(crate) sender: SendRequest<RequestBody>,
     /// `None` once it has ended.
@@ -122,7 +122,8 @@ impl Inner {
         Ok(Self { sender, connection: Some(Box::pin(connection.with_upgrades())), is_used: false })
     }
 
-    /// Moves bytes, for as long as it is polled. Resolves when the connection has ended, and never again.
+    /// Moves bytes, for as long as it is polled. Resolves when the connection has ended, and never
+    /// again.
     pub(crate) async fn drive(&mut self) {
         match &mut self.connection {
             Some(connection) => {

@@ -1,4 +1,5 @@
-//! Responses on their way to the client: heads written anew, bodies framed for what the client speaks.
+//! Responses on their way to the client: heads written anew, bodies framed for what the client
+//! speaks.
 
 use std::io;
 
@@ -15,7 +16,8 @@ use crate::{
     headers::{is_allowed_in_trailers, strip_hop_by_hop},
 };
 
-/// Pieces of a body up to this length are copied behind what waits, so that they go out in one write.
+/// Pieces of a body up to this length are copied behind what waits, so that they go out in one
+/// write.
 const COPIED: usize = 8 << 10;
 /// What may wait before the next piece is taken.
 const WAITING: usize = 16 << 10;

@@ -1,9 +1,11 @@
-//! Requests that are not WebSocket upgrades: answered here, or forwarded to the application's server.
+//! Requests that are not WebSocket upgrades: answered here, or forwarded to the application's
+//! server.
 //!
-//! A connection to an address with [`HttpConfig`] may carry many requests, one after the other. Each
-//! head is read by the parser that upgrades are read by, within the same limits and with a deadline of
-//! its own. While a request is answered, and between two, the connection holds no permit of those that
-//! wait to be let in, so that idle ones never keep an upgrade out. A later request may be an upgrade.
+//! A connection to an address with [`HttpConfig`] may carry many requests, one after the other.
+//! Each head is read by the parser that upgrades are read by, within the same limits and with a
+//! deadline of its own. While a request is answered, and between two, the connection holds no
+//! permit of those that wait to be let in, so that idle ones never keep an upgrade out. A later
+//! request may be an upgrade.
 
 use std::sync::Arc;
 
@@ -74,7 +76,8 @@ fn is_foreign(service: &PlainService, address: &BoundAddress, path: &str) -> boo
     service.passes_on_upgrades_to(path) && matches!(address.route(path), Route::Unknown)
 }
 
-/// Waits for the first byte of the next request. False when there is none: the connection is to be cut.
+/// Waits for the first byte of the next request. False when there is none: the connection is to be
+/// cut.
 async fn next_request<T: Transport>(
     connection: &mut NewConnection,
     stream: &mut T,

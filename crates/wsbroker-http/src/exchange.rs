@@ -22,7 +22,7 @@ use crate::{
     head::{BodyLength, RequestHead},
     headers::{self, Client},
     inner::{Inner, InnerAddress},
-    response::{After, Output, ResponseLength},
+    response::{AfterResponse, Output, ResponseLength},
 };
 
 /// Bytes of one direction of a tunnel, read and written at once.
@@ -418,7 +418,7 @@ impl Running<'_, '_> {
         let (parts, mut body) = response.into_parts();
         let length = ResponseLength::of(head, parts.status, body.size_hint().exact());
         let goes_on = head.keep_alive && length != ResponseLength::UntilClose && self.upload.is_done() && !is_closing();
-        let after = if goes_on { After::KeepAlive } else { After::Close };
+        let after = if goes_on { AfterResponse::KeepAlive } else { AfterResponse::Close };
         self.progress.status = Some(parts.status.as_u16());
         self.progress.moved = Instant::now();
         let mut output = Output::default();
@@ -503,7 +503,7 @@ impl Running<'_, '_> {
         let (parts, _) = response.into_parts();
         self.progress.status = Some(parts.status.as_u16());
         let mut output = Output::default();
-        output.head(&self.exchange.head, parts, ResponseLength::None, After::Switch);
+        output.head(&self.exchange.head, parts, ResponseLength::None, AfterResponse::Switch);
         self.flush(stream, &mut output).await?;
         upgraded.write_all(&self.ahead.split()).await.map_err(|_| Failure::Broken)?;
         let (mut read, mut write) = tokio::io::split(stream);

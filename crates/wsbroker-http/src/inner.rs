@@ -86,14 +86,14 @@ impl fmt::Display for InnerAddress {
     }
 }
 
-type Connection = dyn Future<Output = hyper::Result<()>> + Send;
+type InnerConnection = dyn Future<Output = hyper::Result<()>> + Send;
 
 /// A connection to the application's server. It belongs to one connection of a client: requests of
 /// two clients never share one.
 pub struct Inner {
     pub(crate) sender: SendRequest<RequestBody>,
     /// `None` once it has ended.
-    connection: Option<Pin<Box<Connection>>>,
+    connection: Option<Pin<Box<InnerConnection>>>,
     /// Whether a request has been answered here already.
     pub(crate) is_used: bool,
 }

@@ -53,7 +53,7 @@ impl ResponseLength {
 
 /// How the connection goes on behind a response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum After {
+pub(crate) enum AfterResponse {
     KeepAlive,
     Close,
     /// The stream is WebSocket's from here on.
@@ -92,7 +92,13 @@ impl Output {
     }
 
     /// The head of the final response.
-    pub(crate) fn head(&mut self, request: &RequestHead, mut parts: Parts, length: ResponseLength, after: After) {
+    pub(crate) fn head(
+        &mut self,
+        request: &RequestHead,
+        mut parts: Parts,
+        length: ResponseLength,
+        after: AfterResponse,
+    ) {
         let options: Vec<String> = parts
             .headers
             .get_all(CONNECTION)
@@ -103,7 +109,7 @@ impl Output {
             .collect();
         let upgrade = parts.headers.get(UPGRADE).cloned();
         strip_hop_by_hop(&mut parts.headers, &options);
-        if matches!(length, ResponseLength::Chunked | ResponseLength::UntilClose) || after == After::Switch {
+        if matches!(length, ResponseLength::Chunked | ResponseLength::UntilClose) || after == AfterResponse::Switch {
             parts.headers.remove(CONTENT_LENGTH);
         }
         self.status_line(parts.status);
@@ -112,15 +118,15 @@ impl Output {
             self.before.put_slice(b"transfer-encoding: chunked\r\n");
         }
         match (after, request.minor_version) {
-            (After::Switch, _) => {
+            (AfterResponse::Switch, _) => {
                 if let Some(upgrade) = upgrade {
                     self.field(UPGRADE.as_str(), upgrade.as_bytes());
                 }
                 self.before.put_slice(b"connection: upgrade\r\n");
             }
-            (After::Close, _) => self.before.put_slice(b"connection: close\r\n"),
-            (After::KeepAlive, 0) => self.before.put_slice(b"connection: keep-alive\r\n"),
-            (After::KeepAlive, _) => {}
+            (AfterResponse::Close, _) => self.before.put_slice(b"connection: close\r\n"),
+            (AfterResponse::KeepAlive, 0) => self.before.put_slice(b"connection: keep-alive\r\n"),
+            (AfterResponse::KeepAlive, _) => {}
         }
         self.before.put_slice(b"\r\n");
     }

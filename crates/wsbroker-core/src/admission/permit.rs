@@ -90,8 +90,8 @@ impl ConnectionPermits {
         Some(ConnectionPermit { admission: Arc::clone(self), holds: PermitHolds::Connection })
     }
 
-    /// One of [`RESERVED`] permits for connections that only get fixed answers, so that a full server
-    /// still passes its health check.
+    /// One of [`RESERVED`] permits for connections that only get fixed answers, so that a full
+    /// server still passes its health check.
     pub(crate) fn enter_reserved(self: &Arc<Self>) -> Option<ConnectionPermit> {
         self.reserved
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < RESERVED).then(|| count + 1))

@@ -157,8 +157,9 @@ impl Broker {
         if self.state().channels.join_bus(&bus) { Ok(()) } else { Err(JoinError::Joined) }
     }
 
-    /// Whether the application takes connections, for [`FixedAnswer::Ready`](crate::FixedAnswer::Ready).
-    /// True from the start. Nothing else changes by it: connections are taken as before.
+    /// Whether the application takes connections, for
+    /// [`FixedAnswer::Ready`](crate::FixedAnswer::Ready). True from the start. Nothing else changes
+    /// by it: connections are taken as before.
     pub fn set_ready(&self, ready: bool) {
         self.state().ready.store(ready, Ordering::Release);
     }

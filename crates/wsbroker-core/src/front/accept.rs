@@ -119,7 +119,8 @@ fn without_delay(stream: &TcpStream) {
 }
 
 fn begin<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, stream: T, peer: Peer) {
-    // Above the limits a connection is only taken where it may get a fixed answer, a health check's.
+    // Above the limits a connection is only taken where it may get a fixed answer, a health
+    // check's.
     let reserved = || address.has_answers().then(|| broker.front.reserved_permit()).flatten();
     let Some(mut permit) = broker.front.permit().or_else(reserved) else {
         return refuse(broker, address, stream, Refusal::FULL);

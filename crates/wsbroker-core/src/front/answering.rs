@@ -98,8 +98,8 @@ pub(super) fn parse(head: &[u8]) -> Result<Request, NotAdmitted> {
     })
 }
 
-/// Reads to the end of a head, within its limit and the connection's deadline. Gives its bytes, and what
-/// was read behind them.
+/// Reads to the end of a head, within its limit and the connection's deadline. Gives its bytes, and
+/// what was read behind them.
 pub(super) async fn read_head<T: Transport>(
     connection: &NewConnection,
     stream: &mut T,

@@ -53,8 +53,9 @@ pub struct ListenerConfig {
     pub limits: SocketLimits,
     /// The namespace of the connections. Default `None`: they belong to the raw workers.
     pub namespace: Option<Arc<Namespace>>,
-    /// What happens to requests that are not upgrades. Of the address: only the listener that opens it
-    /// can say so, and it ends with that listener. Default `None`: each is refused, and its connection ends.
+    /// What happens to requests that are not upgrades. Of the address: only the listener that opens
+    /// it can say so, and it ends with that listener. Default `None`: each is refused, and its
+    /// connection ends.
     pub http: Option<HttpConfig>,
     /// Those of the options of the whole address that count, by the names in
     /// [`ListenError::Conflict`](crate::ListenError::Conflict), if the address is open already; the

@@ -21,8 +21,8 @@ pub(super) struct NewConnection {
     /// One deadline for all that the client has to send before its verdict, from accept on: a
     /// client cannot win time by getting one step further.
     deadline: Instant,
-    /// Held while a request is read, and until the verdict. `None` while the connection waits for no
-    /// verdict, and where there was none left for one that may only be answered.
+    /// Held while a request is read, and until the verdict. `None` while the connection waits for
+    /// no verdict, and where there was none left for one that may only be answered.
     pub(super) pending: Option<OwnedSemaphorePermit>,
     /// Held until the connection ends.
     pub(super) permit: ConnectionPermit,

@@ -1,9 +1,11 @@
-//! Requests that are not WebSocket upgrades: answered here, or forwarded to the application's server.
+//! Requests that are not WebSocket upgrades: answered here, or forwarded to the application's
+//! server.
 //!
-//! A connection to an address with [`HttpConfig`] may carry many requests, one after the other. Each
-//! head is read by the parser that upgrades are read by, within the same limits and with a deadline of
-//! its own. While a request is answered, and between two, the connection holds no permit of those that
-//! wait to be let in, so that idle ones never keep an upgrade out. A later request may be an upgrade.
+//! A connection to an address with [`HttpConfig`] may carry many requests, one after the other.
+//! Each head is read by the parser that upgrades are read by, within the same limits and with a
+//! deadline of its own. While a request is answered, and between two, the connection holds no
+//! permit of those that wait to be let in, so that idle ones never keep an upgrade out. A later
+//! request may be an upgrade.
 
 use std::sync::Arc;
 
@@ -33,7 +35,7 @@ struct ReadHead {
 }
 
 /// What comes after a request.
-enum After {
+enum NextStep {
     /// Another one, whose first bytes may be here.
     Request(BytesMut),
     /// Nothing: the connection has been ended, as far as we are concerned.
@@ -62,8 +64,8 @@ pub(super) async fn serve<T: Transport>(mut connection: NewConnection, mut strea
             return upgrade::serve_request(connection, stream, request, behind).await;
         }
         match answer(&mut connection, &mut stream, &service, head, &mut inner).await {
-            Ok(After::Request(rest)) => behind = rest,
-            Ok(After::End) => return,
+            Ok(NextStep::Request(rest)) => behind = rest,
+            Ok(NextStep::End) => return,
             Err(out) => return answering::end_refused(connection, stream, out).await,
         }
     }
@@ -74,7 +76,8 @@ fn is_foreign(service: &PlainService, address: &BoundAddress, path: &str) -> boo
     service.passes_on_upgrades_to(path) && matches!(address.route(path), Route::Unknown)
 }
 
-/// Waits for the first byte of the next request. False when there is none: the connection is to be cut.
+/// Waits for the first byte of the next request. False when there is none: the connection is to be
+/// cut.
 async fn next_request<T: Transport>(
     connection: &mut NewConnection,
     stream: &mut T,
@@ -114,7 +117,7 @@ async fn answer<T: Transport>(
     service: &PlainService,
     head: ReadHead,
     inner: &mut Option<Inner>,
-) -> Result<After, NotAdmitted> {
+) -> Result<NextStep, NotAdmitted> {
     let is_head = head.request.method == "HEAD";
     let no = |refusal: Refusal| answering::refuse(refusal, None, is_head);
     let trusted = connection.find_client(&head.request).map_err(no)?;
@@ -158,13 +161,13 @@ async fn answer<T: Transport>(
     };
     counters.count_forwarded(outcome.failure, outcome.received, outcome.sent);
     if outcome.next == Next::Request {
-        return Ok(After::Request(behind));
+        return Ok(NextStep::Request(behind));
     }
     if outcome.failure.is_none() || outcome.status.is_some_and(|status| status >= 400) {
         let _ = timeout(connection.address.handshake_timeout, stream.shutdown()).await;
         answering::linger(stream).await;
     }
-    Ok(After::End)
+    Ok(NextStep::End)
 }
 
 /// Writes a fixed answer.
@@ -174,7 +177,7 @@ async fn give<T: Transport>(
     service: &PlainService,
     head: &ReadHead,
     fixed: &FixedAnswer,
-) -> Result<After, NotAdmitted> {
+) -> Result<NextStep, NotAdmitted> {
     let is_head = head.request.method == "HEAD";
     if !is_head && head.request.method != "GET" {
         return Err(answering::refuse(Refusal::ANSWER_METHOD, None, false));
@@ -200,11 +203,11 @@ async fn give<T: Transport>(
     let within = connection.address.handshake_timeout;
     let written = matches!(timeout(within, answering::write_open(stream, answer)).await, Ok(Ok(())));
     if written && keeps {
-        return Ok(After::Request(BytesMut::from(head.behind.as_slice())));
+        return Ok(NextStep::Request(BytesMut::from(head.behind.as_slice())));
     }
     if written {
         let _ = timeout(within, stream.shutdown()).await;
         answering::linger(stream).await;
     }
-    Ok(After::End)
+    Ok(NextStep::End)
 }

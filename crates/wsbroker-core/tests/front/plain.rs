@@ -173,7 +173,7 @@ fn a_full_server_still_answers_its_health_check_and_nothing_else() {
     }
     assert_eq!(ask(listener.port(), get("/healthz")).status, 503, "there are 64 of these");
     drop(probes);
-    until("a seat is free", || exchange(&mut connect(listener.port()), &get("/healthz")).0 == 200);
+    until("a permit is free", || exchange(&mut connect(listener.port()), &get("/healthz")).0 == 200);
     assert_eq!(ask(listener.port(), get("/elsewhere")).status, 503);
     assert_eq!(status(listener.port(), "/ws"), 503);
 }

@@ -156,7 +156,7 @@ async fn answer<T: Transport>(
         // A request comes to its end, but a tunnel may never do.
         () = endpoint.closing(), if tunnels => {
             counters.count_forwarded(None, 0, 0);
-            return Ok(After::End);
+            return Ok(NextStep::End);
         }
     };
     counters.count_forwarded(outcome.failure, outcome.received, outcome.sent);

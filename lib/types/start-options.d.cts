@@ -113,7 +113,9 @@ export interface FixedAnswer {
 export interface HttpServer {
     /** Whether it listens: it must not yet. */
     readonly listening: boolean;
+    /** Called when the listener has ended. */
     close(...args: never[]): unknown;
+    /** Replaced while it is served, to let no request in but ours. */
     emit(event: string, ...args: never[]): boolean;
 }
 /**

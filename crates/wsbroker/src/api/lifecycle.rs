@@ -16,7 +16,8 @@ use wsbroker_core::CloseCode;
 use crate::{
     api::{
         available_memory,
-        options::{self, NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
+        option_values::milliseconds,
+        options::{self, NativeListenOptions, NativeProcessOptions, listener_config, process_options},
         tls_options::{self, NativeTls},
     },
     js::{
@@ -100,8 +101,8 @@ pub fn serve(listener: u32) -> Result<()> {
     Ok(())
 }
 
-/// Whether this process says that it is ready, whatever else it lacks. It holds for the broker there
-/// is, or for the next one, until that has been shut down.
+/// Whether this process says that it is ready, whatever else it lacks. It holds for the broker
+/// there is, or for the next one, until that has been shut down.
 #[napi]
 pub fn set_ready(ready: bool) {
     process::set_ready(ready);

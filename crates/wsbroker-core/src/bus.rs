@@ -48,7 +48,18 @@ pub trait Bus: fmt::Debug + Send + Sync {
     /// Resolves when the bus is ready; at once if it is. False when it stops before that.
     fn ready(&self) -> BoxFuture<'_, bool>;
 
-    /// The numbers so far.
+    /// Whether it is ready now.
+    fn is_ready(&self) -> bool {
+        self.stats().state == BusState::Ready
+    }
+
+    /// Whether the application cannot do without it: while it is lost the process is not ready for
+    /// connections.
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    /// Numbers so far.
     fn stats(&self) -> BusStats;
 
     /// The broker has ended. The bus publishes what it has taken, and ends soon. May be called

@@ -75,6 +75,9 @@ pub enum ListenError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// What `http` asks for cannot be had.
+    #[error("http: {0}")]
+    Http(String),
     /// Options of the whole address differ from those it was opened with.
     #[error("{address} is open with another value of {option}")]
     Conflict {

@@ -79,6 +79,10 @@ impl Endpoint {
         *self.phase.borrow() == EndpointPhase::Serving
     }
 
+    pub(crate) fn is_reserved(&self) -> bool {
+        *self.phase.borrow() == EndpointPhase::Reserved
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         *self.phase.borrow() == EndpointPhase::Closing
     }
@@ -95,6 +99,21 @@ impl Endpoint {
         self.joined();
         let entered = UpgradeInProgress(Arc::clone(self));
         self.is_serving().then_some(entered)
+    }
+
+    /// Counts a plain request in; `None` when the endpoint is closing.
+    pub(crate) fn enter_request(self: &Arc<Self>) -> Option<UpgradeInProgress> {
+        self.joined();
+        let entered = UpgradeInProgress(Arc::clone(self));
+        (!self.is_closed()).then_some(entered)
+    }
+
+    /// Resolves when the endpoint admits upgrades, or never will. True if it does.
+    pub(crate) async fn served(&self) -> bool {
+        let mut phase = self.phase.subscribe();
+        let decided = phase.wait_for(|phase| *phase != EndpointPhase::Reserved).await;
+        // Fails only when the sender is gone, and we hold it.
+        decided.is_ok_and(|phase| *phase == EndpointPhase::Serving)
     }
 
     pub(crate) fn joined(&self) {

@@ -19,6 +19,8 @@ use parking_lot::Mutex;
 /// Locks over the addresses. Only accepting, resolving a proxied address and ending take one, each
 /// for one lookup.
 const SHARDS: usize = 64;
+/// Permits above the limits.
+const RESERVED: usize = 64;
 /// A table with room for so many addresses is kept when it empties.
 const KEPT_ROOM: usize = 64;
 
@@ -27,6 +29,8 @@ const KEPT_ROOM: usize = 64;
 pub(crate) struct ConnectionPermits {
     max: usize,
     count: AtomicUsize,
+    /// Permits above the limits, for connections that are answered and no more.
+    reserved: AtomicUsize,
     per_ip: Option<PerIp>,
 }
 
@@ -35,7 +39,18 @@ pub(crate) struct ConnectionPermits {
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     admission: Arc<ConnectionPermits>,
-    network: Option<Network>,
+    holds: PermitHolds,
+}
+
+/// What a permit is one of.
+#[derive(Clone, Copy, Debug)]
+enum PermitHolds {
+    /// All connections.
+    Connection,
+    /// All connections, and those of one network.
+    ConnectionOf(Network),
+    /// The permits above the limits.
+    Reserved,
 }
 
 /// What one customer has, as far as addresses tell.
@@ -62,6 +77,7 @@ impl ConnectionPermits {
         Self {
             max: max_connections.unwrap_or(usize::MAX),
             count: AtomicUsize::new(0),
+            reserved: AtomicUsize::new(0),
             per_ip: max_connections_per_ip.map(PerIp::new),
         }
     }
@@ -71,7 +87,16 @@ impl ConnectionPermits {
         self.count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < self.max).then(|| count + 1))
             .ok()?;
-        Some(ConnectionPermit { admission: Arc::clone(self), network: None })
+        Some(ConnectionPermit { admission: Arc::clone(self), holds: PermitHolds::Connection })
+    }
+
+    /// One of [`RESERVED`] permits for connections that only get fixed answers, so that a full
+    /// server still passes its health check.
+    pub(crate) fn enter_reserved(self: &Arc<Self>) -> Option<ConnectionPermit> {
+        self.reserved
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < RESERVED).then(|| count + 1))
+            .ok()?;
+        Some(ConnectionPermit { admission: Arc::clone(self), holds: PermitHolds::Reserved })
     }
 
     /// Connections that have a permit.
@@ -82,28 +107,41 @@ impl ConnectionPermits {
 }
 
 impl ConnectionPermit {
+    /// Whether the connection is above the limits, and may only get fixed answers.
+    pub(crate) fn is_reserved(&self) -> bool {
+        matches!(self.holds, PermitHolds::Reserved)
+    }
+
     /// Counts the connection among those of this address; without an address, as from a unix
     /// socket, it counts only among all. False at the limit. Call it once, when the address is
     /// known.
     #[must_use]
     pub(crate) fn claim(&mut self, ip: Option<IpAddr>) -> bool {
-        let (Some(per_ip), Some(ip)) = (&self.admission.per_ip, ip) else { return true };
-        debug_assert!(self.network.is_none(), "claimed twice");
+        let (Some(per_ip), Some(ip), false) = (&self.admission.per_ip, ip, self.is_reserved()) else { return true };
         let network = Network::of(ip);
+        if let PermitHolds::ConnectionOf(before) = self.holds {
+            if before == network {
+                return true;
+            }
+            // Another client's request on a proxy's connection.
+            per_ip.leave(before);
+            self.holds = PermitHolds::Connection;
+        }
         if !per_ip.join(network) {
             return false;
         }
-        self.network = Some(network);
+        self.holds = PermitHolds::ConnectionOf(network);
         true
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        if let (Some(network), Some(per_ip)) = (self.network, &self.admission.per_ip) {
+        if let (PermitHolds::ConnectionOf(network), Some(per_ip)) = (self.holds, &self.admission.per_ip) {
             per_ip.leave(network);
         }
-        self.admission.count.fetch_sub(1, Ordering::Relaxed);
+        let count = if self.is_reserved() { &self.admission.reserved } else { &self.admission.count };
+        count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     counters::Metrics,
     dispatch::{Dispatch, StuckWorkers, WorkerEntry},
     front::Front,
+    ids::NamespaceId,
     memory::Memory,
     registry::{Channels, Socket, Sockets},
     shard::{Command, ShardHandle},
@@ -42,6 +43,8 @@ pub(crate) struct BrokerState {
     pub(super) endpoints: AtomicU32,
     pub(super) namespaces: AtomicU32,
     pub(super) closing: AtomicBool,
+    /// Whether the application says that it is ready.
+    pub(super) ready: AtomicBool,
 }
 
 impl BrokerState {
@@ -68,6 +71,7 @@ impl BrokerState {
             endpoints: AtomicU32::new(0),
             namespaces: AtomicU32::new(0),
             closing: AtomicBool::new(false),
+            ready: AtomicBool::new(true),
             config,
         });
         Ok((inner, polls))
@@ -89,6 +93,21 @@ impl BrokerState {
 
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
+    }
+
+    /// Why no socket should be opened at this endpoint at the moment: `starting`, `noWorker`,
+    /// `shuttingDown`, `setReady` and `bus`. Empty when all is well.
+    pub(crate) fn unready_reasons(&self, endpoint: &Endpoint) -> Vec<&'static str> {
+        let namespace = endpoint.namespace.as_ref().map_or(NamespaceId::RAW, |namespace| namespace.id);
+        let bus_is_lost = || self.channels.bus().is_some_and(|bus| bus.is_required() && !bus.is_ready());
+        let reasons = [
+            ("starting", endpoint.is_reserved()),
+            ("noWorker", !endpoint.is_reserved() && !self.dispatch.has_free(namespace)),
+            ("shuttingDown", self.is_closing() || endpoint.is_closed()),
+            ("setReady", !self.ready.load(Ordering::Acquire)),
+            ("bus", bus_is_lost()),
+        ];
+        reasons.into_iter().filter_map(|(reason, holds)| holds.then_some(reason)).collect()
     }
 
     /// Admits nothing from now on, and gives out no id.

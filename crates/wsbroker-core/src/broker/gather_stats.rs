@@ -4,7 +4,10 @@ use std::sync::atomic::Ordering;
 
 use super::BrokerState;
 use crate::{
-    counters::{CauseCounts, CloseCause, DropCause, Flow, RejectCause, ShardStats, Stats, Traffic, WorkerStats},
+    counters::{
+        CauseCounts, CloseCause, DropCause, Flow, HttpCounters, HttpFailureCause, HttpStats, RejectCause, ShardStats,
+        Stats, Traffic, WorkerStats,
+    },
     dispatch::WorkerEntry,
     shard::ShardHandle,
 };
@@ -27,6 +30,7 @@ impl Stats {
             send_memory: broker.memory.send(),
             receive_memory: broker.memory.receive(),
             command_bytes: 0,
+            http: HttpStats::of(&metrics.http),
             workers: broker.dispatch.workers().iter().map(|worker| WorkerStats::of(worker)).collect(),
             shards: Vec::with_capacity(broker.shard_count()),
         };
@@ -44,6 +48,20 @@ impl Stats {
             stats.shards.push(own);
         }
         stats
+    }
+}
+
+impl HttpStats {
+    fn of(counters: &HttpCounters) -> Self {
+        let mut failed = CauseCounts::new(HttpFailureCause::ALL);
+        failed.add(&counters.failed.load());
+        Self {
+            answered: counters.answered.load(Ordering::Relaxed),
+            forwarded: counters.forwarded.load(Ordering::Relaxed),
+            failed,
+            bytes_in: counters.bytes_in.load(Ordering::Relaxed),
+            bytes_out: counters.bytes_out.load(Ordering::Relaxed),
+        }
     }
 }
 

@@ -157,6 +157,13 @@ impl Broker {
         if self.state().channels.join_bus(&bus) { Ok(()) } else { Err(JoinError::Joined) }
     }
 
+    /// Whether the application takes connections, for
+    /// [`FixedAnswer::Ready`](crate::FixedAnswer::Ready). True from the start. Nothing else changes
+    /// by it: connections are taken as before.
+    pub fn set_ready(&self, ready: bool) {
+        self.state().ready.store(ready, Ordering::Release);
+    }
+
     /// A handle that does not keep this broker, as a bus needs it.
     #[must_use]
     pub fn downgrade(&self) -> WeakBroker {

@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use wsbroker_http::Failure;
+
 /// An enum whose values are counted, with the names that users see.
 macro_rules! causes {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $cause:ident = $text:literal,)+ }) => {
@@ -132,6 +134,24 @@ causes! {
     }
 }
 
+causes! {
+    /// Why a forwarded request did not come to its end.
+    HttpFailureCause {
+        /// 502: the inner server cannot be reached.
+        Unreachable = "unreachable",
+        /// 502, or a cut: the inner server's response is not HTTP, or broke off.
+        BadResponse = "badResponse",
+        /// 504, or a cut: the inner server took too long.
+        Timeout = "timeout",
+        /// 408, or a cut: the client's body stopped, or the client stopped reading.
+        ClientTimeout = "clientTimeout",
+        /// 400, or a cut: the client's body is not well-formed.
+        BadBody = "badBody",
+        /// The client went away.
+        Gone = "gone",
+    }
+}
+
 /// A counter for each of `N` causes.
 #[derive(Debug)]
 pub(crate) struct Counters<const N: usize>([AtomicU64; N]);
@@ -155,6 +175,46 @@ impl<const N: usize> Counters<N> {
     }
 }
 
+impl From<Failure> for HttpFailureCause {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unreachable => Self::Unreachable,
+            Failure::Broken => Self::BadResponse,
+            Failure::TooSlow => Self::Timeout,
+            Failure::Stalled => Self::ClientTimeout,
+            Failure::BadBody => Self::BadBody,
+            Failure::Gone => Self::Gone,
+        }
+    }
+}
+
+/// What is counted of plain requests.
+#[derive(Debug, Default)]
+pub(crate) struct HttpCounters {
+    pub(crate) answered: AtomicU64,
+    pub(crate) forwarded: AtomicU64,
+    pub(crate) failed: Counters<{ HttpFailureCause::COUNT }>,
+    pub(crate) bytes_in: AtomicU64,
+    pub(crate) bytes_out: AtomicU64,
+}
+
+impl HttpCounters {
+    /// A fixed answer was given.
+    pub(crate) fn count_answer(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request was forwarded; `failure` if it did not come to its end.
+    pub(crate) fn count_forwarded(&self, failure: Option<Failure>, received: u64, sent: u64) {
+        self.bytes_in.fetch_add(received, Ordering::Relaxed);
+        self.bytes_out.fetch_add(sent, Ordering::Relaxed);
+        match failure {
+            None => _ = self.forwarded.fetch_add(1, Ordering::Relaxed),
+            Some(failure) => self.failed.count(HttpFailureCause::from(failure)),
+        }
+    }
+}
+
 /// What is counted for a whole broker.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
@@ -162,6 +222,8 @@ pub(crate) struct Metrics {
     pub(crate) accepted: AtomicU64,
     /// Times that it could not.
     pub(crate) accept_failures: AtomicU64,
+    /// Plain requests.
+    pub(crate) http: HttpCounters,
     pub(crate) rejected: Counters<{ RejectCause::COUNT }>,
     /// What a cork dropped. What a shard drops it counts by itself.
     pub(crate) dropped: Counters<{ DropCause::COUNT }>,

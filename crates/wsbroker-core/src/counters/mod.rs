@@ -5,11 +5,11 @@ mod metrics;
 mod stats;
 mod tally;
 
-pub(crate) use self::{
-    metrics::Metrics,
-    tally::{Flow, ShardCounters, Tally, payload_of},
-};
 pub use self::{
-    metrics::{CloseCause, DropCause, RejectCause},
-    stats::{CauseCounts, ShardStats, Stats, Traffic, WorkerStats},
+    metrics::{CloseCause, DropCause, HttpFailureCause, RejectCause},
+    stats::{CauseCounts, HttpStats, ShardStats, Stats, Traffic, WorkerStats},
+};
+pub(crate) use self::{
+    metrics::{HttpCounters, Metrics},
+    tally::{Flow, ShardCounters, Tally, payload_of},
 };

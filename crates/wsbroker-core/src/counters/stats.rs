@@ -1,7 +1,7 @@
 //! What a broker tells of itself.
 
 use super::{
-    metrics::{CloseCause, DropCause, RejectCause},
+    metrics::{CloseCause, DropCause, HttpFailureCause, RejectCause},
     tally::Flow,
 };
 use crate::ids::WorkerId;
@@ -43,6 +43,8 @@ pub struct Stats {
     pub receive_memory: usize,
     /// Bytes in the command queues of all shards.
     pub command_bytes: usize,
+    /// Plain requests that were answered or forwarded.
+    pub http: HttpStats,
     /// The workers there are.
     pub workers: Vec<WorkerStats>,
     /// The shards.
@@ -69,6 +71,22 @@ pub struct Traffic {
     /// How often a message was compressed; a publish once for each window size that its subscribers
     /// have, however many they are.
     pub compressions: u64,
+}
+
+/// Plain requests, in [`Stats`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HttpStats {
+    /// Fixed answers.
+    pub answered: u64,
+    /// Requests that were forwarded and got their whole response, tunnels included.
+    pub forwarded: u64,
+    /// Forwarded requests that did not come to their end.
+    pub failed: CauseCounts<HttpFailureCause>,
+    /// Bytes of their bodies.
+    pub bytes_in: u64,
+    /// Bytes of their responses, heads included.
+    pub bytes_out: u64,
 }
 
 /// A worker's share of the work.

@@ -12,11 +12,11 @@ use tokio::net::TcpStream;
 
 use super::{
     address::BoundAddress,
+    answering, first_steps,
     new_connection::NewConnection,
     peer::Peer,
     response::Refusal,
     socket::{Accepted, Transport},
-    upgrade,
 };
 use crate::broker::BrokerState;
 
@@ -119,18 +119,34 @@ fn without_delay(stream: &TcpStream) {
 }
 
 fn begin<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, stream: T, peer: Peer) {
-    let Some(mut permit) = broker.front.permit() else { return refuse(broker, address, stream, Refusal::FULL) };
+    // Above the limits a connection is only taken where it may get a fixed answer, a health
+    // check's.
+    let reserved = || address.has_answers().then(|| broker.front.reserved_permit()).flatten();
+    let Some(mut permit) = broker.front.permit().or_else(reserved) else {
+        return refuse(broker, address, stream, Refusal::FULL);
+    };
     // Before the permit to be pending: one address must not take all of those either. The client
     // behind a proxy becomes known later.
     if !address.proxy_protocol && address.trusted(peer).is_none() && !permit.claim(peer.ip) {
-        return refuse(broker, address, stream, Refusal::FULL_FOR_ADDRESS);
+        match reserved() {
+            Some(reserved) => permit = reserved,
+            None => return refuse(broker, address, stream, Refusal::FULL_FOR_ADDRESS),
+        }
     }
-    let Some(pending) = broker.front.pend() else { return refuse(broker, address, stream, Refusal::BUSY) };
+    let mut pending = broker.front.pend();
+    if pending.is_none() && !permit.is_reserved() {
+        match reserved() {
+            Some(reserved) => permit = reserved,
+            None => return refuse(broker, address, stream, Refusal::BUSY),
+        }
+    } else if permit.is_reserved() {
+        pending = None;
+    }
     let connection = NewConnection::new(Arc::clone(broker), Arc::clone(address), peer, pending, permit);
     // In a box of its own: a task is aligned to cache lines, and glibc does not reuse the holes
     // that aligned blocks leave between longer-lived ones. With thousands of connections the holes
     // took more memory than all that lives longer.
-    tokio::spawn(Box::pin(upgrade::run(connection, stream)));
+    tokio::spawn(Box::pin(first_steps::run(connection, stream)));
 }
 
 /// Refuses before anything was read. Nothing here waits: the answer is a task of its own, and their
@@ -143,7 +159,7 @@ fn refuse<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, 
     {
         let timeout = address.handshake_timeout;
         tokio::spawn(async move {
-            upgrade::write_refusal(stream, refusal.answer(false), timeout).await;
+            answering::write_refusal(stream, refusal.answer(false), timeout).await;
             drop(answering);
         });
     }

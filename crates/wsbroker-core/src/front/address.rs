@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -20,6 +20,7 @@ use super::{
     listener_config::ListenerConfig,
     origin::Origins,
     peer::Peer,
+    plain_service::PlainService,
     socket::{Accepted, Acceptor, Local, REUSE_PORT},
 };
 use crate::{
@@ -53,6 +54,8 @@ pub(super) struct BoundAddress {
     pub(super) proxy_protocol: bool,
     reuse_port: bool,
     trust_proxy: Option<TrustProxy>,
+    /// What happens to plain requests; set by the listener that has bound the address.
+    plain: OnceLock<Arc<PlainService>>,
     /// `None` once released.
     acceptor: Mutex<Option<Acceptor>>,
     /// The accept loop runs.
@@ -79,8 +82,8 @@ pub(super) struct PathService {
 #[derive(Debug)]
 pub(super) enum Route {
     Serving(Arc<PathService>),
-    /// Not served yet, or not any more.
-    Unavailable,
+    /// Not served yet, or not any more. The service, unless nobody has taken the path yet.
+    Unavailable(Option<Arc<PathService>>),
     Unknown,
 }
 
@@ -152,6 +155,7 @@ impl BoundAddress {
             proxy_protocol: config.proxy_protocol,
             reuse_port: config.reuse_port,
             trust_proxy: config.trust_proxy.clone(),
+            plain: OnceLock::new(),
             acceptor: Mutex::new(Some(acceptor)),
             accepting: AtomicBool::new(false),
             released: watch::Sender::new(false),
@@ -189,6 +193,21 @@ impl BoundAddress {
         Ok(())
     }
 
+    /// Serves plain requests, too. For the listener that has bound the address.
+    pub(super) fn serve_plain(&self, service: PlainService) {
+        let _ = self.plain.set(Arc::new(service));
+    }
+
+    /// What happens to plain requests. `None`: they are refused.
+    pub(super) fn plain(&self) -> Option<&Arc<PlainService>> {
+        self.plain.get()
+    }
+
+    /// Whether a connection may get a fixed answer here.
+    pub(super) fn has_answers(&self) -> bool {
+        self.plain.get().is_some_and(|plain| plain.has_answers())
+    }
+
     pub(super) fn is_encrypted(&self) -> bool {
         self.tls.is_some()
     }
@@ -221,12 +240,12 @@ impl BoundAddress {
         // A target may read `*`, and must not be taken for a listener's name of everything.
         let exact = if path == ANY { None } else { routes.get(path) };
         if exact.is_none() && self.awaited.lock().contains_key(path) {
-            return Route::Unavailable;
+            return Route::Unavailable(None);
         }
         match exact.or_else(|| routes.get(ANY)) {
             None => Route::Unknown,
             Some(service) if service.endpoint.is_serving() => Route::Serving(Arc::clone(service)),
-            Some(_) => Route::Unavailable,
+            Some(service) => Route::Unavailable(Some(Arc::clone(service))),
         }
     }
 

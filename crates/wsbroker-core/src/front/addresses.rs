@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{
     address::{BoundAddress, PathService, ResolvedBind},
     listener_config::ListenerConfig,
+    plain_service::PlainService,
 };
 use crate::{
     admission::{ConnectionPermit, ConnectionPermits, Endpoint},
@@ -99,7 +100,13 @@ impl Front {
             Some(address) => Arc::clone(address),
             None => Arc::new(BoundAddress::bind(resolved, config)?),
         };
+        if config.http.is_some() && known.is_some() {
+            return Err(ListenError::Conflict { address: config.bind.to_string(), option: "http" });
+        }
         address.reserve(config, &service)?;
+        if let Some(http) = &config.http {
+            address.serve_plain(PlainService::new(http, &service.endpoint)?);
+        }
         if known.is_none() {
             state.addresses.push(Arc::clone(&address));
         }
@@ -127,6 +134,11 @@ impl Front {
     }
 
     /// A permit for one more connection; held to its end.
+    /// A permit above the limits, for a connection that only gets fixed answers.
+    pub(crate) fn reserved_permit(&self) -> Option<ConnectionPermit> {
+        self.admission.enter_reserved()
+    }
+
     pub(crate) fn permit(&self) -> Option<ConnectionPermit> {
         self.admission.enter()
     }

@@ -79,15 +79,24 @@ impl Listener {
             (Local::Unix(_), ResolvedBind::Unix(path, _)) => path.display().to_string(),
             (Local::Unix(path), ResolvedBind::Tcp(_)) => path.display().to_string(),
         };
-        Ok(Self { broker, address, service, shown, runtime: Handle::current() })
+        let listener = Self { broker, address, service, shown, runtime: Handle::current() };
+        if config.http.is_some() {
+            // Health checks are answered while the workers load.
+            listener.accept();
+        }
+        Ok(listener)
+    }
+
+    fn accept(&self) {
+        if self.address.begin_accepting() {
+            self.runtime.spawn(accept::run(Arc::clone(&self.broker), Arc::clone(&self.address)));
+        }
     }
 
     /// Takes connections from now on. Does nothing after [`close`](Self::close).
     pub fn serve(&self) {
         self.service.endpoint.serve();
-        if self.address.begin_accepting() {
-            self.runtime.spawn(accept::run(Arc::clone(&self.broker), Arc::clone(&self.address)));
-        }
+        self.accept();
     }
 
     /// Keeps a path of its address for a namespace that is about to

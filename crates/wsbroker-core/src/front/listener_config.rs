@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::plain_service::HttpConfig;
 use crate::{
     config::{Bind, DeflateConfig, SocketLimits, TrustProxy},
     namespace::Namespace,
@@ -52,6 +53,10 @@ pub struct ListenerConfig {
     pub limits: SocketLimits,
     /// The namespace of the connections. Default `None`: they belong to the raw workers.
     pub namespace: Option<Arc<Namespace>>,
+    /// What happens to requests that are not upgrades. Of the address: only the listener that opens
+    /// it can say so, and it ends with that listener. Default `None`: each is refused, and its
+    /// connection ends.
+    pub http: Option<HttpConfig>,
     /// Those of the options of the whole address that count, by the names in
     /// [`ListenError::Conflict`](crate::ListenError::Conflict), if the address is open already; the
     /// others are as they are there. Default `None`: all.
@@ -77,6 +82,7 @@ impl ListenerConfig {
             deflate: None,
             limits: SocketLimits::default(),
             namespace: None,
+            http: None,
             given: None,
         }
     }

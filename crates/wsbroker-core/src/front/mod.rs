@@ -16,6 +16,8 @@
 mod accept;
 mod address;
 mod addresses;
+mod answering;
+mod first_steps;
 mod forwarded;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -26,6 +28,8 @@ mod new_connection;
 mod origin;
 mod peer;
 mod pending_open;
+mod plain;
+mod plain_service;
 mod proxy;
 mod rejection;
 mod request;
@@ -42,4 +46,5 @@ pub(crate) use self::pending_open::{Reservation, Verdict};
 pub use self::{
     listener::{AwaitedPath, Listener},
     listener_config::ListenerConfig,
+    plain_service::{FixedAnswer, ForwardUpgrades, HttpConfig},
 };

@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{address::BoundAddress, peer::Peer};
+use super::{address::BoundAddress, forwarded, peer::Peer, request::Request, response::Refusal};
 use crate::{admission::ConnectionPermit, broker::BrokerState, counters::RejectCause};
 
 /// What a connection takes along on its way in.
@@ -16,11 +16,14 @@ pub(super) struct NewConnection {
     pub(super) broker: Arc<BrokerState>,
     pub(super) address: Arc<BoundAddress>,
     pub(super) peer: Peer,
+    /// Who it came from before a request said who it is of.
+    proxy: Option<Peer>,
     /// One deadline for all that the client has to send before its verdict, from accept on: a
     /// client cannot win time by getting one step further.
     deadline: Instant,
-    /// Held until the verdict.
-    pub(super) pending: OwnedSemaphorePermit,
+    /// Held while a request is read, and until the verdict. `None` while the connection waits for
+    /// no verdict, and where there was none left for one that may only be answered.
+    pub(super) pending: Option<OwnedSemaphorePermit>,
     /// Held until the connection ends.
     pub(super) permit: ConnectionPermit,
 }
@@ -31,11 +34,11 @@ impl NewConnection {
         broker: Arc<BrokerState>,
         address: Arc<BoundAddress>,
         peer: Peer,
-        pending: OwnedSemaphorePermit,
+        pending: Option<OwnedSemaphorePermit>,
         permit: ConnectionPermit,
     ) -> Self {
         let deadline = Instant::now() + address.handshake_timeout;
-        Self { broker, address, peer, deadline, pending, permit }
+        Self { broker, address, peer, proxy: None, deadline, pending, permit }
     }
 
     /// Runs one step of the way in, for as long as there is time and the address is open.
@@ -48,6 +51,29 @@ impl NewConnection {
             done = timeout_at(self.deadline, step) => done.map_err(|_| RejectCause::HandshakeTimeout),
             () = self.address.released() => Err(RejectCause::NotServed),
         }
+    }
+
+    /// Begins another request, with a deadline and a permit of its own. False without a permit.
+    pub(super) fn begin_request(&mut self) -> bool {
+        self.deadline = Instant::now() + self.address.handshake_timeout;
+        self.pending = self.broker.front.pend();
+        self.pending.is_some() || self.permit.is_reserved()
+    }
+
+    /// The request is read and will not become a WebSocket: it keeps no upgrade out.
+    pub(super) fn end_waiting(&mut self) {
+        self.pending = None;
+    }
+
+    /// Who sent this request, as far as a proxy that is believed says so, and whether there is one.
+    ///
+    /// # Errors
+    /// That client has as many connections as it may.
+    pub(super) fn find_client(&mut self, request: &Request) -> Result<bool, Refusal> {
+        let proxy = *self.proxy.get_or_insert(self.peer);
+        let Some(trusted) = self.address.trusted(proxy) else { return Ok(false) };
+        self.peer = forwarded::client(request.values(trusted.header.name()), trusted, proxy);
+        if self.permit.claim(self.peer.ip) { Ok(true) } else { Err(Refusal::FULL_FOR_ADDRESS) }
     }
 
     /// Counts it as turned away. To be called once for each that is not let in.

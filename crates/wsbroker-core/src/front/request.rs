@@ -77,11 +77,24 @@ impl HeadBuffer {
         if self.bytes.len() >= self.limit { Err(Refusal::HEAD_TOO_LARGE) } else { Ok(false) }
     }
 
+    /// Begins with what was read before, which may be more than the limit.
+    pub(super) fn with(limit: usize, read: &[u8]) -> Self {
+        Self { bytes: read.to_vec(), ..Self::new(limit) }
+    }
+
+    /// The head's bytes, and those behind it. To be called once [`is_complete`](Self::is_complete)
+    /// said so.
+    pub(super) fn into_parts(mut self) -> (Vec<u8>, Vec<u8>) {
+        let rest = self.bytes.split_off(self.scanned.min(self.bytes.len()));
+        (self.bytes, rest)
+    }
+
     /// The request, and the bytes behind it. To be called once [`is_complete`](Self::is_complete)
     /// said so.
-    pub(super) fn finish(mut self) -> Result<(Request, Vec<u8>), Refusal> {
-        let rest = self.bytes.split_off(self.scanned.min(self.bytes.len()));
-        Ok((Request::parse(&self.bytes)?, rest))
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn finish(self) -> Result<(Request, Vec<u8>), Refusal> {
+        let (head, rest) = self.into_parts();
+        Ok((Request::parse(&head)?, rest))
     }
 }
 
@@ -121,7 +134,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    fn parse(head: &[u8]) -> Result<Self, Refusal> {
+    pub(super) fn parse(head: &[u8]) -> Result<Self, Refusal> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut parsed = httparse::Request::new(&mut headers);
         match parsed.parse(head) {
@@ -145,6 +158,22 @@ impl Request {
         let headers =
             parsed.headers.iter().map(|header| (header.name.to_ascii_lowercase(), text(header.value))).collect();
         Ok(Self { method: method.to_owned(), minor_version, url, path, authority, headers })
+    }
+
+    /// Whether it asks for an upgrade to WebSocket, well or badly.
+    pub(super) fn asks_for_websocket(&self) -> bool {
+        self.minor_version == 1
+            && self.elements("upgrade").any(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+            && self.elements("connection").any(|option| option.eq_ignore_ascii_case("upgrade"))
+    }
+
+    /// Whether another request may follow on this connection (RFC 9112 §9.3) that is found without
+    /// reading a body.
+    pub(super) fn keeps_alive(&self) -> bool {
+        let says = |word: &str| self.elements("connection").any(|option| option.eq_ignore_ascii_case(word));
+        let has_body = self.values("content-length").any(|length| length.bytes().any(|byte| byte != b'0'))
+            || self.values("transfer-encoding").next().is_some();
+        !has_body && !says("close") && (self.minor_version == 1 || says("keep-alive"))
     }
 
     /// The values of all headers with this lower-case name.

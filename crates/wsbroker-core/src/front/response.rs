@@ -69,6 +69,21 @@ impl Refusal {
         ..Self::new(426, RejectCause::UpgradeRequired, "Sec-WebSocket-Version must be 13")
     };
 
+    pub(super) const ANSWER_METHOD: Self = Self {
+        headers: &[("Allow", "GET, HEAD")],
+        ..Self::new(405, RejectCause::Method, "this path answers GET and HEAD")
+    };
+
+    /// What is wrong with the head of a request that was to be forwarded.
+    pub(super) fn of_head(status: u16, text: &'static str) -> Self {
+        let cause = match status {
+            431 => RejectCause::HeaderSize,
+            505 => RejectCause::HttpVersion,
+            _ => RejectCause::BadRequest,
+        };
+        Self::new(status, cause, text)
+    }
+
     const fn new(status: u16, cause: RejectCause, text: &'static str) -> Self {
         Self { status, cause, text, headers: &[] }
     }
@@ -122,6 +137,41 @@ pub(super) fn rejection(rejection: Rejection) -> HttpAnswer {
     }
     head.extend_from_slice(&body);
     HttpAnswer { head, body: Bytes::new(), _held: held }
+}
+
+/// A fixed answer. `keeps`: the connection goes on behind it.
+pub(super) fn fixed(
+    status: u16,
+    headers: &[(String, String)],
+    body: &Bytes,
+    head_only: bool,
+    keeps: bool,
+) -> HttpAnswer {
+    let mut answer = AnswerHead::new(status);
+    if !keeps {
+        answer.header("Connection", "close");
+    }
+    answer.application(headers);
+    let has = |name: &str| headers.iter().any(|(found, _)| found.eq_ignore_ascii_case(name));
+    let bodyless = matches!(status, 204 | 205 | 304);
+    if !bodyless && !body.is_empty() && !has("content-type") {
+        answer.header("Content-Type", "text/plain; charset=utf-8");
+    }
+    if !has("cache-control") {
+        answer.header("Cache-Control", "no-store");
+    }
+    if !matches!(status, 204 | 304) {
+        answer.header("Content-Length", &(if bodyless { 0 } else { body.len() }).to_string());
+    }
+    let mut head = answer.end();
+    if head_only || bodyless {
+        return head.into();
+    }
+    if body.len() > COPIED {
+        return HttpAnswer { head, body: body.clone(), _held: None };
+    }
+    head.extend_from_slice(body);
+    head.into()
 }
 
 /// The 101 (RFC 6455 §4.2.2).

@@ -1,36 +1,19 @@
-//! Leads one connection from accept to its shard, or to an answer that says why not.
+//! Leads one request for an upgrade to its shard, or to an answer that says why not.
 
-use std::time::Duration;
-
-use bytes::Buf;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::timeout,
-};
+use tokio::time::timeout;
 use wsbroker_proto::Agreement;
 
 use super::{
     address::{PathService, Route},
-    forwarded,
+    answering::{NotAdmitted, end_refused, parse, read_head, refuse},
     new_connection::NewConnection,
     pending_open::{Reservation, Verdict},
-    proxy::{self, Proxied},
-    rejection::HttpAnswer,
     request::{HeadBuffer, Request},
     response::{self, Refusal},
     socket::Transport,
     websocket_handshake::{self, Handshake},
 };
-use crate::{
-    admission::UpgradeInProgress,
-    counters::RejectCause,
-    open::Accept,
-    tls::{self, EncryptedStream, HandshakeFailure, TlsConfig},
-};
-
-/// What is still read after an answer, so that the answer is not lost: a socket closed with unread
-/// input is reset, and the peer's kernel then throws away what it had received.
-const LINGER: (Duration, usize) = (Duration::from_secs(1), 64 << 10);
+use crate::{admission::UpgradeInProgress, counters::RejectCause, open::Accept};
 
 /// A connection that a worker has let in.
 struct Admitted {
@@ -41,137 +24,43 @@ struct Admitted {
     entered: UpgradeInProgress,
 }
 
-/// A connection that is not let in.
-enum NotAdmitted {
-    /// Without an answer: the peer has gone, or took too long, or could not read it.
-    Cut(RejectCause),
-    /// With this answer. The endpoint is not empty before it has been written.
-    Answer(RejectCause, HttpAnswer, Option<UpgradeInProgress>),
-}
-
-/// From accept to the hand-over or the end. Each step takes from the stream what is its own and not
-/// a byte more, and all of them share the deadline of the connection.
-pub(super) async fn run<T: Transport>(mut connection: NewConnection, mut stream: T) {
-    // What a proxy says about the client comes before everything else; then encryption, of a stream
-    // that is another from there on; then HTTP.
-    if connection.address.proxy_protocol
-        && let Err(out) = read_proxy_header(&mut connection, &mut stream).await
-    {
-        return end_refused(connection, stream, out).await;
-    }
-    match connection.address.tls() {
-        None => serve(connection, stream).await,
-        // Its state is five times that of the other.
-        Some(tls) => Box::pin(encrypt(connection, stream, &tls)).await,
-    }
-}
-
-/// Does the handshake of TLS, and goes on behind it.
-async fn encrypt<T: Transport>(connection: NewConnection, mut stream: T, tls: &TlsConfig) {
-    let out = match connection.step(tls::handshake(&mut stream, tls)).await {
-        Ok(Ok(handshaken)) => return serve(connection, EncryptedStream::new(stream, handshaken)).await,
-        Ok(Err(failure)) => {
-            tracing::debug!(%failure, "a TLS handshake failed");
-            match failure {
-                HandshakeFailure::Gone(_) => NotAdmitted::Cut(RejectCause::Gone),
-                HandshakeFailure::Plain => refuse(Refusal::ENCRYPTED, None, false),
-                // The alert has been written.
-                HandshakeFailure::Refused(_) => NotAdmitted::Answer(RejectCause::Tls, HttpAnswer::default(), None),
-            }
-        }
-        Err(cause) => NotAdmitted::Cut(cause),
-    };
-    end_refused(connection, stream, out).await;
-}
-
-/// From the first byte of the request to the hand-over or the end.
-async fn serve<T: Transport>(mut connection: NewConnection, mut stream: T) {
-    match negotiate(&mut connection, &mut stream).await {
+/// From a request that may be an upgrade to the hand-over or the end.
+pub(super) async fn serve_request<T: Transport>(
+    mut connection: NewConnection,
+    mut stream: T,
+    request: Request,
+    rest: Vec<u8>,
+) {
+    match negotiate(&mut connection, &mut stream, request, rest).await {
         Ok(admitted) => hand_over(connection, stream, admitted),
         Err(out) => end_refused(connection, stream, out).await,
     }
 }
 
-/// Ends a connection that is not let in.
-async fn end_refused<T: Transport>(connection: NewConnection, mut stream: T, out: NotAdmitted) {
-    let (answer, entered) = match out {
-        NotAdmitted::Cut(cause) => return connection.reject(cause),
-        NotAdmitted::Answer(cause, answer, entered) => {
-            connection.reject(cause);
-            (answer, entered)
-        }
-    };
-    // The permit stays with the connection: the connection counts until it has ended.
-    let NewConnection { broker, address, pending, permit: _permit, .. } = connection;
-    drop(pending);
-    let Some(answering) = broker.front.answer() else { return };
-    write_answer(&mut stream, answer, address.handshake_timeout).await;
-    drop(entered);
-    linger(stream).await;
-    drop(answering);
-}
-
-/// Writes an answer to a connection that is not let in, and ends it.
-pub(super) async fn write_refusal<T: Transport>(mut stream: T, answer: HttpAnswer, within: Duration) {
-    write_answer(&mut stream, answer, within).await;
-    linger(stream).await;
-}
-
-/// Reads what a proxy says about its client (see [`proxy`]), and takes the client for the peer from
-/// there on.
-async fn read_proxy_header<T: Transport>(connection: &mut NewConnection, stream: &mut T) -> Result<(), NotAdmitted> {
-    const MALFORMED: NotAdmitted = NotAdmitted::Cut(RejectCause::ProxyProtocol);
-    if !connection.address.takes_proxy_header(connection.peer) {
-        tracing::debug!("a connection does not come from a trusted proxy");
-        return Err(MALFORMED);
-    }
-    let mut header = proxy::ProxyHeader::new();
-    let mut piece = [0; 128];
-    let heard = connection.step(async {
-        loop {
-            let lacks = header.lacks().min(piece.len());
-            match stream.read(&mut piece[..lacks]).await {
-                Ok(read @ 1..) => match header.push(&piece[..read]) {
-                    Ok(None) => {}
-                    Ok(Some(proxied)) => return Ok(proxied),
-                    Err(proxy::Malformed(why)) => {
-                        tracing::debug!(why, "a connection does not begin with a PROXY header");
-                        return Err(MALFORMED);
-                    }
-                },
-                Ok(0) | Err(_) => return Err(NotAdmitted::Cut(RejectCause::Gone)),
-            }
-        }
-    });
-    if let Proxied::Client(peer) = heard.await.map_err(NotAdmitted::Cut)?? {
-        connection.peer = peer;
-    }
-    // The address may be another proxy's: then the request names the client.
-    let known = connection.address.trusted(connection.peer).is_none();
-    if !known || connection.permit.claim(connection.peer.ip) {
-        return Ok(());
-    }
-    let refusal = Refusal::FULL_FOR_ADDRESS;
-    Err(if connection.address.is_encrypted() { NotAdmitted::Cut(refusal.cause) } else { refuse(refusal, None, false) })
-}
-
-async fn negotiate<T: Transport>(connection: &mut NewConnection, stream: &mut T) -> Result<Admitted, NotAdmitted> {
-    let (request, rest) = read(connection, stream).await?;
-    let NewConnection { broker, address, peer, permit, .. } = connection;
+async fn negotiate<T: Transport>(
+    connection: &mut NewConnection,
+    stream: &mut T,
+    request: Request,
+    rest: Vec<u8>,
+) -> Result<Admitted, NotAdmitted> {
+    connection.find_client(&request).map_err(|refusal| refuse(refusal, None, request.method == "HEAD"))?;
+    let NewConnection { broker, address, peer, .. } = connection;
     let (path, is_head) = (request.path.clone(), request.method == "HEAD");
     let no = |refusal: Refusal, entered| {
         tracing::debug!(path, status = refusal.status, "an upgrade is refused");
         refuse(refusal, entered, is_head)
     };
-    if let Some(trusted) = address.trusted(*peer) {
-        *peer = forwarded::client(request.values(trusted.header.name()), trusted, *peer);
-        if !permit.claim(peer.ip) {
-            return Err(no(Refusal::FULL_FOR_ADDRESS, None));
-        }
-    }
     let service = match address.route(&request.path) {
         Route::Serving(service) => service,
-        Route::Unavailable => return Err(no(Refusal::NOT_SERVED, None)),
+        // With plain requests the address accepts before its workers have loaded.
+        Route::Unavailable(Some(service)) if service.endpoint.is_reserved() && address.plain().is_some() => {
+            match timeout(service.open_timeout, service.endpoint.served()).await {
+                Ok(true) => service,
+                Ok(false) => return Err(no(Refusal::CLOSING, None)),
+                Err(_) => return Err(no(Refusal::NOT_SERVED, None)),
+            }
+        }
+        Route::Unavailable(_) => return Err(no(Refusal::NOT_SERVED, None)),
         Route::Unknown => return Err(no(Refusal::NOT_FOUND, None)),
     };
     // No module has a handler, and a namespace is served on this address: a raw connection would be
@@ -239,28 +128,12 @@ fn check_origin(request: &Request, service: &PathService) -> Result<(), Refusal>
 }
 
 /// Reads to the end of the request, within the limits of the address.
-async fn read<T: Transport>(connection: &NewConnection, stream: &mut T) -> Result<(Request, Vec<u8>), NotAdmitted> {
-    let mut head = HeadBuffer::new(connection.address.max_header_size);
-    let complete = connection.step(async {
-        while !head.is_complete()? {
-            match stream.read_buf(&mut head.room()).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return Ok(false),
-            }
-        }
-        Ok(true)
-    });
-    let refused = |refusal: Refusal| {
-        tracing::debug!(status = refusal.status, "a request is refused");
-        refuse(refusal, None, false)
-    };
-    match complete.await {
-        Ok(Ok(true)) => head.finish().map_err(refused),
-        Ok(Ok(false)) => Err(NotAdmitted::Cut(RejectCause::Gone)),
-        Ok(Err(refusal)) => Err(refused(refusal)),
-        Err(RejectCause::NotServed) => Err(refused(Refusal::CLOSING)),
-        Err(cause) => Err(NotAdmitted::Cut(cause)),
-    }
+pub(super) async fn read<T: Transport>(
+    connection: &NewConnection,
+    stream: &mut T,
+) -> Result<(Request, Vec<u8>), NotAdmitted> {
+    let (head, rest) = read_head(connection, stream, HeadBuffer::new(connection.address.max_header_size)).await?;
+    Ok((parse(&head)?, rest))
 }
 
 fn head(
@@ -272,10 +145,6 @@ fn head(
 ) -> Vec<u8> {
     let protocol = websocket_handshake::choose(offered, accept.protocol.as_deref(), &service.protocols);
     response::switching(accept_key, protocol, compression, &accept.headers)
-}
-
-fn refuse(refusal: Refusal, entered: Option<UpgradeInProgress>, head_only: bool) -> NotAdmitted {
-    NotAdmitted::Answer(refusal.cause, refusal.answer(head_only), entered)
 }
 
 fn hand_over<T: Transport>(connection: NewConnection, stream: T, admitted: Admitted) {
@@ -291,30 +160,4 @@ fn hand_over<T: Transport>(connection: NewConnection, stream: T, admitted: Admit
     // If the endpoint has begun to close since the verdict, the shard sees that when it takes the
     // stream.
     drop(entered);
-}
-
-/// The answer is held, and counted, no longer than this takes.
-async fn write_answer<T: Transport>(stream: &mut T, answer: HttpAnswer, within: Duration) {
-    let written = timeout(within, async {
-        stream.write_all_buf(&mut Buf::chain(answer.head.as_slice(), answer.body.as_ref())).await?;
-        stream.shutdown().await
-    });
-    if !matches!(written.await, Ok(Ok(()))) {
-        tracing::debug!("a client did not take its answer");
-    }
-}
-
-async fn linger<T: Transport>(mut stream: T) {
-    let mut scratch = vec![0; 4096];
-    let mut left = LINGER.1;
-    let drained = timeout(LINGER.0, async {
-        while left > 0 {
-            match stream.read(&mut scratch).await {
-                Ok(read @ 1..) => left = left.saturating_sub(read),
-                Ok(0) | Err(_) => return,
-            }
-        }
-    });
-    // It makes no difference which side ended it.
-    let _ = drained.await;
 }

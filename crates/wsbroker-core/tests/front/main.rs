@@ -9,6 +9,7 @@ mod counts;
 mod kit;
 mod limits;
 mod origins;
+mod plain;
 mod proxies;
 mod refusals;
 #[cfg(unix)]

@@ -1,0 +1,204 @@
+//! Requests that are not WebSocket upgrades: answered here, or forwarded to the application's
+//! server.
+//!
+//! A connection to an address with [`HttpConfig`] may carry many requests, one after the other.
+//! Each head is read by the parser that upgrades are read by, within the same limits and with a
+//! deadline of its own. While a request is answered, and between two, the connection holds no
+//! permit of those that wait to be let in, so that idle ones never keep an upgrade out. A later
+//! request may be an upgrade.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
+use wsbroker_http::{Client, Exchange, Inner, Next, RequestHead};
+
+use super::{
+    address::{BoundAddress, Route},
+    answering::{self, NotAdmitted},
+    new_connection::NewConnection,
+    plain_service::{FixedAnswer, PlainService},
+    request::{HeadBuffer, Request},
+    response::{self, Refusal},
+    socket::Transport,
+    upgrade,
+};
+
+/// A whole head, and what was read behind it.
+struct ReadHead {
+    bytes: Vec<u8>,
+    request: Request,
+    behind: Vec<u8>,
+}
+
+/// What comes after a request.
+enum NextStep {
+    /// Another one, whose first bytes may be here.
+    Request(BytesMut),
+    /// Nothing: the connection has been ended, as far as we are concerned.
+    End,
+}
+
+/// Serves a connection to its end, or to its upgrade.
+pub(super) async fn serve<T: Transport>(mut connection: NewConnection, mut stream: T, service: Arc<PlainService>) {
+    let mut inner = None;
+    let mut behind = BytesMut::new();
+    let mut is_first = true;
+    loop {
+        if !is_first && !next_request(&mut connection, &mut stream, &service, &mut behind).await {
+            return;
+        }
+        is_first = false;
+        let head = match read_head(&connection, &mut stream, &mut behind).await {
+            Ok(head) => head,
+            Err(out) => return answering::end_refused(connection, stream, out).await,
+        };
+        if head.request.asks_for_websocket() && !is_foreign(&service, &connection.address, &head.request.path) {
+            if connection.permit.is_reserved() {
+                return answering::end_refused(connection, stream, answering::refuse(Refusal::FULL, None, false)).await;
+            }
+            let ReadHead { request, behind, .. } = head;
+            return upgrade::serve_request(connection, stream, request, behind).await;
+        }
+        match answer(&mut connection, &mut stream, &service, head, &mut inner).await {
+            Ok(NextStep::Request(rest)) => behind = rest,
+            Ok(NextStep::End) => return,
+            Err(out) => return answering::end_refused(connection, stream, out).await,
+        }
+    }
+}
+
+/// Whether an upgrade to this path is the application's and not ours.
+fn is_foreign(service: &PlainService, address: &BoundAddress, path: &str) -> bool {
+    service.passes_on_upgrades_to(path) && matches!(address.route(path), Route::Unknown)
+}
+
+/// Waits for the first byte of the next request. False when there is none: the connection is to be
+/// cut.
+async fn next_request<T: Transport>(
+    connection: &mut NewConnection,
+    stream: &mut T,
+    service: &PlainService,
+    behind: &mut BytesMut,
+) -> bool {
+    if behind.is_empty() {
+        behind.reserve(1024);
+        let first = tokio::select! {
+            biased;
+            first = timeout(service.config.keep_alive_timeout, stream.read_buf(behind)) => first,
+            () = service.endpoint.closing() => return false,
+        };
+        if !matches!(first, Ok(Ok(1..))) {
+            return false;
+        }
+    }
+    connection.begin_request()
+}
+
+/// Reads to the end of a head, within the limits of the address.
+async fn read_head<T: Transport>(
+    connection: &NewConnection,
+    stream: &mut T,
+    behind: &mut BytesMut,
+) -> Result<ReadHead, NotAdmitted> {
+    let head = HeadBuffer::with(connection.address.max_header_size, &behind.split());
+    let (bytes, behind) = answering::read_head(connection, stream, head).await?;
+    let request = answering::parse(&bytes)?;
+    Ok(ReadHead { bytes, request, behind })
+}
+
+/// Answers or forwards one request.
+async fn answer<T: Transport>(
+    connection: &mut NewConnection,
+    stream: &mut T,
+    service: &PlainService,
+    head: ReadHead,
+    inner: &mut Option<Inner>,
+) -> Result<NextStep, NotAdmitted> {
+    let is_head = head.request.method == "HEAD";
+    let no = |refusal: Refusal| answering::refuse(refusal, None, is_head);
+    let trusted = connection.find_client(&head.request).map_err(no)?;
+    let fixed = service.config.answers.get(&head.request.path).filter(|_| !head.request.asks_for_websocket());
+    if fixed.is_none() && connection.permit.is_reserved() {
+        return Err(no(Refusal::FULL));
+    }
+    let known = !matches!(connection.address.route(&head.request.path), Route::Unknown);
+    let Some(forwarding) = service.config.forward.as_ref().filter(|_| fixed.is_none()) else {
+        return match fixed {
+            Some(fixed) => give(connection, stream, service, &head, fixed).await,
+            None => Err(no(if known { Refusal::NO_UPGRADE } else { Refusal::NOT_FOUND })),
+        };
+    };
+    let Some(_request) = service.endpoint.enter_request() else { return Err(no(Refusal::CLOSING)) };
+    let ReadHead { bytes, request, behind } = head;
+    let parsed = RequestHead::parse(&bytes).map_err(|error| no(Refusal::of_head(error.status, error.text)))?;
+    drop((bytes, request));
+    connection.end_waiting();
+    let client = Client {
+        ip: connection.peer.ip,
+        port: connection.peer.port,
+        secure: connection.address.is_encrypted(),
+        trusted,
+        identified_by: service.identified_by.as_ref().map(|(name, value)| (name, value.as_str())),
+    };
+    let tunnels = parsed.asks_for_websocket;
+    let exchange = Exchange { head: parsed, client, forwarding, tunnels };
+    let mut behind = BytesMut::from(behind.as_slice());
+    let endpoint = &service.endpoint;
+    let outcome = exchange.run(stream, &mut behind, inner, || endpoint.is_closed()).await;
+    let counters = &connection.broker.metrics.http;
+    counters.count_forwarded(outcome.failure, outcome.received, outcome.sent);
+    if outcome.next == Next::Request {
+        return Ok(NextStep::Request(behind));
+    }
+    if outcome.failure.is_none() || outcome.status.is_some_and(|status| status >= 400) {
+        let _ = timeout(connection.address.handshake_timeout, stream.shutdown()).await;
+        answering::linger(stream).await;
+    }
+    Ok(NextStep::End)
+}
+
+/// Writes a fixed answer.
+async fn give<T: Transport>(
+    connection: &mut NewConnection,
+    stream: &mut T,
+    service: &PlainService,
+    head: &ReadHead,
+    fixed: &FixedAnswer,
+) -> Result<NextStep, NotAdmitted> {
+    let is_head = head.request.method == "HEAD";
+    if !is_head && head.request.method != "GET" {
+        return Err(answering::refuse(Refusal::ANSWER_METHOD, None, false));
+    }
+    // With a body behind it the next request's place is unknown to us: nobody sends one.
+    let keeps = head.request.keeps_alive() && !service.endpoint.is_closed();
+    let answer = match fixed {
+        FixedAnswer::Health => response::fixed(200, &[], &Bytes::from_static(b"ok\n"), is_head, keeps),
+        FixedAnswer::Ready => {
+            let reasons = connection.broker.unready_reasons(&service.endpoint);
+            let body = if reasons.is_empty() {
+                "{\"ready\":true}\n".to_owned()
+            } else {
+                format!("{{\"ready\":false,\"reasons\":[\"{}\"]}}\n", reasons.join("\",\""))
+            };
+            let headers = [("Content-Type".to_owned(), "application/json".to_owned())];
+            response::fixed(if reasons.is_empty() { 200 } else { 503 }, &headers, &body.into(), is_head, keeps)
+        }
+        FixedAnswer::Fixed { status, headers, body } => response::fixed(*status, headers, body, is_head, keeps),
+    };
+    connection.end_waiting();
+    connection.broker.metrics.http.count_answer();
+    let within = connection.address.handshake_timeout;
+    let written = matches!(timeout(within, answering::write_open(stream, answer)).await, Ok(Ok(())));
+    if written && keeps {
+        return Ok(NextStep::Request(BytesMut::from(head.behind.as_slice())));
+    }
+    if written {
+        let _ = timeout(within, stream.shutdown()).await;
+        answering::linger(stream).await;
+    }
+    Ok(NextStep::End)
+}

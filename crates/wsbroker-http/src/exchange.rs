@@ -1,0 +1,609 @@
+//! One request and its response: from the client to the inner server and back.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::{
+    HeaderMap, Request, Response, StatusCode,
+    body::{Body, Frame, Incoming},
+    header::{CONNECTION, HeaderValue, UPGRADE},
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
+
+use crate::{
+    body::{Broken, RequestBody},
+    chunked::{Chunked, Decoded},
+    head::{BodyLength, RequestHead},
+    headers::{self, Client},
+    inner::{Inner, InnerAddress},
+    response::{AfterResponse, Output, ResponseLength},
+};
+
+/// Bytes of one direction of a tunnel, read and written at once.
+const TUNNEL: usize = 16 << 10;
+/// Bytes read from a client at once.
+const READ: usize = 64 << 10;
+/// Room for what comes behind a request, which is mostly nothing: reading tells whether the client
+/// is there.
+const FIRST: usize = 512;
+/// What a client may send ahead while its request is answered; more stays in the kernel.
+const AHEAD: usize = 16 << 10;
+
+/// How requests are forwarded on one address.
+#[derive(Clone, Debug)]
+pub struct Forwarding {
+    /// Where to.
+    pub to: InnerAddress,
+    /// From the end of the request to the head of its response; after it the client gets 504.
+    /// Opening a connection to the inner server is bounded by it, too (502).
+    pub head_timeout: Duration,
+    /// Without a byte of a body in either direction, after which the exchange is given up.
+    pub body_timeout: Duration,
+}
+
+/// Why an exchange did not come to its end.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Failure {
+    /// The inner server cannot be reached (502).
+    Unreachable,
+    /// The inner server's response is not HTTP, or it ended the connection in the middle (502, or a
+    /// cut).
+    Broken,
+    /// The inner server sent no head in time (504), or its body stopped (a cut).
+    TooSlow,
+    /// The client's body stopped (408, or a cut), or the client stopped reading (a cut).
+    Stalled,
+    /// The client's body breaks the grammar (400, or a cut).
+    BadBody,
+    /// The client has gone.
+    Gone,
+}
+
+impl Failure {
+    /// What the client is told while no response has begun; `None` when there is nobody to tell.
+    fn answer(self) -> Option<(u16, &'static str)> {
+        match self {
+            Self::Unreachable => Some((502, "the application's server cannot be reached")),
+            Self::Broken => Some((502, "the application's server gave no valid response")),
+            Self::TooSlow => Some((504, "the application's server did not answer in time")),
+            Self::Stalled => Some((408, "the request's body did not arrive in time")),
+            Self::BadBody => Some((400, "the request's body is not well-formed")),
+            Self::Gone => None,
+        }
+    }
+}
+
+/// What the connection is good for after an exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// Another request.
+    Request,
+    /// Nothing: it is to be ended.
+    Close,
+}
+
+/// What came of an exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// How the connection goes on.
+    pub next: Next,
+    /// The status that the client was given, if any.
+    pub status: Option<u16>,
+    /// Why it did not come to its end.
+    pub failure: Option<Failure>,
+    /// Bytes of the request's body.
+    pub received: u64,
+    /// Bytes written to the client.
+    pub sent: u64,
+}
+
+/// One request, read to the end of its head.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    /// Its head.
+    pub head: RequestHead,
+    /// Who asks.
+    pub client: Client<'a>,
+    /// Where it goes.
+    pub forwarding: &'a Forwarding,
+    /// An upgrade to WebSocket is passed on, and its stream tunnelled.
+    pub tunnels: bool,
+}
+
+/// An error in the middle, and whether the response had begun.
+type Step<T> = Result<T, Failure>;
+
+impl Exchange<'_> {
+    /// Forwards the request and writes its response. `ahead` holds what was read behind the head,
+    /// and afterwards what was read behind the request. `inner` is the client's own connection to
+    /// the inner server: opened here when there is none, and left there for the next request. Once
+    /// `is_closing`, responses say that the connection ends.
+    ///
+    /// Cancelling it leaves the stream in the middle of a message: it can only be cut then.
+    pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+        self,
+        stream: &mut S,
+        ahead: &mut BytesMut,
+        inner: &mut Option<Inner>,
+        is_closing: impl Fn() -> bool,
+    ) -> Outcome {
+        let mut progress = Progress::new(self.head.body);
+        let result = self.attempt(stream, ahead, inner, &is_closing, &mut progress).await;
+        let failure = match result {
+            Ok(next) => {
+                return Outcome {
+                    next,
+                    status: progress.status,
+                    failure: None,
+                    received: progress.received,
+                    sent: progress.sent,
+                };
+            }
+            Err(failure) => failure,
+        };
+        *inner = None;
+        if progress.status.is_none()
+            && let Some((status, text)) = failure.answer()
+        {
+            let mut output = Output::default();
+            output.answer(status, text, self.head.method == hyper::Method::HEAD);
+            let written = timeout(self.forwarding.body_timeout, async {
+                while !output.is_empty() {
+                    progress.sent += output.write_to(stream).await? as u64;
+                }
+                stream.flush().await
+            });
+            if matches!(written.await, Ok(Ok(()))) {
+                progress.status = Some(status);
+            }
+        }
+        Outcome {
+            next: Next::Close,
+            status: progress.status,
+            failure: Some(failure),
+            received: progress.received,
+            sent: progress.sent,
+        }
+    }
+
+    async fn attempt<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: &mut S,
+        ahead: &mut BytesMut,
+        slot: &mut Option<Inner>,
+        is_closing: &impl Fn() -> bool,
+        progress: &mut Progress,
+    ) -> Step<Next> {
+        let (body, pieces) = match self.head.body {
+            BodyLength::None => (RequestBody::empty(), None),
+            length => {
+                let (body, pieces) = RequestBody::of(length);
+                (body, Some(pieces))
+            }
+        };
+        let mut upload = Upload { pieces, chunked: Chunked::default(), left: progress.left, unwanted: false };
+        let (interim, mut interims) = mpsc::channel(4);
+        let mut request = Some(self.request(body, &interim));
+        loop {
+            let mut inner = self.inner(slot.take()).await?;
+            let reused = inner.is_used;
+            let Some(sent) = request.take() else { return Err(Failure::Broken) };
+            let response = inner.sender.try_send_request(sent);
+            let mut exchange = Running {
+                exchange: self,
+                inner: &mut inner,
+                upload: &mut upload,
+                interims: &mut interims,
+                progress,
+                ahead,
+            };
+            match exchange.until_head(stream, response).await? {
+                Ok(response) => {
+                    let next = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        exchange.tunnel(stream, response).await?
+                    } else {
+                        exchange.until_end(stream, response, is_closing).await?
+                    };
+                    inner.is_used = true;
+                    if next == Next::Request && inner.is_open().await {
+                        *slot = Some(inner);
+                    }
+                    return Ok(next);
+                }
+                // The server ended the idle connection while the request was on its way.
+                Err(unsent) if reused => match unsent {
+                    Some(unsent) => request = Some(*unsent),
+                    None if self.head.may_be_sent_again() => {
+                        request = Some(self.request(RequestBody::empty(), &interim));
+                    }
+                    None => return Err(Failure::Broken),
+                },
+                Err(_) => return Err(Failure::Broken),
+            }
+        }
+    }
+
+    /// The connection there is, or a new one.
+    async fn inner(&self, kept: Option<Inner>) -> Step<Inner> {
+        if let Some(mut inner) = kept
+            && inner.is_open().await
+        {
+            let ready = inner.ready().await;
+            if ready {
+                return Ok(inner);
+            }
+        }
+        match timeout(self.forwarding.head_timeout, Inner::connect(&self.forwarding.to)).await {
+            Ok(Ok(inner)) => Ok(inner),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, to = %self.forwarding.to, "the inner server cannot be reached");
+                Err(Failure::Unreachable)
+            }
+            Err(_) => Err(Failure::Unreachable),
+        }
+    }
+
+    /// The request as the inner server gets it.
+    fn request(&self, body: RequestBody, interim: &mpsc::Sender<(StatusCode, HeaderMap)>) -> Request<RequestBody> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.head.method.clone();
+        *request.uri_mut() = self.head.target.clone();
+        let mut headers = self.head.headers.clone();
+        headers::describe_client(&mut headers, &self.client);
+        if self.tunnels && self.head.asks_for_websocket {
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        *request.headers_mut() = headers;
+        if self.head.minor_version > 0 {
+            let interim = interim.clone();
+            hyper::ext::on_informational(&mut request, move |response| {
+                // A client that does not take them gets fewer.
+                let _ = interim.try_send((response.status(), response.headers().clone()));
+            });
+        }
+        request
+    }
+}
+
+/// How far an exchange has come.
+#[derive(Debug)]
+struct Progress {
+    status: Option<u16>,
+    received: u64,
+    sent: u64,
+    left: u64,
+    /// When a byte moved last.
+    moved: Instant,
+}
+
+impl Progress {
+    fn new(body: BodyLength) -> Self {
+        let left = if let BodyLength::Fixed(length) = body { length } else { 0 };
+        Self { status: None, received: 0, sent: 0, left, moved: Instant::now() }
+    }
+}
+
+/// The request's body on its way.
+#[derive(Debug)]
+struct Upload {
+    /// `None` when all of it is on its way.
+    pieces: Option<mpsc::Sender<Result<Frame<Bytes>, Broken>>>,
+    chunked: Chunked,
+    left: u64,
+    /// The inner server takes no more of it.
+    unwanted: bool,
+}
+
+impl Upload {
+    fn is_done(&self) -> bool {
+        self.pieces.is_none()
+    }
+
+    /// The next piece of what was read. `None` when more has to be read first.
+    fn decode(&mut self, length: BodyLength, ahead: &mut BytesMut) -> Step<Option<(Frame<Bytes>, bool)>> {
+        match length {
+            BodyLength::Chunked => match self.chunked.decode(ahead) {
+                Ok(Some(Decoded::Data(data))) => Ok(Some((Frame::data(data), false))),
+                Ok(Some(Decoded::End(trailers))) => Ok(Some((Frame::trailers(trailers), true))),
+                Ok(None) => Ok(None),
+                Err(error) => {
+                    tracing::debug!(%error, "a request's body is refused");
+                    Err(Failure::BadBody)
+                }
+            },
+            _ if ahead.is_empty() => Ok(None),
+            _ => {
+                let taken = ahead.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+                self.left -= taken as u64;
+                Ok(Some((Frame::data(ahead.split_to(taken).freeze()), self.left == 0)))
+            }
+        }
+    }
+}
+
+/// What came from the client.
+enum Received {
+    /// Bytes of the body were passed on.
+    Piece(u64),
+    /// Bytes were read.
+    More,
+    End,
+}
+
+struct Running<'a, 'b> {
+    exchange: &'a Exchange<'b>,
+    inner: &'a mut Inner,
+    upload: &'a mut Upload,
+    interims: &'a mut mpsc::Receiver<(StatusCode, HeaderMap)>,
+    progress: &'a mut Progress,
+    ahead: &'a mut BytesMut,
+}
+
+type Unsent = Option<Box<Request<RequestBody>>>;
+
+impl Running<'_, '_> {
+    /// To the head of the response. The inner error: the request may be sent again.
+    async fn until_head<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        response: impl Future<Output = Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<RequestBody>>>>,
+    ) -> Step<Result<Response<Incoming>, Unsent>> {
+        tokio::pin!(response);
+        let forwarding = self.exchange.forwarding;
+        let (mut read, mut write) = tokio::io::split(stream);
+        let mut output = Output::default();
+        let mut uploaded = Instant::now();
+        loop {
+            let (deadline, late) = if self.upload.is_done() {
+                (uploaded + forwarding.head_timeout, Failure::TooSlow)
+            } else {
+                (self.progress.moved + forwarding.body_timeout, Failure::Stalled)
+            };
+            tokio::select! {
+                biased;
+                response = &mut response => {
+                    // What was said in between comes before it.
+                    return match response {
+                        Ok(response) => {
+                            while let Ok((status, headers)) = self.interims.try_recv() {
+                                put_interim(&mut output, status, &headers);
+                            }
+                            self.flush(&mut write, &mut output).await?;
+                            Ok(Ok(response))
+                        }
+                        Err(mut error) => {
+                            let unsent = error.take_message();
+                            tracing::debug!(error = %error.error(), "the inner server gave no response");
+                            Ok(Err(unsent.map(Box::new)))
+                        }
+                    };
+                }
+                () = self.inner.drive() => {}
+                Some((status, headers)) = self.interims.recv() => put_interim(&mut output, status, &headers),
+                written = output.write_to(&mut write), if !output.is_empty() => {
+                    self.progress.sent += written.map_err(|_| Failure::Gone)? as u64;
+                    self.progress.moved = Instant::now();
+                }
+                received = receive(self.upload, self.exchange.head.body, &mut read, self.ahead) => match received? {
+                    Received::Piece(bytes) => {
+                        self.progress.received += bytes;
+                        self.progress.moved = Instant::now();
+                        uploaded = self.progress.moved;
+                    }
+                    Received::More => {}
+                    Received::End => return Err(Failure::Gone),
+                },
+                () = sleep_until(deadline) => return Err(late),
+            }
+        }
+    }
+
+    /// From the head of the response to its end.
+    async fn until_end<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        response: Response<Incoming>,
+        is_closing: &impl Fn() -> bool,
+    ) -> Step<Next> {
+        let head = &self.exchange.head;
+        let body_timeout = self.exchange.forwarding.body_timeout;
+        let (mut read, mut write) = tokio::io::split(stream);
+        let (parts, mut body) = response.into_parts();
+        let length = ResponseLength::of(head, parts.status, body.size_hint().exact());
+        let goes_on = head.keep_alive && length != ResponseLength::UntilClose && self.upload.is_done() && !is_closing();
+        let after = if goes_on { AfterResponse::KeepAlive } else { AfterResponse::Close };
+        self.progress.status = Some(parts.status.as_u16());
+        self.progress.moved = Instant::now();
+        let mut output = Output::default();
+        output.head(head, parts, length, after);
+        let mut ended = length == ResponseLength::None || body.is_end_stream();
+        if ended && length == ResponseLength::Chunked {
+            output.last_chunk(None);
+        }
+        while !ended || !output.is_empty() {
+            tokio::select! {
+                biased;
+                frame = body.frame(), if !ended && output.has_room() => {
+                    self.progress.moved = Instant::now();
+                    match frame {
+                        Some(Ok(frame)) => match frame.into_data() {
+                            Ok(data) => output.piece(data, length),
+                            Err(frame) => {
+                                ended = true;
+                                if length == ResponseLength::Chunked {
+                                    let trailers = frame.into_trailers().ok().filter(|_| head.takes_trailers);
+                                    output.last_chunk(trailers);
+                                }
+                            }
+                        },
+                        // Without a last chunk, or short of its length: the client sees that it is
+                        // not whole.
+                        Some(Err(error)) => {
+                            tracing::debug!(%error, "a response broke off");
+                            self.flush(&mut write, &mut output).await?;
+                            return Err(Failure::Broken);
+                        }
+                        None => {
+                            ended = true;
+                            if length == ResponseLength::Chunked {
+                                output.last_chunk(None);
+                            }
+                        }
+                    }
+                }
+                () = self.inner.drive() => {}
+                written = output.write_to(&mut write), if !output.is_empty() => {
+                    self.progress.sent += written.map_err(|_| Failure::Gone)? as u64;
+                    self.progress.moved = Instant::now();
+                }
+                received = receive(self.upload, head.body, &mut read, self.ahead) => match received? {
+                    Received::Piece(bytes) => {
+                        self.progress.received += bytes;
+                        self.progress.moved = Instant::now();
+                    }
+                    Received::More => {}
+                    Received::End => return Err(Failure::Gone),
+                },
+                () = sleep_until(self.progress.moved + body_timeout) => {
+                    return Err(if output.is_empty() { Failure::TooSlow } else { Failure::Stalled });
+                }
+            }
+        }
+        self.flush(&mut write, &mut output).await?;
+        Ok(if goes_on { Next::Request } else { Next::Close })
+    }
+
+    /// Passes bytes both ways until either side ends.
+    async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        mut response: Response<Incoming>,
+    ) -> Step<Next> {
+        if !(self.exchange.tunnels && self.exchange.head.asks_for_websocket) {
+            return Err(Failure::Broken);
+        }
+        let upgrade = hyper::upgrade::on(&mut response);
+        let upgraded = async {
+            tokio::pin!(upgrade);
+            loop {
+                tokio::select! {
+                    upgraded = &mut upgrade => return upgraded.map_err(|_| Failure::Broken),
+                    () = self.inner.drive() => {}
+                }
+            }
+        };
+        let mut upgraded = TokioIo::new(upgraded.await?);
+        let (parts, _) = response.into_parts();
+        self.progress.status = Some(parts.status.as_u16());
+        let mut output = Output::default();
+        output.head(&self.exchange.head, parts, ResponseLength::None, AfterResponse::Switch);
+        self.flush(stream, &mut output).await?;
+        upgraded.write_all(&self.ahead.split()).await.map_err(|_| Failure::Broken)?;
+        let (mut read, mut write) = tokio::io::split(stream);
+        let (mut inner_read, mut inner_write) = tokio::io::split(upgraded);
+        let (mut received, mut sent) = (0, 0);
+        {
+            let up = pass(&mut read, &mut inner_write, &mut received);
+            let down = pass(&mut inner_read, &mut write, &mut sent);
+            tokio::pin!(up, down);
+            // One end has closed: the other may finish what it says, and is cut then.
+            let rest = self.exchange.forwarding.body_timeout;
+            tokio::select! {
+                () = &mut up => drop(timeout(rest, down).await),
+                () = &mut down => drop(timeout(rest, up).await),
+            }
+        }
+        self.progress.received += received;
+        self.progress.sent += sent;
+        Ok(Next::Close)
+    }
+
+    /// Writes what waits; each write may take as long as a body may pause.
+    async fn flush<W: AsyncWrite + Unpin>(&mut self, write: &mut W, output: &mut Output) -> Step<()> {
+        let body_timeout = self.exchange.forwarding.body_timeout;
+        while !output.is_empty() {
+            match timeout(body_timeout, output.write_to(write)).await {
+                Ok(Ok(written)) => self.progress.sent += written as u64,
+                Ok(Err(_)) => return Err(Failure::Gone),
+                Err(_) => return Err(Failure::Stalled),
+            }
+        }
+        match timeout(body_timeout, write.flush()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Failure::Gone),
+            Err(_) => Err(Failure::Stalled),
+        }
+    }
+}
+
+/// Copies to the end of one direction of a tunnel, and passes the end on.
+async fn pass<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(read: &mut R, write: &mut W, count: &mut u64) {
+    let mut bytes = BytesMut::with_capacity(TUNNEL);
+    while let Ok(1..) = read.read_buf(&mut bytes).await {
+        *count += bytes.len() as u64;
+        if write.write_all(&bytes).await.is_err() || write.flush().await.is_err() {
+            return;
+        }
+        bytes.clear();
+    }
+    let _ = write.shutdown().await;
+}
+
+fn put_interim(output: &mut Output, status: StatusCode, headers: &HeaderMap) {
+    // 101 is a final response here, and others that a client does not know it skips.
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        output.interim(status, headers);
+    }
+}
+
+/// Takes a piece of the body from what was read, or reads. Nothing is lost when it is cancelled.
+async fn receive<R: AsyncRead + Unpin>(
+    upload: &mut Upload,
+    length: BodyLength,
+    read: &mut R,
+    ahead: &mut BytesMut,
+) -> Step<Received> {
+    let room = if let Some(pieces) = upload.pieces.clone() {
+        if upload.unwanted {
+            std::future::pending::<()>().await;
+        }
+        let Ok(permit) = pieces.reserve_owned().await else {
+            upload.unwanted = true;
+            return Ok(Received::More);
+        };
+        if let Some((frame, is_last)) = upload.decode(length, ahead)? {
+            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+            let is_empty_end = frame.trailers_ref().is_some_and(HeaderMap::is_empty);
+            if !is_empty_end {
+                permit.send(Ok(frame));
+            }
+            if is_last {
+                upload.pieces = None;
+            }
+            return Ok(Received::Piece(bytes));
+        }
+        READ
+    } else {
+        let room = AHEAD.saturating_sub(ahead.len());
+        if room == 0 {
+            std::future::pending::<()>().await;
+        }
+        room.min(FIRST)
+    };
+    ahead.reserve(room);
+    match read.read_buf(ahead).await {
+        Ok(1..) => Ok(Received::More),
+        Ok(0) => Ok(Received::End),
+        Err(error) => {
+            tracing::debug!(kind = ?error.kind(), "a client has gone");
+            Err(Failure::Gone)
+        }
+    }
+}

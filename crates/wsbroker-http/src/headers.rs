@@ -1,0 +1,165 @@
+//! Header fields on their way through: which are of one connection only, and what the application's
+//! server is told of the client.
+
+use std::net::IpAddr;
+
+use hyper::{
+    HeaderMap,
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE, FORWARDED,
+        HOST, HeaderName, HeaderValue, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    },
+};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// The client, as the application's server is told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Client<'a> {
+    /// Its address; `None` on a unix socket.
+    pub ip: Option<IpAddr>,
+    /// Its port; 0 where there is none.
+    pub port: u16,
+    /// Whether it came over TLS.
+    pub secure: bool,
+    /// Whether the peer is a proxy that is believed: then what it says of scheme and host stays.
+    pub trusted: bool,
+    /// A header that only the application's server understands, told in this field by name and
+    /// value: it says `<value> <ip> <port> <secure or plain>`. A client's own field of that name is
+    /// removed.
+    pub identified_by: Option<(&'a HeaderName, &'a str)>,
+}
+
+/// Removes what is of one connection only (RFC 9110 §7.6.1): the known fields, and those that
+/// Connection lists. Host stays, whatever Connection says.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap, options: &[String]) {
+    for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, HTTP2_SETTINGS] {
+        headers.remove(name);
+    }
+    for option in options {
+        if option != HOST.as_str() && option != CONTENT_LENGTH.as_str() {
+            headers.remove(option.as_str());
+        }
+    }
+}
+
+/// Says who the client is, and removes what it says of itself.
+pub(crate) fn describe_client(headers: &mut HeaderMap, client: &Client<'_>) {
+    let kept = |name: &HeaderName| client.trusted && (*name == FORWARDED_PROTO || *name == FORWARDED_HOST);
+    let foreign: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            let says_who = name.as_str().starts_with("x-forwarded-") || **name == FORWARDED || **name == REAL_IP;
+            let identifies = client.identified_by.is_some_and(|(ours, _)| ours == *name);
+            (says_who && !kept(name)) || identifies
+        })
+        .cloned()
+        .collect();
+    for name in foreign {
+        headers.remove(name);
+    }
+    let address = client.ip.map(|ip| ip.to_string());
+    if let Some(value) = address.as_deref().and_then(|address| HeaderValue::from_str(address).ok()) {
+        headers.insert(FORWARDED_FOR, value);
+    }
+    if !headers.contains_key(FORWARDED_PROTO) {
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if client.secure { "https" } else { "http" }));
+    }
+    if !headers.contains_key(FORWARDED_HOST)
+        && let Some(host) = headers.get(HOST).filter(|host| !host.is_empty()).cloned()
+    {
+        headers.insert(FORWARDED_HOST, host);
+    }
+    if let Some((name, secret)) = client.identified_by {
+        let address = address.as_deref().unwrap_or("-");
+        let scheme = if client.secure { "secure" } else { "plain" };
+        if let Ok(value) = HeaderValue::from_str(&format!("{secret} {address} {} {scheme}", client.port)) {
+            headers.insert(name.clone(), value);
+        }
+    }
+}
+
+/// Whether a field may come behind the body: not those that say what the message is, where it goes
+/// or who sends it (RFC 9110 §6.5.1).
+pub(crate) fn is_allowed_in_trailers(name: &HeaderName) -> bool {
+    const FORBIDDEN: [HeaderName; 15] = [
+        AUTHORIZATION,
+        CONNECTION,
+        CONTENT_ENCODING,
+        CONTENT_LENGTH,
+        CONTENT_RANGE,
+        CONTENT_TYPE,
+        COOKIE,
+        FORWARDED,
+        HOST,
+        REAL_IP,
+        SET_COOKIE,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
+    !FORBIDDEN.contains(name) && *name != KEEP_ALIVE && !name.as_str().starts_with("x-forwarded-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(trusted: bool) -> Vec<(String, String)> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("host", "h.test"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-proto", "gopher"),
+            ("x-forwarded-host", "other.test"),
+            ("x-forwarded-port", "1"),
+            ("x-real-ip", "6.6.6.6"),
+            ("forwarded", "for=6.6.6.6"),
+            ("x-identity", "stolen"),
+            ("x-kept", "1"),
+        ] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let name = HeaderName::from_static("x-identity");
+        let identified_by = Some((&name, "secret"));
+        let ip = Some("192.0.2.7".parse().unwrap());
+        describe_client(&mut headers, &Client { ip, port: 9, secure: true, trusted, identified_by });
+        let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+        let mut told: Vec<_> = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        told.sort();
+        told
+    }
+
+    #[test]
+    fn the_client_is_described_by_us_and_not_by_itself() {
+        let expected = [
+            ("host", "h.test"),
+            ("x-forwarded-for", "192.0.2.7"),
+            ("x-forwarded-host", "h.test"),
+            ("x-forwarded-proto", "https"),
+            ("x-identity", "secret 192.0.2.7 9 secure"),
+            ("x-kept", "1"),
+        ];
+        assert_eq!(told(false), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed_about_scheme_and_host_only() {
+        let expected = [
+            ("host", "h.test"),
+            ("x-forwarded-for", "192.0.2.7"),
+            ("x-forwarded-host", "other.test"),
+            ("x-forwarded-proto", "gopher"),
+            ("x-identity", "secret 192.0.2.7 9 secure"),
+            ("x-kept", "1"),
+        ];
+        assert_eq!(told(true), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}

@@ -1,0 +1,265 @@
+//! The application's own HTTP server, and a connection to it.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    str::FromStr,
+    task::{Context, Poll},
+};
+
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use crate::body::RequestBody;
+
+/// The head of a response, in bytes and fields.
+const MAX_RESPONSE_HEAD: (usize, usize) = (256 << 10, 256);
+
+/// Where the application's server listens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum InnerAddress {
+    /// `http://host:port`
+    Tcp(String, u16),
+    /// `unix:/path`
+    #[cfg(unix)]
+    Unix(std::path::PathBuf),
+}
+
+/// What is wrong with an address to forward to.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct InnerAddressError(String);
+
+impl FromStr for InnerAddress {
+    type Err = InnerAddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = |why: &str| {
+            Err(InnerAddressError(format!("{why}; expected http://host:port or unix:/path/to/socket, got {text:?}")))
+        };
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path);
+            #[cfg(unix)]
+            return if path.is_empty() { wrong("the path is missing") } else { Ok(Self::Unix(path.into())) };
+            #[cfg(not(unix))]
+            return wrong(&format!("this system has no unix sockets ({path})"));
+        }
+        let Some(authority) = text.strip_prefix("http://") else {
+            return wrong(if text.starts_with("https:") {
+                "TLS to the inner server is not supported"
+            } else {
+                "this is not an address to forward to"
+            });
+        };
+        let authority = authority.strip_suffix('/').unwrap_or(authority);
+        if authority.contains(['/', '?', '#', '@']) {
+            return wrong("an address to forward to has no path, query or user: paths pass unchanged");
+        }
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => match port.parse() {
+                Ok(port @ 1..) => (host, port),
+                _ => return wrong("the port is not a number from 1 to 65535"),
+            },
+            _ => (authority, 80),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if host.is_empty() { wrong("the host is missing") } else { Ok(Self::Tcp(host.to_owned(), port)) }
+    }
+}
+
+impl fmt::Display for InnerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "http://[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "http://{host}:{port}"),
+            #[cfg(unix)]
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+type InnerConnection = dyn Future<Output = hyper::Result<()>> + Send;
+
+/// A connection to the application's server. It belongs to one connection of a client: requests of
+/// two clients never share one.
+pub struct Inner {
+    pub(crate) sender: SendRequest<RequestBody>,
+    /// `None` once it has ended.
+    connection: Option<Pin<Box<InnerConnection>>>,
+    /// Whether a request has been answered here already.
+    pub(crate) is_used: bool,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("open", &self.connection.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// Opens one.
+    pub(crate) async fn connect(address: &InnerAddress) -> io::Result<Self> {
+        let stream = match address {
+            InnerAddress::Tcp(host, port) => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                stream.set_nodelay(true)?;
+                InnerStream::Tcp(stream)
+            }
+            #[cfg(unix)]
+            InnerAddress::Unix(path) => InnerStream::Unix(UnixStream::connect(path).await?),
+        };
+        let mut builder = http1::Builder::new();
+        builder.max_header_size(MAX_RESPONSE_HEAD.0).max_headers(MAX_RESPONSE_HEAD.1);
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        Ok(Self { sender, connection: Some(Box::pin(connection.with_upgrades())), is_used: false })
+    }
+
+    /// Moves bytes, for as long as it is polled. Resolves when the connection has ended, and never
+    /// again.
+    pub(crate) async fn drive(&mut self) {
+        match &mut self.connection {
+            Some(connection) => {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "the connection to the inner server has ended");
+                }
+                self.connection = None;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether another request can be sent here, as far as is known by now.
+    pub(crate) async fn is_open(&mut self) -> bool {
+        poll_fn(|cx| {
+            if let Some(connection) = &mut self.connection
+                && Future::poll(connection.as_mut(), cx).is_ready()
+            {
+                self.connection = None;
+            }
+            Poll::Ready(())
+        })
+        .await;
+        self.connection.is_some() && !self.sender.is_closed()
+    }
+}
+
+impl Inner {
+    /// Waits until a request can be sent. False when the connection has ended.
+    pub(crate) async fn ready(&mut self) -> bool {
+        poll_fn(|cx| {
+            if let Some(connection) = &mut self.connection
+                && Future::poll(connection.as_mut(), cx).is_ready()
+            {
+                self.connection = None;
+            }
+            self.sender.poll_ready(cx).map(|ready| ready.is_ok())
+        })
+        .await
+    }
+}
+
+/// A stream to the inner server.
+#[derive(Debug)]
+enum InnerStream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl AsyncRead for InnerStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for InnerStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_shown() {
+        for (text, shown) in [
+            ("http://127.0.0.1:3001", "http://127.0.0.1:3001"),
+            ("http://localhost:3001/", "http://localhost:3001"),
+            ("http://app", "http://app:80"),
+            ("http://[::1]:80", "http://[::1]:80"),
+            #[cfg(unix)]
+            ("unix:/run/app.sock", "unix:/run/app.sock"),
+            #[cfg(unix)]
+            ("unix:///run/app.sock", "unix:/run/app.sock"),
+        ] {
+            assert_eq!(text.parse::<InnerAddress>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_wrong_address_says_what_is_wrong() {
+        for (text, why) in [
+            ("https://a:1", "TLS"),
+            ("127.0.0.1:3001", "not an address"),
+            ("http://", "host"),
+            ("http://a:0", "port"),
+            ("http://a:70000", "port"),
+            ("http://a:1/path", "no path"),
+            ("http://u@a:1", "user"),
+            ("unix:", "path"),
+        ] {
+            let error = text.parse::<InnerAddress>().unwrap_err().to_string();
+            assert!(error.contains(why) && error.contains(text), "{error}");
+        }
+    }
+}

@@ -1,13 +1,13 @@
-//! What must hold for any bytes from a client. The fuzz targets call this, and the tests call it with
-//! the targets' seeds.
+//! What must hold for any bytes from a client. The fuzz targets call this, and the tests call it
+//! with the targets' seeds.
 
 use bytes::BytesMut;
 use hyper::HeaderMap;
 
 use crate::{BodyLength, Chunked, Decoded, RequestHead};
 
-/// Reads any bytes as the head of a request. What is understood, written anew, must be understood in
-/// the same way: that is what the inner server gets.
+/// Reads any bytes as the head of a request. What is understood, written anew, must be understood
+/// in the same way: that is what the inner server gets.
 pub fn head(input: &[u8]) {
     let Ok(head) = RequestHead::parse(input) else { return };
     let mut again = format!("{} {} HTTP/1.1\r\n", head.method, head.target).into_bytes();
@@ -33,7 +33,8 @@ pub fn head(input: &[u8]) {
     assert!(twice.keep_alive && !twice.asks_for_websocket, "what is of one connection is not passed on");
 }
 
-/// Reads any bytes as a chunked body, in two pieces and byte by byte. The first byte says where to split.
+/// Reads any bytes as a chunked body, in two pieces and byte by byte. The first byte says where to
+/// split.
 pub fn chunked(input: &[u8]) {
     let Some((&cut, body)) = input.split_first() else { return };
     let cut = usize::from(cut).min(body.len());

@@ -117,7 +117,7 @@ pub enum RelayEvent {
 #[non_exhaustive]
 pub enum InvalidEnvelope {
     /// It is not a JSON object, or `serverId` or `event` is not a string.
-    #[error("a message that is no envelope")]
+    #[error("a message that is not an envelope")]
     NoEnvelope,
     /// It is larger than [`max_incoming`](RelayConfig::max_incoming).
     #[error("an envelope of {0} bytes, which is too large")]
@@ -161,7 +161,7 @@ pub enum RelayError {
     #[error("{0}")]
     Unreachable(String),
     /// It has been stopped.
-    #[error("this is shut down")]
+    #[error("the relay has been stopped")]
     Stopped,
 }
 

@@ -65,7 +65,7 @@ test('instances with another prefix do not hear each other, also where names on 
   assert.deepEqual(await inside.take(3), Array(3).fill('of app:live'));
 });
 
-test('while Redis is away local subscribers are served, and afterwards the loss is told', async (t) => {
+test('while Redis is away local subscribers are served, and afterwards the loss is reported', async (t) => {
   const redis = await startRedis(t);
   const [one, two] = await Promise.all([instance(t, redis), instance(t, redis)]);
   await Promise.all([ready(one), ready(two)]);
@@ -89,7 +89,7 @@ test('while Redis is away local subscribers are served, and afterwards the loss 
   const gap = await two.told.next('bus', ({ event }) => event.state === 'gap');
   assert.deepEqual(gap.event, { state: 'gap', channel: 'room', missed: 3 });
   const own = await one.told.next('bus', ({ event }) => event.state === 'gap');
-  assert.deepEqual(own.event, { state: 'gap', missed: 3 }, 'who has published them is told, too');
+  assert.deepEqual(own.event, { state: 'gap', missed: 3 }, 'the instance that published them is told, too');
 });
 
 test('while JavaScript is busy, gaps in many channels become one event', async (t) => {

@@ -337,7 +337,7 @@ fn a_worker_that_ends_during_an_admission_is_not_asked() {
 fn raw_workers_without_handlers_are_deaf_unless_one_has_some() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
     let dispatch = &broker.state().dispatch;
-    assert!(!dispatch.has_no_raw_handler(), "who is not there may hear yet");
+    assert!(!dispatch.has_no_raw_handler(), "a worker that comes later may have one");
     let namespace = broker.namespace(crate::NamespaceConfig::default());
     let _helper = broker.add_helper(&namespace, PassiveWorker::new());
     assert!(!dispatch.has_no_raw_handler(), "a namespace's workers hear nothing of raw connections");

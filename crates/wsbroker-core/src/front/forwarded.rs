@@ -175,7 +175,7 @@ mod tests {
         TrustProxy { from, unix: false, header }
     }
 
-    /// The client of a request from [`PEER`], who is trusted, as are all of 10.0.0.0/8 and
+    /// The client of a request from [`PEER`], which is trusted, as are all of 10.0.0.0/8 and
     /// fd00::/8.
     fn x_forwarded_for(lines: &[&str]) -> Peer {
         client(lines.iter().copied(), &trust(ForwardedHeader::XForwardedFor), peer(PEER))
@@ -265,7 +265,7 @@ mod tests {
         ] {
             assert_eq!(x_forwarded_for(&[bad]), peer(PEER), "{bad:?} alone");
             let lines = [format!("6.6.6.6, {bad}, 10.0.0.3, 10.0.0.2")];
-            assert_eq!(x_forwarded_for(&[&lines[0]]), peer("10.0.0.3"), "{bad:?} before those who are trusted");
+            assert_eq!(x_forwarded_for(&[&lines[0]]), peer("10.0.0.3"), "{bad:?} before those that are trusted");
             let lines = [format!("{bad}, 192.0.2.1")];
             assert_eq!(x_forwarded_for(&[&lines[0]]), peer("192.0.2.1"), "{bad:?} as an invention of the client");
             let quoted = bad.replace('\\', "\\\\").replace('"', "\\\"");

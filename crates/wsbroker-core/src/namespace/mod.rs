@@ -142,7 +142,7 @@ impl Namespace {
         self.guarded.store(true, Ordering::Release);
     }
 
-    // --- who takes the input ---------------------------------------------------------------------
+    // --- which helper takes the input ------------------------------------------------------------
 
     pub(crate) fn enter(&self, helper: &Arc<WorkerEntry>) {
         self.input.lock().helpers.push(Arc::clone(helper));

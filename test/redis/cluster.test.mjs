@@ -159,7 +159,7 @@ test('an option that is wrong is named, and a password never', async (t) => {
     [{ redis: 'http://secret@x' }, /"cluster.redis" must be a redis:/],
     [{ redis: {}, prefx: 'x' }, /unknown option "prefx" in "cluster"; did you mean "prefix"/, 'ERR_WSBROKER_UNKNOWN_OPTION'],
     [{ redis: { host: 'a', nodes: [] } }, /one of url, host, nodes and sentinels, got host and nodes/],
-    [{ redis: { sentinels: [{ host: 'a' }] } }, /"cluster.redis.name" must be the name of the master/, 'ERR_WSBROKER_INVALID_ARG_TYPE'],
+    [{ redis: { sentinels: [{ host: 'a' }] } }, /"cluster.redis.name" must be the name of the primary/, 'ERR_WSBROKER_INVALID_ARG_TYPE'],
     [{ redis: { port: 0 } }, /"cluster.redis.port" must be an integer from 1 to 65535/],
     [{ redis: { host: 'a', tls: { ca: 'x' } } }, /"cluster.redis.tls.ca" must be PEM/],
     [{}, /"cluster.redis" must be a redis:\/\/ or rediss:\/\/ URL, or an object, got undefined/, 'ERR_WSBROKER_INVALID_ARG_TYPE'],

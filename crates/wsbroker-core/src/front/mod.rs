@@ -10,9 +10,9 @@
 //!
 //! These have bounds: connections from accept to their end, in all and from one address;
 //! connections before their verdict (`max_pending_upgrades`; more get a canned 503); open questions
-//! to workers (four times as many); refusals that are being written (as many as pending upgrades,
-//! and 256 at least; more connections are cut) and what they hold ([`rejection`]); and of each
-//! connection the bytes and the time until its request is complete.
+//! to workers (four times as many, and 256 at least); refusals that are being written (as many as
+//! pending upgrades, and 256 at least; more connections are cut) and what they hold
+//! ([`rejection`]); and of each connection the bytes and the time until its request is complete.
 
 mod accept;
 mod address;

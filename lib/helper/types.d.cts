@@ -194,12 +194,12 @@ export interface IRedisConnectionOptions {
         host: string;
         port: number;
     }[];
-    /** Sentinels that watch the master called `name`. */
+    /** Sentinels that watch the primary called `name`. */
     sentinels?: {
         host: string;
         port: number;
     }[];
-    /** The master that the Sentinels watch. Required with `sentinels`. */
+    /** The primary that the Sentinels watch. Required with `sentinels`. */
     name?: string;
     tls?: boolean | {
         ca?: string;

@@ -1,6 +1,6 @@
 // README.md and docs/: every block of code is marked and compiles, every language is one we know,
 // every script exists, and every link leads somewhere. Needs no addon. How a block is marked stands
-// at the top of docs/pages.mjs.
+// at the top of test/docs/pages.mjs.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';

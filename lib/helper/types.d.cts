@@ -194,12 +194,12 @@ export interface IRedisConnectionOptions {
         host: string;
         port: number;
     }[];
-    /** Sentinels that watch the master called `name`. */
+    /** Sentinels that watch the primary called `name`. */
     sentinels?: {
         host: string;
         port: number;
     }[];
-    /** The master that the Sentinels watch. Required with `sentinels`. */
+    /** The primary that the Sentinels watch. Required with `sentinels`. */
     name?: string;
     tls?: boolean | {
         ca?: string;
@@ -233,7 +233,7 @@ export interface IWebSocketServerStats {
     framesDropped: number;
 }
 /** Options of `start` that a helper with native sockets takes, too. */
-export type TNativeOptions = Partial<Omit<StartOptions, 'bind' | 'workerPath' | 'threads' | 'startTimeout' | 'worker' | 'handlers' | 'path' | 'cluster' | 'signal' | 'answers' | 'http' | 'forwardUpgrades' | 'keepAliveTimeout' | 'requestTimeout' | 'forwardTimeout'>>;
+export type TNativeOptions = Partial<Omit<StartOptions, 'bind' | 'workerPath' | 'threads' | 'startTimeout' | 'worker' | 'handlers' | 'path' | 'cluster' | 'signal'>>;
 export interface IWebSocketServerOptions<AuthDataType extends Record<string, unknown> = Record<string, unknown>, MetadataType extends Record<string, unknown> = Record<string, unknown>> extends TNativeOptions {
     /**
      * The name of the helper. Helpers of one process with native sockets and the same name are one

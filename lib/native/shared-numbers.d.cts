@@ -88,7 +88,7 @@ export declare const enum Operation {
     /** Report messages that were dropped on their way to its clients. */
     Dropped = 7
 }
-/** Whom a helper publishes to. */
+/** The audience of a publish. */
 export declare const enum AudienceKind {
     /** The clients in a room. */
     Room = 0,

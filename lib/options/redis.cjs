@@ -57,14 +57,14 @@ function checkRedisOptions(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
         return { url: url(call, `${name}.url`, bag['url']), nodes: [], kind: 'single', ...shared };
     }
     if (bag['sentinels'] !== undefined) {
-        const master = text(call, `${name}.name`, bag['name']);
-        if (master === undefined || master === '') {
-            throw (0, checks_cjs_1.wrongType)(call, `${name}.name`, 'the name of the master that the Sentinels watch', bag['name']);
+        const primary = text(call, `${name}.name`, bag['name']);
+        if (primary === undefined || primary === '') {
+            throw (0, checks_cjs_1.wrongType)(call, `${name}.name`, 'the name of the primary that the Sentinels watch', bag['name']);
         }
         return {
             kind: 'sentinel',
             nodes: nodes(call, `${name}.sentinels`, bag['sentinels'], 26379),
-            name: master,
+            name: primary,
             ...shared,
         };
     }

@@ -51,7 +51,8 @@ function checkWorkers(file, threads, given) {
     if (workers === undefined) {
         if (threads !== 0 || (0, register_cjs_1.currentRegistration)() === undefined)
             return;
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', 'start: "threads" is 0, but this thread has already registered handlers');
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', 'start: "threads" is 0, but this thread has already registered handlers; leave out ' +
+            '"workerPath" to use those, or "threads" to start worker threads');
     }
     if (workers.file !== file)
         throw (0, advice_cjs_1.conflictWithEarlier)('workerPath', workers.file, file);

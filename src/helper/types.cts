@@ -232,9 +232,9 @@ export interface IRedisConnectionOptions {
   connectTimeout?: number;
   /** Some nodes of a Redis Cluster; they name the others. */
   nodes?: { host: string; port: number }[];
-  /** Sentinels that watch the master called `name`. */
+  /** Sentinels that watch the primary called `name`. */
   sentinels?: { host: string; port: number }[];
-  /** The master that the Sentinels watch. Required with `sentinels`. */
+  /** The primary that the Sentinels watch. Required with `sentinels`. */
   name?: string;
   tls?:
     | boolean

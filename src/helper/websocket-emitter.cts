@@ -11,7 +11,7 @@ import type { IWebSocketEmitterOptions, TWebSocketMessageType } from './types.cj
 
 const SCOPE = 'WebSocketEmitter';
 
-/** A message of an emitter, and to whom it goes. */
+/** A message of an emitter, and where it goes. */
 interface EmitterMessage {
   readonly target?: string;
   readonly event: string;

@@ -95,7 +95,7 @@ export const enum Operation {
   Dropped = 7,
 }
 
-/** Whom a helper publishes to. */
+/** The audience of a publish. */
 export const enum AudienceKind {
   /** The clients in a room. */
   Room = 0,

@@ -68,19 +68,19 @@ export function checkRedisOptions(
     return { url: url(call, `${name}.url`, bag['url']), nodes: [], kind: 'single', ...shared };
   }
   if (bag['sentinels'] !== undefined) {
-    const master = text(call, `${name}.name`, bag['name']);
-    if (master === undefined || master === '') {
+    const primary = text(call, `${name}.name`, bag['name']);
+    if (primary === undefined || primary === '') {
       throw wrongType(
         call,
         `${name}.name`,
-        'the name of the master that the Sentinels watch',
+        'the name of the primary that the Sentinels watch',
         bag['name'],
       );
     }
     return {
       kind: 'sentinel',
       nodes: nodes(call, `${name}.sentinels`, bag['sentinels'], 26379),
-      name: master,
+      name: primary,
       ...shared,
     };
   }

@@ -76,7 +76,8 @@ export function checkWorkers(
     if (threads !== 0 || currentRegistration() === undefined) return;
     throw new WSBrokerError(
       'ERR_WSBROKER_CONFLICT',
-      'start: "threads" is 0, but this thread has already registered handlers',
+      'start: "threads" is 0, but this thread has already registered handlers; leave out ' +
+        '"workerPath" to use those, or "threads" to start worker threads',
     );
   }
   if (workers.file !== file) throw conflictWithEarlier('workerPath', workers.file, file);

@@ -39,9 +39,9 @@ export interface RedisOptions {
    * instance connects, so name several.
    */
   readonly nodes?: readonly RedisNode[] | undefined;
-  /** Sentinels that watch the master called `name`. */
+  /** Sentinels that watch the primary called `name`. */
   readonly sentinels?: readonly RedisNode[] | undefined;
-  /** The master that the Sentinels watch. Required with `sentinels`. */
+  /** The primary that the Sentinels watch. Required with `sentinels`. */
   readonly name?: string | undefined;
   /** The user of Redis's ACL. @default Redis's own, `default` */
   readonly username?: string | undefined;

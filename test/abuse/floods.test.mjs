@@ -100,7 +100,7 @@ site('floods of control frames', { options: { idleTimeout: 20_000 } }, (attack) 
         const one = await place.open({ behind: blockOf(closeFrame(1000)) });
         await one.end();
         const codes = one.frames.map((each) => each.code);
-        // Who sends on behind its close may have the answer lost to the reset that this brings about.
+        // A client that goes on sending after its close may lose the answer to the reset that this causes.
         assert.ok(codes.length === 0 || (codes.length === 1 && codes[0] === 1000), `${codes}`);
       }),
     { expect: { opens: sized(500, 10_000), closes: { 1000: sized(500, 10_000) } }, counts: { closes: { peer: sized(500, 10_000) } }, most: 32 * MiB },
@@ -152,7 +152,7 @@ site('floods of fragments and small messages', { options: { maxPayload: MiB } },
       one.write(frame(BINARY, '', { fin: false }));
       await pour(one, blockOf(frame(CONTINUATION, 'x'.repeat(100), { fin: false })), FLOOD);
       await until(() => one.ended || one.closed, 'a close');
-      // Who sends on behind an error may have the close frame lost to the reset that this brings about.
+      // A client that goes on sending after an error may lose the close frame to the reset that this causes.
       assert.ok([1009, undefined].includes(one.closed), `${one.closed}`);
       one.destroy();
     },
@@ -177,7 +177,7 @@ site('floods of fragments and small messages', { options: { maxPayload: MiB } },
       const all = await Promise.all(Array.from({ length: 500 }, () => place.open()));
       const start = frame(BINARY, Buffer.alloc(MiB)).subarray(0, 20);
       for (const one of all) one.write(start);
-      // Who comes behind them is served behind them.
+      // Those that come after them are served after them.
       const last = await place.open();
       await fence(await counting(place));
       last.write(frame(PING));

@@ -45,16 +45,16 @@ site('slow handshakes', { options: { handshakeTimeout: HANDSHAKE } }, (attack) =
   const none = { opens: 0, closes: {} };
   const late = { rejected: { handshakeTimeout: CROWD }, closes: {} };
 
-  attack('who connects and says nothing is cut by handshakeTimeout', (place) => cut(place, CROWD, () => {}), { expect: none, counts: late });
+  attack('a client that connects and says nothing is cut by handshakeTimeout', (place) => cut(place, CROWD, () => {}), { expect: none, counts: late });
 
-  attack('who sends half a request and then nothing is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => one.write(request().slice(0, 60))), { expect: none, counts: late });
+  attack('a client that sends half a request and then nothing is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => one.write(request().slice(0, 60))), { expect: none, counts: late });
 
-  attack('who sends a header now and then is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => drip(one, headers(), 40)), { expect: none, counts: late });
+  attack('a client that sends a header now and then is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => drip(one, headers(), 40)), { expect: none, counts: late });
 
-  attack('who sends a byte now and then is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => drip(one, bytes(), 20)), { expect: none, counts: late });
+  attack('a client that sends a byte now and then is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => drip(one, bytes(), 20)), { expect: none, counts: late });
 
   attack(
-    'who half-closes before a request is let go at once',
+    'a client that half-closes before a request is let go at once',
     (place) =>
       many(CROWD, 20, async () => {
         const one = await place.tcp();
@@ -66,7 +66,7 @@ site('slow handshakes', { options: { handshakeTimeout: HANDSHAKE } }, (attack) =
   );
 
   attack(
-    'who takes nothing of its refusal is cut all the same',
+    'a client that takes nothing of its refusal is cut all the same',
     (place) =>
       many(CROWD, CROWD, async () => {
         const one = await place.tcp({ deaf: true });

@@ -110,7 +110,7 @@ attack('JSON that is made to hurt is a message like any other', {}, async (serve
   });
 });
 
-attack('who never authenticates is closed with 4001', { authTimeout: 300 }, (server) => closed(server, 4001, text('heartbeat')));
+attack('a client that never authenticates is closed with 4001', { authTimeout: 300 }, (server) => closed(server, 4001, text('heartbeat')));
 
 attack('pings of a stranger are answered, and cost nobody else', {}, async (server) => {
   const one = await open(server);
@@ -154,5 +154,5 @@ attack('a client that does not read holds its limit, and its messages are droppe
     for (let i = 0; i < 400; i++) helper.sendToClient({ clientId: client.id, event: 'x', data: 'x'.repeat(100_000) });
     return helper.getStats().framesDropped;
   });
-  assert.ok(dropped > 0, 'it is told');
+  assert.ok(dropped > 0, 'it is reported');
 });

@@ -89,7 +89,7 @@ class Site {
     const { options = {}, from, aside = false, ...more } = this.given;
     this.server = await launch({ after: (fn) => this.cleanups.push(fn) }, { worker, options, ...more });
     this.pid = this.server.told.of('ready')[0].pid;
-    // Through a listener with no limits of its own come those who watch.
+    // Those who watch come through a listener with no limits of its own.
     this.calm = await this.server.start({});
     this.watcher = await this.server.connect('/', { at: this.calm, id: false, localAddress: from });
     this.healthy = new WellBehaved((aside ? this.calm : this.server.at).url, { from });

@@ -1,4 +1,4 @@
-// Rates and lifetimes: who talks too much, and who stays too long.
+// Rates and lifetimes: clients that talk too much, and clients that stay too long.
 import assert from 'node:assert/strict';
 
 import { until } from '../e2e/harness.mjs';
@@ -72,7 +72,7 @@ site('a rate that is held by closing', { options: { rateLimit: { messages: 100, 
   }
 
   attack(
-    'who stays within it is not closed',
+    'a client that stays within it is not closed',
     async (place) => {
       const one = await place.open();
       one.write(Buffer.concat(Array.from({ length: 15 }, () => frame(TEXT, 'x'))));

@@ -70,7 +70,7 @@ site('receivers that never read', { options: { maxBackpressure: 256 << 10, close
   );
 
   attack(
-    'who does not read the answer to its close is cut by closeTimeout',
+    'a client that does not read the answer to its close is cut by closeTimeout',
     (place) =>
       many(50, 50, async () => {
         const one = await place.open({ target: '/deaf' });
@@ -82,7 +82,7 @@ site('receivers that never read', { options: { maxBackpressure: 256 << 10, close
   );
 
   attack(
-    'who reads a byte now and then is closed with 1013, too',
+    'a client that reads a byte now and then is closed with 1013, too',
     async (place) => {
       const one = await place.open({ target: '/subscribe' });
       one.stopReading();
@@ -101,7 +101,7 @@ const CLOSING = 300;
 
 site('peers that are not there any more', { options: { idleTimeout: IDLE, closeTimeout: CLOSING } }, (attack) => {
   attack(
-    'who answers no ping is cut by idleTimeout with 1006',
+    'a client that answers no ping is cut by idleTimeout with 1006',
     async (place) => {
       const all = await Promise.all(Array.from({ length: sized(100, 2000) }, () => place.open()));
       const began = Date.now();
@@ -113,7 +113,7 @@ site('peers that are not there any more', { options: { idleTimeout: IDLE, closeT
   );
 
   attack(
-    'who disappears within a frame is cut by idleTimeout',
+    'a client that disappears within a frame is cut by idleTimeout',
     async (place) => {
       const all = await Promise.all(Array.from({ length: 100 }, () => place.open()));
       for (const one of all) one.write(frame(BINARY, Buffer.alloc(100_000)).subarray(0, 50_000));
@@ -123,7 +123,7 @@ site('peers that are not there any more', { options: { idleTimeout: IDLE, closeT
   );
 
   attack(
-    'who does not answer our close frame is cut by closeTimeout',
+    'a client that does not answer our close frame is cut by closeTimeout',
     async (place) => {
       const all = await Promise.all(Array.from({ length: 100 }, () => place.open({ target: '/subscribe' })));
       const began = Date.now();
@@ -137,7 +137,7 @@ site('peers that are not there any more', { options: { idleTimeout: IDLE, closeT
   );
 
   attack(
-    'who answers our close frame with floods instead is cut by closeTimeout, unheard',
+    'a client that answers our close frame with floods instead is cut by closeTimeout, unheard',
     async (place) => {
       const all = await Promise.all(Array.from({ length: 10 }, () => place.open({ target: '/subscribe' })));
       const began = Date.now();
@@ -152,7 +152,7 @@ site('peers that are not there any more', { options: { idleTimeout: IDLE, closeT
   );
 
   attack(
-    'who answers our close frame and then keeps the connection is cut by closeTimeout',
+    'a client that answers our close frame and then keeps the connection is cut by closeTimeout',
     async (place) => {
       const all = await Promise.all(Array.from({ length: 50 }, async () => {
         const one = await place.open({ target: '/subscribe', allowHalfOpen: true });

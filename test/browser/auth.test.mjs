@@ -43,7 +43,7 @@ describe('example/auth in a browser', { skip, timeout: 120_000 }, () => {
     return page;
   }
 
-  test('a wrong password is told', async () => {
+  test('a wrong password is reported', async () => {
     const page = await browser.newPage();
     await page.goto(server.url);
     await page.getByLabel('Password').fill('wrong');
@@ -67,7 +67,7 @@ describe('example/auth in a browser', { skip, timeout: 120_000 }, () => {
     assert.deepEqual(violations, []);
   });
 
-  test('all windows of a user get the message; the token is renewed, or its end is told', async () => {
+  test('all windows of a user get the message; the token is renewed, or its end is reported', async () => {
     const alice = await signIn('alice', { colorScheme: 'light' });
     const laptop = await signIn('alice', { colorScheme: 'dark', viewport: { width: 390, height: 760 } });
     const bob = await signIn('bob');

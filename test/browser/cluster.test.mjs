@@ -80,7 +80,7 @@ describe('example/cluster in a browser', { skip: noBrowser || noRedis, timeout: 
     await page.close();
   });
 
-  test('Redis is killed and started again: each side goes on, and the loss is told', async () => {
+  test('Redis is killed and started again: each side goes on, and the loss is reported', async () => {
     const page = await visit({ colorScheme: 'dark' });
     await crosses(page, 'north', 'south');
     await page.getByRole('button', { name: 'Kill it' }).click();

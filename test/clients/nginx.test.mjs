@@ -142,7 +142,7 @@ test('with the PROXY protocol, by its stream module', { skip }, async (t) => {
   assert.deepEqual([ip, remotePort], ['127.0.0.5', localPort]);
   // The header of HTTP says nothing there.
   assert.equal((await known(server, port, { headers: { 'X-Forwarded-For': '6.6.6.6' } })).ip, '127.0.0.5');
-  // Who comes past nginx has no such header, and is cut.
+  // A client that comes past nginx has no such header, and is cut.
   const direct = await tcp(server);
   direct.write(request());
   await direct.end();
@@ -181,7 +181,7 @@ test('maxConnectionsPerIp counts clients, not the proxy', { skip }, async (t) =>
   }, 'the place to be free again');
 });
 
-test('a frame that nginx cuts into pieces is whole again, and its end is told', { skip }, async (t) => {
+test('a frame that nginx cuts into pieces is whole again, and its end is reported', { skip }, async (t) => {
   const server = await launch(t, { worker, options: { trustProxy: { from: '127.0.0.1' } } });
   const port = await freePort();
   await proxy(t, server, `proxy_buffer_size 1k; server { listen 127.0.0.1:${port}; location / { proxy_pass http://127.0.0.1:${server.port}; } }`);

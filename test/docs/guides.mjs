@@ -85,7 +85,7 @@ async function shown(t, { url }) {
     ['failed to load', module('throws.mjs', "throw new Error('no database');")],
     [
       '"handelOpen" is not a handler; did you mean "handleOpen"?',
-      module('misspelt.mjs', 'export function handelOpen() {}'),
+      module('misspelled.mjs', 'export function handelOpen() {}'),
     ],
     [
       'there are no handlers, only "open" (wsbroker calls it "handleOpen")',

@@ -232,7 +232,7 @@ test('reusePort: two processes share a port', { skip: process.platform !== 'linu
   }, 'both to be given connections');
   const three = await launch(t, { start: false });
   const error = await three.start({ bind, workerPath: three.workerFile('() => ({})'), threads: 1 }).catch((failure) => failure);
-  assert.equal(error.code, 'ERR_WSBROKER_BIND', 'who does not share does not get it');
+  assert.equal(error.code, 'ERR_WSBROKER_BIND', 'a process that does not share does not get it');
 });
 
 test('what belongs to the address must be the same for all servers there', async (t) => {

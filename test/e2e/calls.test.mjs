@@ -282,7 +282,7 @@ test('copySubscriptions subscribes everyone at the call, and a publish right aft
     return [reached, wsb.subscriberCount('from'), wsb.subscriberCount('to')];
   }, a, b, c);
   assert.deepEqual(counts, [3, 2, 3]);
-  for (const client of clients) assert.equal(await client.next(), 'copied', 'once, also for who was in both');
+  for (const client of clients) assert.equal(await client.next(), 'copied', 'once, also for a socket that was in both');
   for (const client of clients) assert.deepEqual(await client.fence(), []);
 });
 

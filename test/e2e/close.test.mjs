@@ -198,7 +198,7 @@ test('shutdown takes a code', async (t) => {
   assert.equal((await client.end()).code, 4200);
 });
 
-test('shutdown cuts who does not answer within its timeout', async (t) => {
+test('shutdown cuts clients that do not answer within its timeout', async (t) => {
   const server = await launch(t, { options: { closeTimeout: 60_000 } });
   const raw = await open(server);
   await server.told.next('open');

@@ -65,7 +65,7 @@ test('messages of the threshold and more are compressed, unless the call says ot
       assert.equal(got.rsv, isCompressed ? 4 : 0, `${call} of ${length} with ${JSON.stringify(options)}`);
       assert.equal(isCompressed ? inflated(got.payload) : got.text, text);
       const other = await plain.frame(TEXT, index);
-      assert.deepEqual([other.rsv, other.text], [0, text], 'who did not offer it gets it plain');
+      assert.deepEqual([other.rsv, other.text], [0, text], 'a client that did not offer it gets it plain');
       index++;
     }
   }

@@ -1,4 +1,4 @@
-// Too few file descriptors: those who connect wait and are taken later, an operator is told without asking for it, and it is counted.
+// Too few file descriptors: those that connect wait and are taken later, an operator is told without asking for it, and it is counted.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,7 +21,7 @@ const PROGRAM = `
     }).on('end', () => wsb.shutdown().then(() => process.exit()));
   });`;
 
-test('who connects while there are no descriptors waits, and the operator is told once', { skip: onWindows && 'no ulimit' }, async (t) => {
+test('a client that connects while there are no descriptors waits, and the operator is told once', { skip: onWindows && 'no ulimit' }, async (t) => {
   const env = { ...process.env, NODE_NO_WARNINGS: '1' };
   delete env.RUST_LOG;
   const server = spawn('sh', ['-c', 'ulimit -n 160 && exec "$0" "$@"', runtime, '-e', PROGRAM, packageFile], { env, stdio: 'pipe' });
@@ -36,7 +36,7 @@ test('who connects while there are no descriptors waits, and the operator is tol
   const clients = Array.from({ length: CLIENTS }, () => net.connect(port, '127.0.0.1', function () { this.write(request()); }).on('error', () => {}));
   t.after(() => clients.forEach((client) => client.destroy()));
   await until(async () => (await ask())[1] > 0, 'a failure is counted');
-  await until(() => said.includes('\n'), 'it is told');
+  await until(() => said.includes('\n'), 'it is reported');
   const [open] = await ask();
   assert.ok(open < CLIENTS, `${open} are in`);
   // As others leave, all of them get in.

@@ -88,7 +88,7 @@ describe('example/cluster', { skip, timeout: 120_000 }, () => {
     }
   });
 
-  test('while Redis is dead each side goes on, and afterwards the gap is told', async () => {
+  test('while Redis is dead each side goes on, and afterwards the gap is reported', async () => {
     const [north, south] = [await connect(0), await connect(1)];
     await Promise.all([ready(north), ready(south)]);
     await crosses(north, south);
@@ -97,7 +97,7 @@ describe('example/cluster', { skip, timeout: 120_000 }, () => {
     for (const client of [north, south]) assert.equal(typeof (await client.next(bus('lost')))?.reason, 'string');
     for (const text of ['one', 'two']) {
       north.say({ type: 'say', id: text, text });
-      assert.ok(await north.next(said(text)), 'who is on the same instance has it');
+      assert.ok(await north.next(said(text)), 'clients of the same instance have it');
     }
     assert.equal((await redis('start')).status, 200);
     for (const client of [north, south]) assert.ok(await client.next(bus('ready')));

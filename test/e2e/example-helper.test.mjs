@@ -263,7 +263,7 @@ for (const transport of onBun ? ['native', 'bun'] : ['native']) {
       assert.equal((await fetch(`http://127.0.0.1:${server.ports.WS_PORT}/ws`)).status, 426);
     });
 
-    test('who says nothing for three heartbeats is closed, who sends them stays', async () => {
+    test('a client that says nothing for three heartbeats is closed, who sends them stays', async () => {
       const quick = await startExample(SCRIPT, { ...env, HEARTBEAT_SECONDS: '2' });
       let beat;
       try {
@@ -304,7 +304,7 @@ test('a ticket is good for half a minute', () => {
   assert.equal(check(ticket, now + 30_001), undefined);
 });
 
-test('what is missing or wrong is told in a line', { skip }, async () => {
+test('what is missing or wrong is said in a line', { skip }, async () => {
   const run = (env) => {
     const { status, stderr } = spawnSync(runtime, [SCRIPT], { env: { ...process.env, PORT: '0', WS_PORT: '0', ...env }, encoding: 'utf8', timeout: 60_000 });
     return { status, stderr };

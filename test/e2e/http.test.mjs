@@ -99,7 +99,7 @@ test('a long URL passes as long as the head fits', async (t) => {
   await server.connect(`/${'p'.repeat(4000)}?${'q'.repeat(4000)}`);
 });
 
-test('handshakeTimeout: who says nothing, or half of it, or a byte at a time, is cut', async (t) => {
+test('handshakeTimeout: a client that says nothing, or half of it, or a byte at a time, is cut', async (t) => {
   const server = await launch(t, { options: { handshakeTimeout: 300 } });
   const began = Date.now();
   const silent = await tcp(server);

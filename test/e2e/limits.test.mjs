@@ -47,7 +47,7 @@ test('a ping is answered with its own payload, also between the fragments of a m
   assert.equal((await raw.frame(PONG, 1)).text, '');
 });
 
-test('pings: after half of idleTimeout in silence the server asks; who answers lives on', async (t) => {
+test('pings: after half of idleTimeout in silence the server asks; a client that answers lives on', async (t) => {
   const server = await launch(t, { options: { idleTimeout: 800 } });
   const raw = await open(server);
   const began = Date.now();
@@ -85,7 +85,7 @@ test('pings: false asks nobody, and silence is cut all the same', async (t) => {
   assert.equal((await server.told.next('close')).code, 1006);
 });
 
-test('pingInterval: who is silent is asked, again and again, though nobody is cut', async (t) => {
+test('pingInterval: a silent client is asked, again and again, though nobody is cut', async (t) => {
   const server = await launch(t, { options: { pingInterval: 200, idleTimeout: 0 } });
   const raw = await open(server);
   const began = Date.now();

@@ -246,7 +246,7 @@ test('random work of five threads on 500 connections agrees with the model', { t
   checkEvents(server, clients, { sent });
 });
 
-test('workers killed in the middle: nothing out of order, nothing twice, at most the event in hand lost', { timeout: 180_000 }, async (t) => {
+test('workers killed in the middle: nothing out of order, nothing twice, at most the event being handled lost', { timeout: 180_000 }, async (t) => {
   const { server, clients } = await launchLoaded(t, 200);
   const ids = clients.map((client) => client.id);
   const traffic = pump(t, clients);
@@ -273,6 +273,6 @@ test('workers killed in the middle: nothing out of order, nothing twice, at most
   await Promise.all(clients.filter((client) => open.has(client.id)).map((client) => client.close()));
   await until(() => server.told.of('close').length === clients.length, 'every close', 60_000, () => server.note());
   const sent = new Map([...traffic.sent].filter(([client]) => open.has(client.id)));
-  // A handler that waited for its promise when its worker died was in hand, and had been told: so nothing told is lost.
+  // A handler that waited for its promise when its worker died had begun, and had been reported: so nothing that was reported is lost.
   checkEvents(server, clients, { sent, mayMove: true });
 });

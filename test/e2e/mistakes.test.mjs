@@ -1,4 +1,4 @@
-// What somebody can get wrong who begins, or has begun long ago: the error says what is wrong, what was expected, and what to do.
+// What beginners can get wrong, and others too: the error says what is wrong, what was expected, and what to do.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, realpathSync } from 'node:fs';
@@ -16,10 +16,10 @@ async function warnings(server, name) {
 }
 
 for (const [what, file, text, message] of [
-  ['a misspelt handler', 'typo.mjs', 'export const handelOpen = () => false;\nexport const handleTextMessage = () => {};\n', '"handelOpen" is not a handler; did you mean "handleOpen"?'],
+  ['a misspelled handler', 'typo.mjs', 'export const handelOpen = () => false;\nexport const handleTextMessage = () => {};\n', '"handelOpen" is not a handler; did you mean "handleOpen"?'],
   ['handlers as another library calls them', 'foreign.cjs', 'module.exports = { open() {} };\n', 'there are no handlers, only "open" (wsbroker calls it "handleOpen")'],
   ['a class instead of an instance', 'class.mjs', 'export default class Chat {\n  handleOpen() {}\n}\n', 'export an instance, as in "export default new Chat()"'],
-  ['an instance with a misspelt method', 'instance.mjs', 'class Chat {\n  handelOpen() {}\n}\nexport default new Chat();\n', '"handelOpen" is not a handler'],
+  ['an instance with a misspelled method', 'instance.mjs', 'class Chat {\n  handelOpen() {}\n}\nexport default new Chat();\n', '"handelOpen" is not a handler'],
 ]) {
   test(`a worker module with ${what} is refused`, async (t) => {
     const server = await launch(t, { start: false });
@@ -62,7 +62,7 @@ for (const [what, files, line] of [
 }
 
 // Bun says the place.
-if (!onBun) test('where a module with a syntax error is imported later, the command that shows it is told', async (t) => {
+if (!onBun) test('where a module with a syntax error is imported later, the error names the command that shows it', async (t) => {
   const server = await launch(t, { start: false });
   server.file('broken.mjs', 'export const x = ;\n');
   const workerPath = server.file('later.mjs', "await import('./broken.mjs');\n");
@@ -72,7 +72,7 @@ if (!onBun) test('where a module with a syntax error is imported later, the comm
   assert.ok(stderr.includes('broken.mjs:1') && stderr.includes('export const x = ;'), stderr);
 });
 
-test('a SyntaxError that the module itself throws is told as it is', async (t) => {
+test('a SyntaxError that the module itself throws is reported as it is', async (t) => {
   const server = await launch(t, { start: false });
   const error = await failure(server.start({ workerPath: server.file('parses.mjs', "JSON.parse('{');\n") }), { code: 'ERR_WSBROKER_WORKER_FAILED' });
   assert.ok(!error.message.includes('\n'), error.message);
@@ -82,7 +82,7 @@ test('a SyntaxError that the module itself throws is told as it is', async (t) =
 const version = spawnSync(runtime, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout.trim().split('.').map(Number);
 const strips = onBun || version[0] > 23 || (version[0] === 22 && version[1] >= 18);
 
-if (!strips) test('where the runtime takes no TypeScript, it is told which does and how', async (t) => {
+if (!strips) test('where the runtime takes no TypeScript, the error says which does and how', async (t) => {
   const server = await launch(t, { start: false });
   const workerPath = server.file('typed.ts', 'export const x: number = 1;\n');
   const error = await failure(server.start({ workerPath }), { code: 'ERR_WSBROKER_WORKER_FAILED' });
@@ -90,7 +90,7 @@ if (!strips) test('where the runtime takes no TypeScript, it is told which does 
   assert.ok(error.message.includes("require('tsx/cjs'); module.exports = require('./typed.ts');"), error.message);
 });
 
-if (strips && !onBun) test('TypeScript that is more than types is told with its place and how', async (t) => {
+if (strips && !onBun) test('TypeScript that is more than types is reported with its location and how', async (t) => {
   const server = await launch(t, { start: false });
   const workerPath = server.file('enum.ts', 'enum Colour { Red }\nexport const x = Colour.Red;\n');
   const error = await failure(server.start({ workerPath }), { code: 'ERR_WSBROKER_WORKER_FAILED' });
@@ -98,7 +98,7 @@ if (strips && !onBun) test('TypeScript that is more than types is told with its 
 });
 
 // Later ones find out by themselves.
-if (version[0] === 18) test('an ES module that is taken for CommonJS is told how to be one', async (t) => {
+if (version[0] === 18) test('of an ES module that is taken for CommonJS the error says how to make it one', async (t) => {
   const server = await launch(t, { start: false });
   const workerPath = server.file('esm.js', "import 'node:fs';\nexport const handleOpen = () => {};\n");
   const { message } = await failure(server.start({ workerPath }), { code: 'ERR_WSBROKER_WORKER_FAILED' });

@@ -97,7 +97,7 @@ test('1: a worker without handleOpen gets one close for each connection too', as
   assert.equal(new Set(closes.map((event) => event.id)).size, 10);
 });
 
-test('1: every close is told with its code and reason', async (t) => {
+test('1: every close is reported with its code and reason', async (t) => {
   const server = await launch(t);
   for (const [code, reason, seen] of [[1000, '', 1000], [1001, 'leaving', 1001], [4999, 'ünïcode', 4999], [undefined, undefined, 1005]]) {
     const client = await server.connect();

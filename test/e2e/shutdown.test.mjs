@@ -1,4 +1,4 @@
-// A shutdown is over at its timeout, whatever hangs, and tells whom it can.
+// A shutdown is over at its timeout, whatever hangs, and tells every worker that it can.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

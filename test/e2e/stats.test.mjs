@@ -1,4 +1,4 @@
-// What `stats()` says: its shape, its totals, and whom it speaks of. That every cause is counted is in counters.test.mjs.
+// What `stats()` says: its shape, its totals, and what it speaks of. That every cause is counted is in counters.test.mjs.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

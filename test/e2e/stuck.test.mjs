@@ -52,7 +52,7 @@ test('while one of two workers hangs every new client is let in, and answered by
   assert.match(stuck.reason.message, new RegExp(`worker ${thread} has not taken any event for a second`));
 });
 
-test('a worker that hangs is told of once each time, and gets clients again when it goes on', async (t) => {
+test('a worker that hangs is reported once each time, and gets clients again when it goes on', async (t) => {
   const server = await launchHanging(t);
   const first = await server.connect();
   await server.connect();

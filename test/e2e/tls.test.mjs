@@ -104,7 +104,7 @@ test('what is no TLS does not get in, and a client that trusts nobody hears the 
   assert.equal(odd.head, undefined);
   const plain = await tcp(server);
   plain.write(request());
-  assert.equal(await plain.answer(), 400, 'who forgot the s is told');
+  assert.equal(await plain.answer(), 400, 'a client that forgot the s is told');
   assert.match(String(await tried(server, { ca: undefined })), /UNABLE_TO_VERIFY|self.signed|unable to (verify|get)/i);
   assert.deepEqual(server.told.of('open'), []);
   await server.connect('', { ca: ca.cert });

@@ -213,7 +213,7 @@ rule('a user id that cannot be sent does not end the process', async (t) => {
   assert.equal(w.log.matching(/connected to client .* cannot be sent/).length, 1);
 });
 
-onFakes('who does not authenticate in time is closed without an error event, and stays until the close event', async (t) => {
+onFakes('a client that does not authenticate in time is closed without an error event, and stays until the close event', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
   for (const [options, ms] of [[{}, 5000], [{ authTimeout: 70 }, 70]]) {
     const w = await world(t, options);
@@ -244,7 +244,7 @@ onFakes('an authentication may take three times as long', async (t) => {
   assert.deepEqual(client.take(), []);
 });
 
-onFakes('neither timer touches who is finished, or who has gone', async (t) => {
+onFakes('neither timer touches a client that is finished, or that has gone', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
   const w = await world(t, { authTimeout: 100, heartbeatInterval: 1e9 });
   const client = await w.connect({ id: 'one' });
@@ -268,7 +268,7 @@ onFakes('an authTimeout longer than a timer can be is no short one', async (t) =
   assert.ok(delays.every((ms) => ms <= 2 ** 31 - 1));
 });
 
-rule('keys of a client that is not encrypted are not told', async (t) => {
+rule('keys of a client that is not encrypted are not reported', async (t) => {
   let w;
   w = await world(t, { clientConnectedFn: () => undefined, authenticateFn: () => {
     for (const entry of w.helper.getClients().values()) Object.assign(entry, { serverPublicKey: 'k', salt: 's' });

@@ -207,7 +207,7 @@ test('shutdown rejects a configure that is pending, and every later one', async 
   }
 });
 
-test('a loss between ready and the end of configure is told behind ready', async (t) => {
+test('a loss between ready and the end of configure is reported after ready', async (t) => {
   const states = [];
   const w = await world(t, { configured: false, busStateFn: (state) => states.push(state) });
   w.redis.publisher;

@@ -70,7 +70,7 @@ rule('without a handshakeFn the client is closed, without an error event', async
   assert.deepEqual(client.take(), []);
 });
 
-onFakes('a falsy handshake is told and closes with 4004, a rejection closes as in authentication', async (t) => {
+onFakes('a falsy handshake is reported and closes with 4004, a rejection closes as in authentication', async (t) => {
   for (const [handshakeFn, text, ended] of [
     [() => null, 'Encryption handshake failed', { code: 4004, reason: 'Encryption required' }],
     [async () => false, 'Encryption handshake failed', { code: 4004, reason: 'Encryption required' }],
@@ -381,7 +381,7 @@ onFakes('a slot is taken when the turn has come: a busy client does not hold one
   assert.deepEqual(runs.slice(3).map(({ id }) => id), [clients[0].id]);
 });
 
-onFakes('who goes while it waits for a slot gives it to the next, however many they are', async (t) => {
+onFakes('a client that goes while it waits for a slot gives it to the next, however many they are', async (t) => {
   const runs = [];
   const w = await world(t, { encryptedBatchLimit: 1, outboundTransformer: ({ event, client }) => (event === 'connected' ? null : new Promise((resolve) => runs.push({ id: client.id, resolve: () => resolve(null) }))) });
   const clients = [];

@@ -202,7 +202,7 @@ test('Redis input is handled once for the instance; when its helper ends the nex
   one.remote({ serverId: 'x', type: 'broadcast', event: 'x', data: 1 });
   two.remote({ serverId: 'x', type: 'broadcast', event: 'y', data: 1 });
   await turns();
-  assert.deepEqual([events(a), events(b)], [['x'], ['x']], 'who does not subscribe hears nothing');
+  assert.deepEqual([events(a), events(b)], [['x'], ['x']], 'a helper that does not subscribe hears nothing');
   one.redis.subscriber.is('close');
   assert.deepEqual(states, [['ready', 'lost'], ['ready', 'lost'], ['ready', 'lost']], 'on every helper of the instance');
   one.redis.subscriber.is('ready');

@@ -357,7 +357,7 @@ test('shutdown closes with 1001, takes nobody more, and lets the process end', a
   });
   for (const peer of peers) assert.deepEqual(await peer.end(), { code: 1001, reason: 'Server shutting down' });
   assert.deepEqual(await server.exit(), { code: 0, signal: null });
-  assert.equal(server.told.of('disconnected').length, 2, 'also of who never authenticated');
+  assert.equal(server.told.of('disconnected').length, 2, 'also of the one that never authenticated');
   await assert.rejects(new Promise((resolve, reject) => tcp(port, '127.0.0.1', resolve).on('error', reject)), { code: 'ECONNREFUSED' });
 });
 
@@ -371,7 +371,7 @@ test('shutdown closes sockets of clients that the application has made the helpe
   assert.deepEqual(await peer.end(), { code: 1001, reason: 'Server shutting down' });
 });
 
-test('shutdown does not wait for long for who does not answer, and waits for what is written', async (t) => {
+test('shutdown does not wait long for clients that do not answer, and waits for what is written', async (t) => {
   const server = await single(t, { closeTimeout: 1_000 }, { clean: false });
   const peer = await member(server);
   const large = 'x'.repeat(500_000);

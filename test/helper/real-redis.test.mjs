@@ -82,7 +82,7 @@ for (const { name, start, client } of kinds) {
     await emitter.configure();
     for (let round = 1; round <= 2; round++) {
       await redis.kill();
-      await until(() => [one, two].every(({ states }) => states.at(-1) === 'lost') && states.at(-1) === 'lost', 'the loss is told');
+      await until(() => [one, two].every(({ states }) => states.at(-1) === 'lost') && states.at(-1) === 'lost', 'the loss is reported');
       // It may have been the subscriber's: the publisher hears of it by itself.
       const before = one.helper.getStats().busRefused;
       await until(() => {

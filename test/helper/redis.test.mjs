@@ -239,7 +239,7 @@ onFakes('subscriptions that Redis refuses are tried again', async (t) => {
   }
 });
 
-rule('the state is lost while either connection is, and each change is told once', async (t) => {
+rule('the state is lost while either connection is, and each change is reported once', async (t) => {
   const states = [];
   const w = await world(t, { busStateFn: (state) => states.push(state) });
   const { publisher, subscriber } = w.redis;

@@ -124,7 +124,7 @@ onFakes('without exclude and transformer there is one publish of the server, als
     w.helper.broadcast({ event: 'e', data: 1, exclude });
     await w.idle();
     assert.deepEqual(publishes(w), ['r', 'unknown', 'ws:internal:broadcast'].map((topic) => [topic, '{"event":"e","data":1}']));
-    assert.deepEqual([a, b, c].map((client) => client.take().length), [2, 1, 0], 'who is not authenticated hears no broadcast');
+    assert.deepEqual([a, b, c].map((client) => client.take().length), [2, 1, 0], 'a client that is not authenticated hears no broadcast');
   }
   assert.deepEqual(a.socket.calls, []);
 });

@@ -293,7 +293,7 @@ test('detaching within a handler gives back the rest of its batch', async () => 
   assert.deepEqual([...seen.slice(1), ...answered].map(Number), Array.from({ length: 1_000 }, (_, i) => i));
 });
 
-test('an error that passes the dispatcher is told as uncaught, and costs only its event', async () => {
+test('an error that passes the dispatcher is reported as uncaught, and costs only its event', async () => {
   // What src/worker/dispatch.cts never does.
   const { fork } = require('node:child_process');
   const child = fork(__filename.replace('events.test', 'workers/throwing'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });

@@ -65,7 +65,7 @@ test('instances with another prefix do not hear each other, also where names on 
   assert.deepEqual(await inside.take(3), Array(3).fill('of app:live'));
 });
 
-test('while Redis is away local subscribers are served, and afterwards the loss is told', async (t) => {
+test('while Redis is away local subscribers are served, and afterwards the loss is reported', async (t) => {
   const redis = await startRedis(t);
   const [one, two] = await Promise.all([instance(t, redis), instance(t, redis)]);
   await Promise.all([ready(one), ready(two)]);
@@ -89,7 +89,7 @@ test('while Redis is away local subscribers are served, and afterwards the loss 
   const gap = await two.told.next('bus', ({ event }) => event.state === 'gap');
   assert.deepEqual(gap.event, { state: 'gap', channel: 'room', missed: 3 });
   const own = await one.told.next('bus', ({ event }) => event.state === 'gap');
-  assert.deepEqual(own.event, { state: 'gap', missed: 3 }, 'who has published them is told, too');
+  assert.deepEqual(own.event, { state: 'gap', missed: 3 }, 'the instance that published them is told, too');
 });
 
 test('while JavaScript is busy, gaps in many channels become one event', async (t) => {
@@ -159,7 +159,7 @@ test('an option that is wrong is named, and a password never', async (t) => {
     [{ redis: 'http://secret@x' }, /"cluster.redis" must be a redis:/],
     [{ redis: {}, prefx: 'x' }, /unknown option "prefx" in "cluster"; did you mean "prefix"/, 'ERR_WSBROKER_UNKNOWN_OPTION'],
     [{ redis: { host: 'a', nodes: [] } }, /one of url, host, nodes and sentinels, got host and nodes/],
-    [{ redis: { sentinels: [{ host: 'a' }] } }, /"cluster.redis.name" must be the name of the master/, 'ERR_WSBROKER_INVALID_ARG_TYPE'],
+    [{ redis: { sentinels: [{ host: 'a' }] } }, /"cluster.redis.name" must be the name of the primary/, 'ERR_WSBROKER_INVALID_ARG_TYPE'],
     [{ redis: { port: 0 } }, /"cluster.redis.port" must be an integer from 1 to 65535/],
     [{ redis: { host: 'a', tls: { ca: 'x' } } }, /"cluster.redis.tls.ca" must be PEM/],
     [{}, /"cluster.redis" must be a redis:\/\/ or rediss:\/\/ URL, or an object, got undefined/, 'ERR_WSBROKER_INVALID_ARG_TYPE'],

@@ -95,7 +95,7 @@ for (const [what, cluster, rights] of [
   });
 }
 
-test('who may not ask a Cluster how much it listens to does without', async (t) => {
+test('an instance that may not ask a Cluster how much it listens to does without', async (t) => {
   const redis = await startRedis(t, { cluster: true });
   assert.deepEqual(await tell(redis.port, 'ACL SETUSER clerk on >secret +@all -client|info allchannels allkeys'), ['+OK']);
   const url = { nodes: [{ host: '127.0.0.1', port: redis.port }], username: 'clerk', password: 'secret' };
@@ -107,7 +107,7 @@ test('who may not ask a Cluster how much it listens to does without', async (t) 
   assert.equal(await two.main((wsb) => wsb.stats().bus.losses), 0);
 });
 
-test('where Redis does not tell its role it is taken for a primary, which is told once, and a replica then shows by not being heard', async (t) => {
+test('where Redis does not tell its role it is taken for a primary, which is reported once, and a replica then shows by not being heard', async (t) => {
   const primary = await startRedis(t, { args: ['--repl-diskless-sync-delay', '0'] });
   const replica = await startRedis(t, { args: ['--replicaof', '127.0.0.1', primary.port] });
   await until(async () => (await tell(replica.port, 'INFO replication')).includes('master_link_status:up'), 'the replica is in step');
@@ -179,7 +179,7 @@ test('a connection that is swallowed while channels are asked for again is notic
   await ready(server);
 });
 
-test('long names are asked for in several commands, so that Redis does not cut off who has many', async (t) => {
+test('long names are asked for in several commands, so that Redis does not cut off an instance that has many', async (t) => {
   const redis = await startRedis(t, { args: ['--client-output-buffer-limit', 'pubsub 1mb 0 0'] });
   const server = await instance(t, redis);
   await ready(server);
@@ -294,7 +294,7 @@ test('a start that fails for want of Redis can be tried again, and says why it f
   await server.main((wsb) => wsb.shutdown());
 });
 
-test('why the bus does not come back is told, and reloadBus brings it back with a new password', async (t) => {
+test('why the bus does not come back is reported, and reloadBus brings it back with a new password', async (t) => {
   const redis = await startRedis(t);
   assert.deepEqual(await tell(redis.port, 'ACL SETUSER clerk on >old +@all allchannels'), ['+OK']);
   const server = await launch(t, { start: false });

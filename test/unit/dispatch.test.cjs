@@ -224,7 +224,7 @@ test('concurrent_handlers_do_not_wait', async () => {
   await server.close();
 });
 
-test('a_handler_that_takes_too_long_is_told_of_and_the_next_event_goes_on', async () => {
+test('a_handler_that_takes_too_long_is_reported_and_the_next_event_goes_on', async () => {
   const seen = [];
   const late = deferred();
   const errors = worker({
@@ -315,7 +315,7 @@ test('the_token_of_a_socket_that_has_closed_is_forgotten', () => {
   assert.equal(fake.callsOf('slotToken').length, 2, 'asked for again');
 });
 
-test('whoever_waits_for_the_end_of_all_handlers_is_told_of_a_stop', async () => {
+test('a_wait_for_the_end_of_all_handlers_ends_with_a_stop', async () => {
   const { createDispatcher } = require('../../lib/worker/dispatch.cjs');
   const { scopeHere } = require('../../lib/async-scope.cjs');
   const table = { scope: scopeHere(), self: undefined, handleTextMessage: () => new Promise(() => undefined), report() {} };

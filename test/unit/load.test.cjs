@@ -88,7 +88,7 @@ test('the_package_of_the_platform_must_have_the_same_version', () => {
   }
 });
 
-test('a_package_that_was_left_out_is_told_how_to_come_back', () => {
+test('of_a_package_that_was_left_out_the_error_says_how_to_get_it_back', () => {
   writeFileSync(join(root, 'package.json'), JSON.stringify(release));
   const said = load();
   assert.ok(said.includes(`wsbroker-${platformTarget()} is an optional dependency of wsbroker, and optional dependencies were not installed (--omit=optional`), said);
@@ -102,7 +102,7 @@ test('node_modules_of_another_platform_are_recognised', () => {
   assert.ok(said.includes('node_modules holds wsbroker-plan9-x64 instead: it was installed on or for another platform') && !said.includes('build'), said);
 });
 
-test('a_platform_without_a_package_is_told_how_to_build', () => {
+test('of_a_platform_without_a_package_the_error_says_how_to_build', () => {
   writeFileSync(join(root, 'package.json'), JSON.stringify({ version: '1.2.3', optionalDependencies: { 'wsbroker-plan9-x64': '1.2.3' } }));
   assert.match(load(), /To build it from source .*\n {2}node ".*build\.mjs"/);
 });

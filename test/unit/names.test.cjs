@@ -1,5 +1,5 @@
 'use strict';
-// Handlers by a wrong name: in silence they would never be called, and with a misspelt handleOpen everybody would be let in.
+// Handlers by a wrong name: in silence they would never be called, and with a misspelled handleOpen everybody would be let in.
 const assert = require('node:assert/strict');
 const { mkdtempSync, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
@@ -113,12 +113,12 @@ test('a_class_instead_of_an_instance_is_refused', () => {
 });
 
 for (const [what, extension, text, message] of [
-  ['a misspelt export', 'cjs', 'exports.handelOpen = () => {};', '"handelOpen" is not a handler; did you mean "handleOpen"?'],
-  ['a misspelt export beside a handler', 'mjs', 'export const handelOpen = () => false; export const handleTextMessage = () => {};', '"handelOpen" is not a handler; did you mean "handleOpen"?'],
-  ['a misspelt handler of the default export', 'mjs', 'export default { handleTextMesage() {} };', '"handleTextMesage" is not a handler; did you mean "handleTextMessage"?'],
-  ['a misspelt name beside a default', 'mjs', 'export const handelOpen = () => false; export default { handleTextMessage() {} };', '"handelOpen" is not a handler'],
-  ['a misspelt handler of a compiled default export', 'cjs', 'exports.__esModule = true; exports.default = { handelOpen() {} };', '"handelOpen" is not a handler'],
-  ['a misspelt method of an instance', 'mjs', 'class Chat { handelOpen() {} }\nexport default new Chat();', '"handelOpen" is not a handler'],
+  ['a misspelled export', 'cjs', 'exports.handelOpen = () => {};', '"handelOpen" is not a handler; did you mean "handleOpen"?'],
+  ['a misspelled export beside a handler', 'mjs', 'export const handelOpen = () => false; export const handleTextMessage = () => {};', '"handelOpen" is not a handler; did you mean "handleOpen"?'],
+  ['a misspelled handler of the default export', 'mjs', 'export default { handleTextMesage() {} };', '"handleTextMesage" is not a handler; did you mean "handleTextMessage"?'],
+  ['a misspelled name beside a default', 'mjs', 'export const handelOpen = () => false; export default { handleTextMessage() {} };', '"handelOpen" is not a handler'],
+  ['a misspelled handler of a compiled default export', 'cjs', 'exports.__esModule = true; exports.default = { handelOpen() {} };', '"handelOpen" is not a handler'],
+  ['a misspelled method of an instance', 'mjs', 'class Chat { handelOpen() {} }\nexport default new Chat();', '"handelOpen" is not a handler'],
   ['what other libraries call them', 'mjs', 'export const open = () => {}; export const message = () => {};', 'there are no handlers, only "message" (wsbroker calls it "handleTextMessage" and "handleBinaryMessage"), "open" (wsbroker calls it "handleOpen")'],
   ['what other libraries call them, on the default', 'cjs', 'module.exports = { onMessage() {} };', 'there are no handlers, only "onMessage"'],
   ['a class', 'mjs', 'export default class Chat { handleOpen() {} }', 'the default export is a class, but handlers are called on an object: export an instance, as in "export default new Chat()"'],

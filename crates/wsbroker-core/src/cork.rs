@@ -322,7 +322,7 @@ impl Cork {
         let Some(channel) = self.broker.channels.get(channel) else { return 0 };
         let mut keys: Vec<Vec<ConnectionKey>> = self.queues.iter().map(|_| Vec::new()).collect();
         let mut count = 0;
-        for socket in channel.members().into_iter().filter_map(|id| self.broker.sockets.get(id)) {
+        for socket in channel.subscribers().into_iter().filter_map(|id| self.broker.sockets.get(id)) {
             socket.end_asked();
             count += 1;
             if let Some(keys) = keys.get_mut(socket.shard()) {

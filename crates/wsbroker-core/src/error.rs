@@ -17,7 +17,7 @@ pub enum StartError {
 #[non_exhaustive]
 pub enum JoinError {
     /// It has joined already. There is one bus for one broker.
-    #[error("this broker has joined a cluster already")]
+    #[error("this broker is in a cluster already")]
     Joined,
     /// The system refused a thread.
     #[error("cannot start the bus's thread: {0}")]
@@ -79,7 +79,7 @@ pub enum ListenError {
     #[error("http: {0}")]
     Http(String),
     /// Options of the whole address differ from those it was opened with.
-    #[error("{address} is open with another value of {option}")]
+    #[error("{address} is already open with another value of {option}")]
     Conflict {
         /// The address as it was given.
         address: String,
@@ -96,7 +96,7 @@ pub enum ListenError {
 #[non_exhaustive]
 pub enum TlsError {
     /// There is no pair at all.
-    #[error("there is no certificate and no key")]
+    #[error("there is no certificate and no key; give at least one pair")]
     NoPair,
     /// There is no certificate in the PEM.
     #[error("cert[{pair}]: there is no certificate in it")]

@@ -1,4 +1,4 @@
-//! What a worker is told.
+//! What happens to a socket, as its worker hears of it.
 
 use std::{ops::Range, sync::Arc};
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{open::Open, registry::Socket};
 
-/// One loop turn's events for one worker, in order.
+/// Events of one loop turn for one worker, in order.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The events.

@@ -3,7 +3,7 @@
 //!
 //! Four stages, one direction each. The [front](crate::Broker::listen) (tokio) takes a connection
 //! from accept to the 101. A *shard* (one OS thread with a mio event loop) owns it from then on.
-//! *Dispatch* hands a loop turn's events to the connection's worker as one [`Batch`]. What the
+//! *Dispatch* hands the events of a loop turn to the connection's worker as a [`Batch`]. What the
 //! worker asks for comes back to the shards as commands, collected in a [`Cork`].
 //!
 //! Nothing here is global and nothing knows Node: a [`Broker`] is a value, and what runs handlers

@@ -7,7 +7,7 @@ use crate::{
 
 /// Runs handlers: a thread of Node or Bun in production, a queue in tests.
 pub trait Worker: Send + Sync {
-    /// Takes one loop turn's events, in order, or hands all of them back.
+    /// Takes events of one loop turn, in order, or hands all of them back.
     ///
     /// Called from shard threads, so it must not wait for anything. Once a worker has been removed
     /// with [`WorkerHandle::remove`](crate::WorkerHandle::remove) it answers

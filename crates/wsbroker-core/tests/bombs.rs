@@ -38,7 +38,7 @@ fn bombs_cost_no_more_than_the_limit() {
     for client in &mut clients {
         assert_eq!(client.next(), Got::Close(Some(1009), String::new()));
     }
-    until("all ends are told", || log.lock().len() == 32);
+    until("all ends are reported", || log.lock().len() == 32);
     until("the causes are counted", || broker.stats().closes.of(CloseCause::MaxPayload) == 32);
     // The compressed bytes of all, and what two shards inflate into.
     let grew = peak() - before;

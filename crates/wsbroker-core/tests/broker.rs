@@ -58,7 +58,7 @@ fn the_peers_close_is_answered_and_told_once() {
     client.close(4001, "bye");
     assert_eq!(client.next(), Got::Close(Some(4001), String::new()));
     assert_eq!(client.next(), Got::End);
-    until("the close is told", || !log.lock().is_empty());
+    until("the close is reported", || !log.lock().is_empty());
     let second = {
         let mut second = Client::connect(port);
         second.send_frame(true, Opcode::Close, b"");
@@ -66,7 +66,7 @@ fn the_peers_close_is_answered_and_told_once() {
         log.lock()[0].0 + 1
     };
     drop(Client::connect(port));
-    until("all three are told", || log.lock().len() == 3);
+    until("all three are reported", || log.lock().len() == 3);
     let log = log.lock();
     assert_eq!(log[0].1, Seen::Close(4001, "bye".into()));
     assert_eq!(log[1], (second, Seen::Close(1005, String::new())));
@@ -96,7 +96,7 @@ fn our_close_waits_for_the_peers_and_not_for_ever() {
     assert_eq!(polite.next(), Got::End);
     assert_eq!(silent.next(), Got::Close(Some(4000), "enough".into()));
     assert_eq!(silent.next(), Got::End);
-    until("both are told", || log.lock().len() == 2);
+    until("both are reported", || log.lock().len() == 2);
     let log = log.lock();
     assert!(log.contains(&(1, Seen::Close(4000, "fine".into()))), "{log:?}");
     assert!(log.contains(&(2, Seen::Close(1006, String::new()))), "{log:?}");
@@ -115,7 +115,7 @@ fn a_broken_frame_closes_with_its_code() {
         client.stream.write_all(frame).unwrap();
         assert_eq!(client.next(), Got::Close(Some(code), String::new()));
         assert_eq!(client.next(), Got::End);
-        until("it is told", || log.lock().last().is_some_and(|last| last.1 == Seen::Close(code, String::new())));
+        until("it is reported", || log.lock().last().is_some_and(|last| last.1 == Seen::Close(code, String::new())));
     }
 }
 
@@ -245,7 +245,7 @@ fn with_drop_newest_a_slow_socket_gets_what_was_queued_and_a_drain() {
     for number in 0..queued {
         assert_eq!(&slow.text()[..8], format!("{number:08}"));
     }
-    until("a drain is told", || log.lock().iter().any(|(_, seen)| *seen == Seen::Drain));
+    until("a drain is reported", || log.lock().iter().any(|(_, seen)| *seen == Seen::Drain));
     assert_eq!(broker.buffered_amount(id), 0);
 }
 
@@ -348,7 +348,7 @@ fn send_memory_is_bounded_by_closing_the_slowest() {
         pass(&mut reader);
         broker.connection_count() < 4
     });
-    until("it is told", || !log.lock().is_empty());
+    until("it is reported", || !log.lock().is_empty());
     assert_eq!(*log.lock(), [(3, Seen::Close(1013, "too slow".into()))]);
     assert!([1, 2, 4].into_iter().all(|number| broker.is_open(id(number))));
 }
@@ -364,7 +364,7 @@ fn unfinished_messages_are_bounded_by_closing_the_largest() {
     large.send_frame(false, Opcode::Text, &vec![b'x'; 900_000]);
     large.send_frame(false, Opcode::Continuation, &vec![b'x'; 900_000]);
     assert_eq!(large.next(), Got::Close(Some(1013), String::new()));
-    until("it is told", || log.lock().first().is_some_and(|first| *first == (1, Seen::Close(1013, String::new()))));
+    until("it is reported", || log.lock().first().is_some_and(|first| *first == (1, Seen::Close(1013, String::new()))));
     small.send_frame(true, Opcode::Continuation, b"end");
     until("the small one is heard", || log.lock().len() == 2);
 }
@@ -388,7 +388,7 @@ fn shutdown_closes_everything_and_says_how() {
     polite.close(1001, "");
     let report = closing.join().unwrap();
     assert_eq!((report.closed, report.terminated), (1, 1));
-    assert_eq!(log.lock().len(), 2, "both were told before the shutdown resolved");
+    assert_eq!(log.lock().len(), 2, "both were reported before the shutdown resolved");
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "nobody listens any more");
     drop((silent, worker));
 }

@@ -145,7 +145,7 @@ fn without_the_option_nothing_is_agreed_on() {
     assert!(!client.head.contains("Extensions"), "{}", client.head);
     client.send_rsv1(true, Opcode::Text, &deflated(&[b'a'; 100]));
     assert_eq!(client.next(), Got::Close(Some(1002), String::new()));
-    until("the end is told", || *log.lock() == [(1, Seen::Close(1002, String::new()))]);
+    until("the end is reported", || *log.lock() == [(1, Seen::Close(1002, String::new()))]);
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn what_does_not_inflate_ends_the_connection() {
         client.send_rsv1(true, Opcode::Text, hello);
         assert_eq!(client.next(), Got::Close(Some(code), String::new()), "{message:02x?}");
         let seen = [Seen::Text(b"Hello".to_vec()), Seen::Binary(b"\xff".to_vec()), Seen::Close(code, String::new())];
-        until("the end is told", || log.lock().len() == seen.len());
+        until("the end is reported", || log.lock().len() == seen.len());
         let log: Vec<Seen> = log.lock().drain(..).map(|(_, seen)| seen).collect();
         assert_eq!(log, seen);
     }

@@ -62,7 +62,7 @@ fn a_shutdown_after_a_workers_death_ends_when_the_handlers_have() {
     let (_worker, log) = logging(&broker, Handlers::ALL);
     until("the rest is heard", || log.lock().len() == 4);
     drop(client);
-    until("the end is told", || log.lock().len() == 5);
+    until("the end is reported", || log.lock().len() == 5);
     let (start, timeout) = (Instant::now(), Duration::from_secs(5));
     shut_down(&broker, timeout);
     assert!(start.elapsed() < timeout, "nobody was at work");
@@ -214,7 +214,7 @@ fn the_slowest_socket_is_closed_whichever_shard_it_is_in() {
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     pass(&mut beside_slowest);
     pass(&mut beside_slow);
-    until("it is told", || !log.lock().is_empty());
+    until("it is reported", || !log.lock().is_empty());
     assert_eq!(*log.lock(), [(2, Seen::Close(1013, "too slow".into()))]);
     assert_eq!(broker.connection_count(), 3);
 }

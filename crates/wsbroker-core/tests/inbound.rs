@@ -63,7 +63,7 @@ fn a_peer_that_cannot_be_written_to_and_says_nothing_is_gone() {
     let staged = cork.stage_slice(MessageKind::Text, b"anyone there?");
     cork.send(SocketId::new(1).unwrap(), staged);
     cork.flush();
-    until("its end is told", || !log.lock().is_empty());
+    until("its end is reported", || !log.lock().is_empty());
     assert_eq!(*log.lock(), [(1, Seen::Close(1006, String::new()))]);
     assert_eq!(broker.stats().closes.of(CloseCause::Lost), 1);
     drop((client, listener));
@@ -86,6 +86,6 @@ fn what_comes_after_the_close_frame_is_not_heard() {
         until("it is cut", || broker.stats().closes.of(CloseCause::CloseTimeout) == number);
         assert_eq!(broker.stats().closes.of(CloseCause::Peer), number);
         assert_eq!(log.lock().last(), Some(&(number, Seen::Close(1000, "bye".into()))));
-        assert_eq!(log.lock().len() as u64, number, "the end is told once, and nothing after it");
+        assert_eq!(log.lock().len() as u64, number, "the end is reported once, and nothing after it");
     }
 }

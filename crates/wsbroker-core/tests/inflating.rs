@@ -35,7 +35,7 @@ impl World {
     }
 
     fn told(&self, count: usize) -> Vec<Seen> {
-        until("it is told", || self.log.lock().len() >= count);
+        until("it is reported", || self.log.lock().len() >= count);
         self.log.lock().drain(..).map(|(_, seen)| seen).collect()
     }
 
@@ -195,7 +195,7 @@ fn a_client_that_is_gone_meanwhile_leaves_nothing_behind() {
     let mut client = world.client();
     client.send_rsv1(true, Opcode::Binary, &message);
     drop(client);
-    until("its end is told", || matches!(world.log.lock().last(), Some((_, Seen::Close(1006, _)))));
+    until("its end is reported", || matches!(world.log.lock().last(), Some((_, Seen::Close(1006, _)))));
     world.nothing_is_held();
 }
 

@@ -69,7 +69,7 @@ fn above_its_rate_a_socket_is_closed_if_that_is_wanted() {
     let mut talks = Client::connect(port);
     send_all(&mut talks, Opcode::Text, 20);
     assert_eq!(talks.next(), Got::Close(Some(1008), String::new()));
-    until("it is told", || log.lock().len() == 6);
+    until("it is reported", || log.lock().len() == 6);
     assert_eq!((texts(&log), &log.lock()[5]), (5, &(1, Seen::Close(1008, String::new()))));
     for opcode in [Opcode::Ping, Opcode::Pong] {
         let mut pings = Client::connect(port);
@@ -144,7 +144,7 @@ fn a_socket_that_has_lived_long_enough_is_closed() {
     assert!(pings > 0, "it was silent in between");
     client.close(1012, "");
     assert_eq!(client.next(), Got::End);
-    until("it is told", || log.lock().len() == 1);
+    until("it is reported", || log.lock().len() == 1);
     assert_eq!(*log.lock(), [(1, Seen::Close(1012, String::new()))]);
     let stats = broker.stats();
     assert_eq!((stats.closes.of(CloseCause::MaxLifetime), stats.closes.total()), (1, 1));
@@ -200,7 +200,7 @@ fn a_worker_without_room_does_not_hold_up_control_frames() {
     assert_eq!(pings.next(), Got::Pong(b"1".to_vec()));
     pings.close(1000, "");
     assert_eq!(pings.next(), Got::Close(Some(1000), String::new()));
-    until("its end is told", || queue.waiting() == 2);
+    until("its end is reported", || queue.waiting() == 2);
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_peer_that_is_gone_is_missed_also_while_it_is_not_read() {
     socket2::SockRef::from(&waits.stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(waits);
     let start = Instant::now();
-    until("its end is told", || queue.waiting() == 2);
+    until("its end is reported", || queue.waiting() == 2);
     assert!(start.elapsed() < DEADLINE / 4);
     assert_eq!(broker.stats().closes.of(CloseCause::Lost), 1);
 }
@@ -250,7 +250,7 @@ fn a_socket_is_in_so_many_channels_and_no_more() {
 
     assert_eq!(broker.subscribe(&mut cork, other, b"b"), Ok(true));
     assert_eq!(broker.copy_subscriptions(&mut cork, b"b", b"new"), Err(FULL));
-    assert_eq!(broker.subscribers(b"new"), [other], "who has room is added all the same");
+    assert_eq!(broker.subscribers(b"new"), [other], "the socket that has room is added all the same");
     assert_eq!(broker.copy_subscriptions(&mut cork, b"new", b"b"), Ok(0));
 }
 

@@ -312,7 +312,7 @@ fn run(seed: u64, kill: bool) {
         }
         client.close(1000, "");
     }
-    until("all ends are told", || lives.lock().values().all(|life| life.closed));
+    until("all ends are reported", || lives.lock().values().all(|life| life.closed));
     until("nothing is left", || broker.connection_count() == 0 && broker.channel_count() == 0);
 }
 

@@ -104,7 +104,7 @@ impl Ends {
         end(broker, id(last), &mut client);
         drop(client);
         let is_end = |(number, seen): &(u64, Seen)| *number == last && matches!(seen, Seen::Close(..));
-        until("it is told", || log.lock().iter().filter(|entry| is_end(entry)).count() == 1);
+        until("it is reported", || log.lock().iter().filter(|entry| is_end(entry)).count() == 1);
         self.causes.extend_from_slice(causes);
         until("it is counted", || broker.stats().closes.total() >= self.causes.len() as u64);
         let stats = broker.stats();
@@ -238,7 +238,7 @@ fn a_connection_that_never_opened_is_told_apart() {
             assert!(open.reply.accept(Accept::default()).is_err());
         }
     }
-    until("its end is told", || queue.waiting() == 1);
+    until("its end is reported", || queue.waiting() == 1);
     let stats = broker.stats();
     assert_eq!(stats.closes.iter().find(|(_, count)| *count > 0), Some((CloseCause::BeforeOpen, 1)));
     assert_eq!((stats.closes.total(), stats.opened, stats.closed), (1, 0, 0));
@@ -326,7 +326,7 @@ fn what_waits_for_a_shard_is_told_and_what_finds_no_memory_is_counted() {
     pass(&mut client);
     client.send(b"stall");
     stalled.recv_timeout(DEADLINE).unwrap();
-    assert_eq!(broker.stats().traffic.messages_in, 1, "counted when it is told");
+    assert_eq!(broker.stats().traffic.messages_in, 1, "counted when it is reported");
 
     assert_eq!(send(&broker, id(1), &[b'x'; 2 << 20]), SendOutcome::Queued);
     let stats = broker.stats();

@@ -108,7 +108,7 @@ pub struct Outcome {
 pub struct Exchange<'a> {
     /// Its head.
     pub head: RequestHead,
-    /// Who asks.
+    /// The client that asks.
     pub client: Client<'a>,
     /// Where it goes.
     pub forwarding: &'a Forwarding,

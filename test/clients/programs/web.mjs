@@ -38,7 +38,7 @@ export async function visit(url) {
   other.send('close 4002 go away');
   result.closedByServer = await other.closed;
 
-  // The server pings who is silent, and cuts who does not answer.
+  // The server pings silent clients, and cuts those that do not answer.
   const silent = await open('/silent');
   result.alive = (await Promise.race([silent.closed.then(() => false), new Promise((resolve) => setTimeout(resolve, 1500, true))])) && (await answer(silent, 'still here')) === 'still here';
   silent.close();

@@ -4,6 +4,6 @@ const { BroadcastChannel } = require('node:worker_threads');
 
 exports.handleStart = () => {
   new BroadcastChannel('pool').onmessage = () => {
-    throw new Error('died as told');
+    throw new Error('died as asked');
   };
 };

@@ -278,7 +278,7 @@ impl Broker {
         let Some(channel) = inner.channels.get(from) else { return Ok(0) };
         cork.flush();
         let (mut added, mut refused) = (0, None);
-        for socket in channel.members().into_iter().filter_map(|id| inner.sockets.get(id)) {
+        for socket in channel.subscribers().into_iter().filter_map(|id| inner.sockets.get(id)) {
             match inner.subscribe_socket(&socket, to) {
                 Ok(new) => added += usize::from(new),
                 Err(error) => refused = Some(error),
@@ -355,7 +355,7 @@ impl Broker {
     /// The subscribers of a channel, in no order.
     #[must_use]
     pub fn subscribers(&self, channel: &[u8]) -> Vec<SocketId> {
-        self.state().channels.get(channel).map(|channel| channel.members()).unwrap_or_default()
+        self.state().channels.get(channel).map(|channel| channel.subscribers()).unwrap_or_default()
     }
 
     /// Says whether a worker that has ended is followed by another. If so, a shutdown that finds no

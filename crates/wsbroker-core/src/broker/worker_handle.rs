@@ -92,7 +92,7 @@ impl WorkerHandle {
         if !self.broker.dispatch.remove(&self.entry) {
             return 0;
         }
-        let untold = self.namespace.as_ref().map_or(0, |namespace| namespace.leave(&self.entry));
+        let unreported = self.namespace.as_ref().map_or(0, |namespace| namespace.leave(&self.entry));
         let mut per_shard: Vec<Vec<(Event, Bytes)>> = (0..self.broker.shard_count()).map(|_| Vec::new()).collect();
         for batch in unstarted {
             for event in batch.events {
@@ -104,6 +104,6 @@ impl WorkerHandle {
         for (index, events) in per_shard.into_iter().enumerate() {
             self.broker.shard(index).push(Command::WorkerGone(Arc::clone(&self.entry), events));
         }
-        untold
+        unreported
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 mod bind;
-mod proxy;
+mod trust_proxy;
 
 pub use self::{
     bind::Bind,
-    proxy::{Cidr, ForwardedHeader, TrustProxy},
+    trust_proxy::{Cidr, ForwardedHeader, TrustProxy},
 };
 
 /// Settings of a whole broker.

@@ -61,7 +61,7 @@ causes! {
         NotServed = "notServed",
         /// 503: the worker did not answer within `open_timeout`.
         OpenTimeout = "openTimeout",
-        /// 503: the worker ended with the question in hand.
+        /// 503: the worker ended before it had answered.
         WorkerGone = "workerGone",
         /// The worker's own answer.
         Handler = "handler",

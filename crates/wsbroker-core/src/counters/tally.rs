@@ -44,7 +44,7 @@ pub(crate) struct Tally {
     pub(crate) flow: Flow,
     closes: [u64; CloseCause::COUNT],
     dropped: [u64; DropCause::COUNT],
-    /// Some of the causes differs from what is shown.
+    /// The number of some cause differs from what is shown.
     causes_changed: bool,
 }
 

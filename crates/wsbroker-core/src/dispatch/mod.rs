@@ -35,7 +35,7 @@ pub(crate) struct WorkerEntry {
     /// Of a namespace: messages to its connections that were dropped on their way, and whether it
     /// has been told that there are some.
     dropped: AtomicU64,
-    told_dropped: AtomicBool,
+    drops_reported: AtomicBool,
     pub(crate) sink: Arc<dyn Worker>,
     connections: AtomicUsize,
     /// Bytes of messages that were handed over and whose handlers have not settled.
@@ -60,8 +60,8 @@ pub(crate) struct WorkerEntry {
 const HELD: u32 = 1;
 const AWAITED: u32 = 2;
 
-/// One flush of a worker's cork, told from the others: what an earlier one brought says nothing of
-/// what was sent since.
+/// One flush of a worker's cork, told apart from the others: what an earlier one brought says
+/// nothing of what was sent since.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Flush(u32);
 
@@ -130,7 +130,7 @@ impl WorkerEntry {
             return;
         }
         self.dropped.fetch_add(count, Ordering::SeqCst);
-        if !self.told_dropped.swap(true, Ordering::SeqCst) {
+        if !self.drops_reported.swap(true, Ordering::SeqCst) {
             self.tell(OperationKind::Dropped);
         }
     }
@@ -153,7 +153,7 @@ impl WorkerEntry {
     pub(crate) fn dropped(&self, again: bool) -> u64 {
         // Before the look: what comes behind it is told.
         if again {
-            self.told_dropped.store(false, Ordering::SeqCst);
+            self.drops_reported.store(false, Ordering::SeqCst);
         }
         self.dropped.load(Ordering::SeqCst)
     }
@@ -293,7 +293,7 @@ impl Dispatch {
             namespace,
             operations: WaitingBytes::default(),
             dropped: AtomicU64::new(0),
-            told_dropped: AtomicBool::new(false),
+            drops_reported: AtomicBool::new(false),
             sink,
             connections: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),

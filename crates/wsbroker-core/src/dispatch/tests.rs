@@ -108,12 +108,12 @@ fn events_that_a_dead_worker_left_are_counted_once() {
     first.gone.store(true, Ordering::SeqCst);
     reserve(&broker, &endpoint, admit(&broker, &endpoint));
     until("it has refused one", || unsettled() == 4);
-    let heir = broker.add_worker(Arc::clone(&second) as Arc<dyn Worker>, Handlers::ALL);
+    let successor = broker.add_worker(Arc::clone(&second) as Arc<dyn Worker>, Handlers::ALL);
     handle.remove(std::mem::take(&mut first.batches.lock()));
     until("the second has all", || second.waiting() == 4);
     until("only the second is waited for", || unsettled() == 4);
     for batch in second.batches.lock().drain(..) {
-        heir.settle(batch.events.iter(), None);
+        successor.settle(batch.events.iter(), None);
     }
     assert_eq!(unsettled(), 0);
 }
@@ -277,13 +277,13 @@ fn an_open_that_waits_for_a_stuck_worker_is_asked_of_another() {
     reserve(&broker, &endpoint, (Arc::clone(&socket), worker));
     until("it is asked", || hung.waiting() == 1);
     a_second_passes(&broker);
-    let (second, heir) = add(&broker, Handlers::ALL);
+    let (second, successor) = add(&broker, Handlers::ALL);
     stuck_watch::ask_others(broker.state(), &hung_entry);
     until("the second is asked", || second.waiting() == 1);
     until("only the second is waited for", || unsettled() == 1);
-    assert_eq!((socket.worker(), hung.waiting()), (Some(heir.id()), 0));
+    assert_eq!((socket.worker(), hung.waiting()), (Some(successor.id()), 0));
     assert_eq!((hung_entry.connections(), hung_entry.delivered()), (0, 0));
-    heir.settle(second.batches.lock().iter().flat_map(|batch| &batch.events), None);
+    successor.settle(second.batches.lock().iter().flat_map(|batch| &batch.events), None);
     assert_eq!(unsettled(), 0);
 }
 
@@ -326,18 +326,18 @@ fn a_worker_that_ends_during_an_admission_is_not_asked() {
     let ended = Arc::clone(worker.as_ref().unwrap());
     first.gone.store(true, Ordering::SeqCst);
     handle.remove(Vec::new());
-    let (second, heir) = add(&broker, Handlers::ALL);
+    let (second, successor) = add(&broker, Handlers::ALL);
     until("the shard has dealt with its end", || !broker.state().dispatch.workers.lock().free.is_empty());
     reserve(&broker, &endpoint, (Arc::clone(&socket), worker));
     until("the second is asked", || second.waiting() == 1);
-    assert_eq!((socket.worker(), ended.connections()), (Some(heir.id()), 0));
+    assert_eq!((socket.worker(), ended.connections()), (Some(successor.id()), 0));
 }
 
 #[test]
 fn raw_workers_without_handlers_are_deaf_unless_one_has_some() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
     let dispatch = &broker.state().dispatch;
-    assert!(!dispatch.has_no_raw_handler(), "who is not there may hear yet");
+    assert!(!dispatch.has_no_raw_handler(), "a worker that comes later may have one");
     let namespace = broker.namespace(crate::NamespaceConfig::default());
     let _helper = broker.add_helper(&namespace, PassiveWorker::new());
     assert!(!dispatch.has_no_raw_handler(), "a namespace's workers hear nothing of raw connections");

@@ -62,7 +62,7 @@ pub(super) async fn run(broker: Arc<BrokerState>, address: Arc<BoundAddress>) {
 /// Reports what goes wrong, at most once in a [`REPORT_INTERVAL`].
 #[derive(Default)]
 struct FailureReport {
-    told: Option<Instant>,
+    last_report: Option<Instant>,
     /// Failures since then.
     failures: u64,
 }
@@ -70,11 +70,11 @@ struct FailureReport {
 impl FailureReport {
     fn about(&mut self, error: &io::Error, now: Instant) {
         self.failures += 1;
-        if self.told.is_some_and(|told| now.duration_since(told) < REPORT_INTERVAL) {
+        if self.last_report.is_some_and(|last| now.duration_since(last) < REPORT_INTERVAL) {
             return;
         }
         let failures = std::mem::take(&mut self.failures);
-        self.told = Some(now);
+        self.last_report = Some(now);
         let advice = if is_for_descriptors(error) { ": raise the limit of open files (ulimit -n)" } else { "" };
         tracing::warn!(failures, "cannot accept connections, and will go on trying: {error}{advice}");
     }

@@ -41,15 +41,15 @@ pub(super) fn client<'a>(lines: impl DoubleEndedIterator<Item = &'a str>, truste
             if element.is_empty() {
                 continue;
             }
-            let told = match trusted.header {
+            let named = match trusted.header {
                 ForwardedHeader::XForwardedFor => node(element),
                 ForwardedHeader::Forwarded => for_parameter(element),
             };
-            let Some(told) = told else { return last };
-            if !trusted.trusts(told.ip) {
-                return told;
+            let Some(named) = named else { return last };
+            if !trusted.trusts(named.ip) {
+                return named;
             }
-            last = told;
+            last = named;
         }
     }
     last
@@ -175,7 +175,7 @@ mod tests {
         TrustProxy { from, unix: false, header }
     }
 
-    /// The client of a request from [`PEER`], who is trusted, as are all of 10.0.0.0/8 and
+    /// The client of a request from [`PEER`], which is trusted, as are all of 10.0.0.0/8 and
     /// fd00::/8.
     fn x_forwarded_for(lines: &[&str]) -> Peer {
         client(lines.iter().copied(), &trust(ForwardedHeader::XForwardedFor), peer(PEER))
@@ -265,7 +265,7 @@ mod tests {
         ] {
             assert_eq!(x_forwarded_for(&[bad]), peer(PEER), "{bad:?} alone");
             let lines = [format!("6.6.6.6, {bad}, 10.0.0.3, 10.0.0.2")];
-            assert_eq!(x_forwarded_for(&[&lines[0]]), peer("10.0.0.3"), "{bad:?} before those who are trusted");
+            assert_eq!(x_forwarded_for(&[&lines[0]]), peer("10.0.0.3"), "{bad:?} before those that are trusted");
             let lines = [format!("{bad}, 192.0.2.1")];
             assert_eq!(x_forwarded_for(&[&lines[0]]), peer("192.0.2.1"), "{bad:?} as an invention of the client");
             let quoted = bad.replace('\\', "\\\\").replace('"', "\\\"");
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_are_told_or_zero() {
+    fn ports_are_named_or_zero() {
         for (element, expected) in [
             ("192.0.2.1:4711", "192.0.2.1:4711"),
             ("192.0.2.1:0", "192.0.2.1:0"),
@@ -417,8 +417,8 @@ mod tests {
         ] {
             let line = piece.repeat(size / piece.len());
             for line in [line.as_str(), &format!("x=\"{line}\";for=10.0.0.1"), &format!("for=\"{line}\"")] {
-                for told in [x_forwarded_for(&[line]), forwarded(&[line])] {
-                    assert!(trust(ForwardedHeader::Forwarded).trusts(told.ip), "{piece}: {told:?}");
+                for named in [x_forwarded_for(&[line]), forwarded(&[line])] {
+                    assert!(trust(ForwardedHeader::Forwarded).trusts(named.ip), "{piece}: {named:?}");
                 }
             }
         }
@@ -435,7 +435,7 @@ mod tests {
         ]
     }
 
-    /// The same rules, told from the left.
+    /// The same rules, read from the left.
     fn model(elements: &[String]) -> Peer {
         let trusted = trust(ForwardedHeader::XForwardedFor);
         let mut found = None;
@@ -446,8 +446,8 @@ mod tests {
             }
             match node(element) {
                 None => found = None,
-                Some(told) if !trusted.trusts(told.ip) => found = Some(told),
-                Some(told) => found = found.or(Some(told)),
+                Some(named) if !trusted.trusts(named.ip) => found = Some(named),
+                Some(named) => found = found.or(Some(named)),
             }
         }
         found.unwrap_or(peer(PEER))

@@ -16,7 +16,7 @@ pub(super) struct NewConnection {
     pub(super) broker: Arc<BrokerState>,
     pub(super) address: Arc<BoundAddress>,
     pub(super) peer: Peer,
-    /// Who it came from before a request said who it is of.
+    /// The peer that it came from, before a request names the client.
     proxy: Option<Peer>,
     /// One deadline for all that the client has to send before its verdict, from accept on: a
     /// client cannot win time by getting one step further.
@@ -65,7 +65,7 @@ impl NewConnection {
         self.pending = None;
     }
 
-    /// Who sent this request, as far as a proxy that is believed says so, and whether there is one.
+    /// The client of this request, as far as a trusted proxy names it, and whether there is one.
     ///
     /// # Errors
     /// That client has as many connections as it may.

@@ -80,7 +80,7 @@ pub(crate) enum Verdict {
     Cut,
     /// The worker did not answer in time: 503.
     TimedOut,
-    /// The worker ended with the question in hand: 503.
+    /// The worker ended before it had answered: 503.
     WorkerGone,
 }
 

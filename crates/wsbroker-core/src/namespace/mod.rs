@@ -142,7 +142,7 @@ impl Namespace {
         self.guarded.store(true, Ordering::Release);
     }
 
-    // --- who takes the input ---------------------------------------------------------------------
+    // --- which helper takes the input ------------------------------------------------------------
 
     pub(crate) fn enter(&self, helper: &Arc<WorkerEntry>) {
         self.input.lock().helpers.push(Arc::clone(helper));
@@ -180,14 +180,14 @@ impl Namespace {
         input.claims.retain(|other| !is_it(other));
         if led {
             input.set_ready(false, None);
-            if let Some(heir) = input.claims.first() {
-                heir.tell(OperationKind::TakeInput);
+            if let Some(successor) = input.claims.first() {
+                successor.tell(OperationKind::TakeInput);
             }
         }
-        let untold = self.pass_on(own, &input.helpers);
+        let unreported = self.pass_on(own, &input.helpers);
         drop(input);
         self.state.emptied.notify_waiters();
-        untold
+        unreported
     }
 
     /// Clients of a helper that has ended are for the others, whichever of them comes first: one
@@ -196,15 +196,15 @@ impl Namespace {
         let mut left = self.left.lock();
         left.extend(own);
         let kept = if others.is_empty() { 0 } else { left.len().min(MAX_LEFT) };
-        let untold = left.len() - kept;
+        let unreported = left.len() - kept;
         left.truncate(kept);
         if kept > 0 {
             others.iter().for_each(|other| other.tell(OperationKind::ClientsLeft));
         }
-        if untold > 0 {
-            tracing::warn!(clients = untold, "a worker has ended, and no helper is left to be told of its clients");
+        if unreported > 0 {
+            tracing::warn!(clients = unreported, "a worker has ended, and no helper is left to be told of its clients");
         }
-        untold
+        unreported
     }
 
     /// Whether the helper takes the input: the first that asks does, until it leaves. The next then

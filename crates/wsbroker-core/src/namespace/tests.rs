@@ -59,7 +59,7 @@ fn a_publish_for_which_there_is_no_memory_is_counted_for_each_that_does_not_get_
     assert_eq!(dropped(), [0, 2]);
     let staged = elsewhere.stage_slice(MessageKind::Text, b"x");
     namespace.relay(&mut elsewhere, Audience::Room(b"r"), staged, &[]);
-    assert_eq!(dropped(), [2, 2], "what nobody here has sent, the first is told");
+    assert_eq!(dropped(), [2, 2], "what nobody here has sent is counted at the first");
     let staged = elsewhere.stage_slice(MessageKind::Text, b"x");
     namespace.relay_to_client(&mut elsewhere, b"nobody", staged);
     assert_eq!(dropped(), [2, 2]);

@@ -44,15 +44,15 @@ pub(crate) struct Channel {
     set: ChannelSet,
     name: Box<[u8]>,
     /// Subscribers per shard, so that a publish wakes only shards that have some. Changed under
-    /// `members`.
+    /// `subscribers`.
     per_shard: Box<[AtomicU32]>,
     count: AtomicUsize,
-    members: Mutex<Subscribers>,
+    subscribers: Mutex<Subscribers>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers {
-    /// The last subscriber has left and the map no longer has the channel: look the name up again.
+    /// The last subscriber has left, and the channel leaves the map: look the name up again.
     dead: bool,
     sockets: FxHashSet<SocketId>,
 }
@@ -79,12 +79,12 @@ impl Channel {
         self.per_shard.get(shard).is_some_and(|count| count.load(Ordering::Acquire) > 0)
     }
 
-    pub(crate) fn members(&self) -> Vec<SocketId> {
+    pub(crate) fn subscribers(&self) -> Vec<SocketId> {
         self.lock().sockets.iter().copied().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Subscribers> {
-        self.members.lock()
+        self.subscribers.lock()
     }
 }
 
@@ -184,7 +184,7 @@ impl Channels {
             name: name.into(),
             per_shard: (0..self.shards).map(|_| AtomicU32::new(0)).collect(),
             count: AtomicUsize::new(0),
-            members: Mutex::default(),
+            subscribers: Mutex::default(),
         });
         match self.map.entry(ChannelName(Arc::clone(&fresh))) {
             Entry::Occupied(entry) => Arc::clone(entry.get()),
@@ -197,22 +197,22 @@ impl Channels {
     pub(crate) fn join(&self, name: &[u8], socket: SocketId, shard: usize) -> Arc<Channel> {
         loop {
             let channel = self.get_or_create(name);
-            let mut members = channel.lock();
-            if members.dead {
-                drop(members);
+            let mut subscribers = channel.lock();
+            if subscribers.dead {
+                drop(subscribers);
                 // The thread that emptied it is about to take it out of the map. Help, so that this
                 // loop does not wait for that thread.
                 self.forget(&channel);
                 continue;
             }
-            if members.sockets.insert(socket) {
+            if subscribers.sockets.insert(socket) {
                 channel.count.fetch_add(1, Ordering::AcqRel);
                 if let Some(count) = channel.per_shard.get(shard) {
                     count.fetch_add(1, Ordering::AcqRel);
                 }
             }
-            let first = members.sockets.len() == 1;
-            drop(members);
+            let first = subscribers.sockets.len() == 1;
+            drop(subscribers);
             if first && let Some(bus) = self.bus() {
                 bus.subscribers_changed(name);
             }
@@ -222,21 +222,22 @@ impl Channels {
 
     /// Takes a socket out. The last one out ends the channel.
     pub(crate) fn leave(&self, channel: &Arc<Channel>, socket: SocketId, shard: usize) {
-        let mut members = channel.lock();
-        if !members.sockets.remove(&socket) {
+        let mut subscribers = channel.lock();
+        if !subscribers.sockets.remove(&socket) {
             return;
         }
         channel.count.fetch_sub(1, Ordering::AcqRel);
         if let Some(count) = channel.per_shard.get(shard) {
             count.fetch_sub(1, Ordering::AcqRel);
         }
-        let last = members.sockets.is_empty();
+        let last = subscribers.sockets.is_empty();
         if last {
-            members.dead = true;
-        } else if members.sockets.capacity() > 64 && members.sockets.len() * 8 < members.sockets.capacity() {
-            members.sockets.shrink_to_fit();
+            subscribers.dead = true;
+        } else if subscribers.sockets.capacity() > 64 && subscribers.sockets.len() * 8 < subscribers.sockets.capacity()
+        {
+            subscribers.sockets.shrink_to_fit();
         }
-        drop(members);
+        drop(subscribers);
         if last {
             self.forget(channel);
             if let Some(bus) = self.bus() {

@@ -1,5 +1,5 @@
 //! The state of a broker that every thread sees: sockets, channels and tokens. A call decides here
-//! at once; shards only carry the decision out.
+//! at once; shards only execute the decision.
 //!
 //! Lock order: a namespace's directory, then a socket's membership, then one of: a channel's
 //! subscribers, a shard's FIFO, the bus's own locks. Three more orders have nothing to do with
@@ -7,7 +7,8 @@
 //!
 //! * a namespace's input, the list of its left clients, a worker's mailbox;
 //! * the list of workers, a worker's mailbox;
-//! * the front's list of addresses, then of one address its routes, then its awaited paths.
+//! * the front's list of addresses, then of one address its routes, then one of: its awaited paths,
+//!   its certificates.
 //!
 //! A guard of a map is held for one look-up, and no other lock is taken meanwhile.
 

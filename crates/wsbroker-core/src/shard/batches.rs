@@ -1,4 +1,5 @@
-//! One loop turn's events, gathered per worker and handed over as one batch each.
+//! The events of a loop turn, gathered for each worker and handed over in batches: one for each
+//! worker, more when there are very many.
 
 use std::{collections::VecDeque, sync::Arc};
 

@@ -193,7 +193,7 @@ impl Connection {
         let Some(ip) = self.ip.take() else { return };
         match &self.worker {
             Some(worker) => ctx.batches.push(worker, &self.socket, EventKind::Joined(ip)),
-            None => self.orphan(ctx),
+            None => self.close_without_worker(ctx),
         }
     }
 

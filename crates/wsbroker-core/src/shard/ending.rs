@@ -234,7 +234,7 @@ impl Connection {
 
     /// Its namespace's worker has ended, and none takes over: it is closed (1012), and leaves its
     /// channels at once.
-    pub(super) fn orphan(&mut self, ctx: &mut ShardContext) {
+    pub(super) fn close_without_worker(&mut self, ctx: &mut ShardContext) {
         if self.is_attached() {
             ctx.retired.push(Retired { socket: Arc::clone(&self.socket), notice: None });
             self.begin_close(ctx, CloseCause::WorkerEnded, CloseCode::RESTART, "Worker ended");

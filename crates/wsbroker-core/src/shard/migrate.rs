@@ -37,9 +37,9 @@ impl Shard {
         events.append(&mut self.ctx.batches.take_refused(worker.id));
         for (_, notice) in self.retiring.notices() {
             if notice.worker.as_ref().is_some_and(|own| own.id == worker.id) {
-                let heir =
+                let successor =
                     if worker.namespace.is_some() { None } else { self.ctx.broker.dispatch.assign(NamespaceId::RAW) };
-                notice.move_to(heir);
+                notice.move_to(successor);
             }
         }
         // Handed over to the old worker and counted there. Counted anew before that is taken back,
@@ -72,10 +72,10 @@ impl Shard {
         // In a namespace no other worker takes over what it knew of its clients: they are closed,
         // and no handler is called. A connection without a 101 is not known to any worker yet, and
         // another one will do.
-        let orphaned = worker.namespace.is_some() && connection.is_attached();
-        connection.move_to(if orphaned { None } else { self.ctx.broker.dispatch.assign(worker.namespace_id()) });
-        if orphaned {
-            connection.orphan(&mut self.ctx);
+        let is_lost = worker.namespace.is_some() && connection.is_attached();
+        connection.move_to(if is_lost { None } else { self.ctx.broker.dispatch.assign(worker.namespace_id()) });
+        if is_lost {
+            connection.close_without_worker(&mut self.ctx);
         }
     }
 

@@ -1,13 +1,13 @@
 //! The kinds of stream a shard reads and writes.
 
-mod plain;
+mod plain_stream;
 
 use std::io::{self, IoSlice};
 
 use mio::{Interest, Registry, Token};
 
-pub(crate) use self::plain::PlainStream;
-use self::plain::StreamKind;
+pub(crate) use self::plain_stream::PlainStream;
+use self::plain_stream::StreamKind;
 use crate::{
     sys::SHORT_READ_DRAINS,
     tls::{SEALING_MAX, Session, TlsScratch, TlsStream},

@@ -36,7 +36,7 @@ fn drinks_all<S: Read + Write>(client: &mut Client<S>, code: u16, reason: &str) 
 }
 
 fn told(broker: &Broker, log: &Log, code: u16, reason: &str) {
-    until("it is told", || !log.lock().is_empty());
+    until("it is reported", || !log.lock().is_empty());
     assert_eq!(*log.lock(), [(1, Seen::Close(code, reason.into()))]);
     assert_eq!(broker.stats().closes.of(CloseCause::CloseTimeout), 0);
 }
@@ -187,7 +187,7 @@ fn a_failure_has_the_close_timeout_once() {
     let drunk = drink(&mut client, COUNT, CLOSE * 12);
     assert!(drunk.messages < COUNT);
     assert_eq!(drunk.last, Got::End);
-    until("it is told", || !log.lock().is_empty());
+    until("it is reported", || !log.lock().is_empty());
     assert_eq!(*log.lock(), [(1, Seen::Close(1002, String::new()))]);
     assert_eq!(broker.stats().closes.of(CloseCause::CloseTimeout), 1);
 }

@@ -27,7 +27,7 @@ fn a_client_that_ends_its_side_while_it_is_not_read_does_not_stay() {
         client.stream.shutdown(Shutdown::Write).unwrap();
     }
     let closed = |log: &Log| log.lock().iter().filter(|(_, seen)| matches!(seen, Seen::Close(1006, _))).count();
-    until("all have been told", || closed(&log) == CLIENTS);
+    until("all are reported", || closed(&log) == CLIENTS);
     assert_eq!(broker.connection_count(), 0);
     assert_eq!(broker.stats().closes.of(CloseCause::Lost), CLIENTS as u64);
     assert!(clients.iter_mut().all(|client| client.next() == Got::End));
@@ -45,6 +45,6 @@ fn a_client_that_ends_its_side_is_heard_as_far_as_the_time_goes() {
     client.close(1000, "done");
     client.stream.shutdown(Shutdown::Write).unwrap();
     assert_eq!(client.next(), Got::Close(Some(1000), String::new()));
-    until("its end is told", || log.lock().len() == 101);
+    until("its end is reported", || log.lock().len() == 101);
     assert_eq!(log.lock()[100], (1, Seen::Close(1000, "done".into())));
 }

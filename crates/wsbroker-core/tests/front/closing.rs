@@ -41,7 +41,7 @@ fn closing_a_listener_ends_what_is_its_own_and_nothing_else() {
     assert_eq!(late.reply.accept(Accept::default()), Err(LateVerdict.into()));
     close(&broker, &first);
     assert!(broker.is_open(other_id) && !broker.is_open(own_id));
-    until("both ends are told", || keeper.told().len() == 2);
+    until("both ends are reported", || keeper.told().len() == 2);
     let told = keeper.told.lock().clone();
     assert!(told.contains(&(own_id, Told::Close(1001))) && told.contains(&(pending_id, Told::Close(1006))), "{told:?}");
     other.write_all(&frame(b"still here")).unwrap();
@@ -71,7 +71,9 @@ fn a_listener_that_closes_among_many_upgrades_leaves_none_behind() {
         });
         assert_eq!(broker.connection_count(), 0);
     }
-    until("everyone who was let in, also too late, has an end", || keeper.told().len() == keeper.requests.lock().len());
+    until("every connection that was let in, also too late, has an end", || {
+        keeper.told().len() == keeper.requests.lock().len()
+    });
     assert!(keeper.told().iter().all(|told| matches!(told, Told::Close(1001 | 1006))));
 }
 

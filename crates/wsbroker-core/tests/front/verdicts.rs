@@ -107,8 +107,12 @@ fn a_worker_that_does_not_answer_costs_the_client_only_its_patience() {
     assert_eq!(open.reply.reject(reject), Err(LateVerdict));
     drop(ask_one());
     close(&broker, &listener);
-    until("its end is told", || !keeper.told.lock().is_empty());
-    assert_eq!(*keeper.told.lock(), [(accepted, Told::Close(1006))], "who was let in has an end, and nobody else");
+    until("its end is reported", || !keeper.told.lock().is_empty());
+    assert_eq!(
+        *keeper.told.lock(),
+        [(accepted, Told::Close(1006))],
+        "the connection that was let in has an end, and no other"
+    );
 }
 
 #[test]
@@ -140,6 +144,6 @@ fn a_client_that_leaves_while_its_worker_thinks_is_noticed() {
         opens.recv_timeout(Duration::from_millis(20)).is_ok()
     });
     assert_eq!(open.reply.accept(Accept::default()), Err(LateVerdict.into()));
-    until("its end is told", || !keeper.told.lock().is_empty());
+    until("its end is reported", || !keeper.told.lock().is_empty());
     assert_eq!(*keeper.told.lock(), [(id, Told::Close(1006))]);
 }

@@ -122,11 +122,7 @@ fn a_path_that_a_namespace_is_about_to_serve_answers_503_until_it_does_or_gives_
     let silent = logging(&broker, Handlers::default());
     let (raw, port) = listen_with(&broker, |_| ());
     let raw = Arc::new(raw);
-    assert_eq!(
-        status(port, "/ws"),
-        "101",
-        "nothing else is served here: who listens without handlers wants no messages"
-    );
+    assert_eq!(status(port, "/ws"), "101", "nothing else is served here: a program without handlers wants no messages");
     let (one, other) = (raw.await_path("/ws"), raw.await_path("/ws"));
     assert_eq!(status(port, "/ws"), "503");
     assert_eq!(status(port, "/else"), "404", "nobody would hear of it");

@@ -89,7 +89,7 @@ fn a_wait_for_the_last_connection_ends_however_the_threads_interleave() {
         // Longer than any wait: it must not be the limit that ends this.
         let waiting = broker.runtime().spawn(async move { helper.emptied(Duration::from_secs(3600)).await });
         drop(client);
-        until("the end of the last connection is told", || {
+        until("the end of the last connection is reported", || {
             thread.pump();
             waiting.is_finished()
         });

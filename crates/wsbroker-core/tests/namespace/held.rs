@@ -40,7 +40,7 @@ fn held_members_are_counted_and_published_to_through_their_owners_only() {
         (room("later"), "4".into(), vec![]),
     ];
     assert_eq!(published(&operations), expected);
-    assert!(other.queue.take_operations().is_empty(), "who holds nothing is not woken");
+    assert!(other.queue.take_operations().is_empty(), "a helper that holds nothing is not woken");
 
     let staged = other.cork.stage_slice(MessageKind::Text, b"single");
     assert_eq!(namespace.send(&mut other.cork, b"held", staged), SendOutcome::Queued);

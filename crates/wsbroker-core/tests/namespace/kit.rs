@@ -58,7 +58,7 @@ impl HelperThread {
 
     /// Waits for an event of this socket.
     pub(crate) fn await_seen(&mut self, id: SocketId, what: &Seen) {
-        until("it is told", || {
+        until("it is reported", || {
             self.pump();
             self.of(id).contains(what)
         });

@@ -115,7 +115,7 @@ fn what_a_slow_client_does_not_get_is_counted_at_its_helper_which_is_told_once_u
     assert_eq!(told_of_drops(&owner), 1);
     assert_eq!(owner.helper.dropped(true), before + 5);
     publish(1);
-    assert_eq!(told_of_drops(&owner), 1, "it is told again");
+    assert_eq!(told_of_drops(&owner), 1, "it is reported again");
     // A sender to one client is told by the call.
     assert_eq!(owner.send(slow, "x"), SendOutcome::Dropped);
     assert_eq!((owner.helper.dropped(false), other.helper.dropped(false)), (before + 6, 0));

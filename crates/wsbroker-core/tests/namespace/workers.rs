@@ -16,7 +16,7 @@ fn a_connection_goes_to_the_worker_of_its_namespace_that_has_the_fewest() {
     let mut threads: Vec<HelperThread> = (0..3).map(|_| HelperThread::new(&broker, &namespace)).collect();
     let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
     let clients: Vec<Client> = (0..9).map(|_| Client::request_to(port, "/ws", "").expect("HTTP/1.1 101")).collect();
-    until("all are told", || {
+    until("all are reported", || {
         threads.iter_mut().for_each(HelperThread::pump);
         threads.iter().map(|thread| thread.joined().len()).sum::<usize>() == 9
     });

@@ -89,7 +89,7 @@ fn a_peer_that_never_reads_is_held_to_its_limit() {
             cork.flush();
             !broker.is_open(number)
         });
-        until("it is told", || log.lock().last() == Some(&(number.get(), Seen::Close(1013, "too slow".into()))));
+        until("it is reported", || log.lock().last() == Some(&(number.get(), Seen::Close(1013, "too slow".into()))));
         // What was dropped is free; what was encrypted cannot be taken back, nor a frame that was
         // begun.
         until("memory is free", || broker.stats().send_memory < 50_000 + 33_000);
@@ -144,7 +144,7 @@ fn the_close_handshake_ends_with_a_close_notify() {
         assert_eq!(client.next(), Got::Close(Some(4001), String::new()));
         // Without a close_notify this would be an error.
         assert_eq!(client.stream.read(&mut [0]).unwrap(), 0);
-        until("it is told", || log.lock().pop() == Some((broker.last_id(), Seen::Close(4001, "bye".into()))));
+        until("it is reported", || log.lock().pop() == Some((broker.last_id(), Seen::Close(4001, "bye".into()))));
         // Ours.
         let mut client = setup.connect(port);
         let mut cork = broker.cork();
@@ -153,7 +153,7 @@ fn the_close_handshake_ends_with_a_close_notify() {
         assert_eq!(client.next(), Got::Close(Some(4000), "enough".into()));
         client.close(4000, "");
         assert_eq!(client.stream.read(&mut [0]).unwrap(), 0);
-        until("it is told", || log.lock().pop() == Some((broker.last_id(), Seen::Close(4000, String::new()))));
+        until("it is reported", || log.lock().pop() == Some((broker.last_id(), Seen::Close(4000, String::new()))));
         until("it is over", || broker.connection_count() == 0);
     }
 }
@@ -185,7 +185,7 @@ fn an_end_without_a_close_frame_is_1006_however_it_comes() {
                     drop(client);
                 }
             }
-            until("it is told", || log.lock().pop() == Some((number, Seen::Close(1006, String::new()))));
+            until("it is reported", || log.lock().pop() == Some((number, Seen::Close(1006, String::new()))));
         }
     }
     until("they are over", || broker.connection_count() == 0);
@@ -496,7 +496,7 @@ fn a_peer_that_reads_only_later_still_gets_the_close_notify() {
     let number = id(broker.last_id());
     fill(&broker, number, 100_000, &mut neighbour);
     slow.close(1000, "");
-    until("it is told", || !broker.is_open(number));
+    until("it is reported", || !broker.is_open(number));
     let end = loop {
         match slow.next() {
             Got::Binary(_) => {}
@@ -558,7 +558,7 @@ fn an_end_right_behind_a_message_is_not_missed() {
     for (kind, payload) in [(21, [1, 0]), (21, [2, 80]), (99, [1, 2])] {
         let mut forger = Forger::connect(&world, port);
         forger.send_all(&[(23, &frame), (kind, &payload)]);
-        until("both are told", || log.lock().len() == 2);
+        until("both are reported", || log.lock().len() == 2);
         let seen: Vec<_> = log.lock().drain(..).map(|(_, seen)| seen).collect();
         assert_eq!(seen, [Seen::Text(b"hi".to_vec()), Seen::Close(1006, String::new())], "{kind}");
         until("it is over", || broker.connection_count() == 0);

@@ -98,7 +98,8 @@ async fn a_server_that_answers_while_it_reads_gets_all_of_the_body() {
     let inner = async {
         let mut inner = server.accept().await;
         inner.head().await;
-        // More than all buffers on the way hold, before it reads: neither side may wait for the other.
+        // More than all buffers on the way hold, before it reads: neither side may wait for the
+        // other.
         let (mut read, mut write) = inner.stream.into_split();
         let answered = tokio::spawn(async move {
             write

@@ -90,7 +90,7 @@ pub(super) enum LinkError {
     Io(#[from] std::io::Error),
     #[error(transparent)]
     Role(#[from] RoleError),
-    #[error("Redis did not confirm a channel")]
+    #[error("Redis did not confirm the subscription of a channel")]
     Unconfirmed,
     #[error("the Cluster counts {counted} subscriptions of ours instead of {ours}")]
     Miscounted { counted: usize, ours: usize },

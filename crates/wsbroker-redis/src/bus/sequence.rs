@@ -237,6 +237,10 @@ mod tests {
             incoming.arrived(b"room", head(1000 + number, 1, 1), 1, now);
         }
         assert_eq!(incoming.channels[&b"room"[..]].len(), MAX);
-        assert_eq!(incoming.arrived(b"room", head(7, 1, 2 * MAX as u64 + 3), 1, start).missed, 2, "who speaks is kept");
+        assert_eq!(
+            incoming.arrived(b"room", head(7, 1, 2 * MAX as u64 + 3), 1, start).missed,
+            2,
+            "an instance that speaks is kept"
+        );
     }
 }

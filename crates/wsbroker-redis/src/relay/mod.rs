@@ -117,7 +117,7 @@ pub enum RelayEvent {
 #[non_exhaustive]
 pub enum InvalidEnvelope {
     /// It is not a JSON object, or `serverId` or `event` is not a string.
-    #[error("a message that is no envelope")]
+    #[error("a message that is not an envelope")]
     NoEnvelope,
     /// It is larger than [`max_incoming`](RelayConfig::max_incoming).
     #[error("an envelope of {0} bytes, which is too large")]
@@ -161,7 +161,7 @@ pub enum RelayError {
     #[error("{0}")]
     Unreachable(String),
     /// It has been stopped.
-    #[error("this is shut down")]
+    #[error("the relay has been stopped")]
     Stopped,
 }
 
@@ -253,7 +253,7 @@ struct RelayShared {
     publish: Notify,
     /// The sink has got messages.
     arrived: Notify,
-    stage: watch::Sender<RelayState>,
+    state: watch::Sender<RelayState>,
     /// The time by which it must have ended.
     stop: watch::Sender<Option<Instant>>,
     runtime: OnceLock<Handle>,
@@ -286,7 +286,7 @@ impl Relay {
             sink,
             publish: Notify::new(),
             arrived: Notify::new(),
-            stage: watch::Sender::new(RelayState::Connecting),
+            state: watch::Sender::new(RelayState::Connecting),
             stop: watch::Sender::new(None),
             runtime: OnceLock::new(),
             warned_role: AtomicBool::new(false),
@@ -301,8 +301,8 @@ impl Relay {
     /// # Errors
     /// The attempt failed, or the relay was stopped.
     pub async fn connected(&self) -> Result<(), RelayError> {
-        let mut stage = self.shared().stage.subscribe();
-        let known = stage.wait_for(|stage| !matches!(stage, RelayState::Connecting)).await.map(|stage| stage.clone());
+        let mut state = self.shared().state.subscribe();
+        let known = state.wait_for(|state| !matches!(state, RelayState::Connecting)).await.map(|state| state.clone());
         match known {
             Ok(RelayState::Connected) => Ok(()),
             Ok(RelayState::Failed(reason)) => Err(RelayError::Unreachable(reason)),
@@ -338,10 +338,10 @@ impl Relay {
         channel: Bytes,
         text: Bytes,
     ) -> impl Future<Output = Result<(), RequestError>> + Send + use<> {
-        let (told, outcome) = oneshot::channel();
+        let (settle, outcome) = oneshot::channel();
         let answer: PublishCallback = Box::new(move |outcome| {
             // The caller may have given up.
-            let _ = told.send(outcome);
+            let _ = settle.send(outcome);
         });
         let taken = self.publish(channel, text, Some(answer));
         async move {
@@ -354,9 +354,9 @@ impl Relay {
     /// there, and ends. Resolves when it has ended.
     pub fn stop(&self, limit: Duration) -> impl Future<Output = ()> + Send + use<> {
         self.shared().stop(limit);
-        let mut stage = self.shared().stage.subscribe();
+        let mut state = self.shared().state.subscribe();
         async move {
-            let _ = stage.wait_for(|stage| matches!(stage, RelayState::Failed(_) | RelayState::Ended)).await;
+            let _ = state.wait_for(|state| matches!(state, RelayState::Failed(_) | RelayState::Ended)).await;
         }
     }
 

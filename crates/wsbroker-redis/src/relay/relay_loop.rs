@@ -53,10 +53,10 @@ pub(super) fn spawn(shared: Arc<RelayShared>) -> io::Result<()> {
         shared.lose(VecDeque::new());
         // Connections end with the runtime. Before that, messages may still arrive.
         drop(runtime);
-        shared.stage.send_if_modified(|stage| {
-            let failed = matches!(stage, RelayState::Failed(_));
+        shared.state.send_if_modified(|state| {
+            let failed = matches!(state, RelayState::Failed(_));
             if !failed {
-                *stage = RelayState::Ended;
+                *state = RelayState::Ended;
             }
             !failed
         });
@@ -83,14 +83,14 @@ async fn run(shared: &Arc<RelayShared>) {
                 let reason = clean(&error.to_string());
                 shared.queue.stop();
                 shared.sink.happened(RelayEvent::Failed { reason: reason.clone() });
-                shared.stage.send_replace(RelayState::Failed(reason));
+                shared.state.send_replace(RelayState::Failed(reason));
                 return;
             }
         },
     };
     shared.queue.open();
     shared.sink.happened(RelayEvent::Connected);
-    shared.stage.send_replace(RelayState::Connected);
+    shared.state.send_replace(RelayState::Connected);
     let listening = async {
         if let Some(listener) = listener {
             keep(shared, RelayPart::Listener, listener).await;

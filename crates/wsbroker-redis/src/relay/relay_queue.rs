@@ -17,7 +17,7 @@ pub type PublishCallback = Box<dyn FnOnce(Result<(), PublishError>) + Send>;
 #[non_exhaustive]
 pub enum PublishError {
     /// Redis has refused it, with this text.
-    #[error("Redis refused it: {0}")]
+    #[error("Redis refused the message: {0}")]
     Refused(String),
     /// The connection was lost before Redis had answered: it may have the message or not.
     #[error("the connection to Redis was lost before it answered")]
@@ -28,13 +28,13 @@ pub enum PublishError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum QueueError {
     /// There is no connection to Redis.
-    #[error("Redis is not there")]
+    #[error("there is no connection to Redis")]
     Lost,
     /// Too much is waiting already.
-    #[error("too much is waiting to be published")]
+    #[error("too many messages are waiting to be published")]
     Full,
     /// The relay has been stopped.
-    #[error("this is shut down")]
+    #[error("the relay has been stopped")]
     Stopped,
 }
 

@@ -100,8 +100,8 @@ impl SentinelWatch {
         }
     }
 
-    fn take(&self, name: &str, told: &Value) {
-        let Value::Array(parts) = told else { return };
+    fn take(&self, name: &str, answer: &Value) {
+        let Value::Array(parts) = answer else { return };
         let [Value::BulkString(kind), _, Value::BulkString(text)] = &parts[..] else { return };
         if kind == b"message"
             && let Some(from) = std::str::from_utf8(text).ok().and_then(|text| old_primary(name, text))

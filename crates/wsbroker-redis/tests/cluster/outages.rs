@@ -28,7 +28,9 @@ fn while_redis_is_dead_local_delivery_goes_on_and_afterwards_the_loss_is_known()
     assert_eq!((here.text(), there.text()), ("after".into(), "after".into()));
     assert_eq!(other.gaps(), 7);
     assert_eq!(one.broker.bus_stats().unwrap().dropped, 7);
-    until("who has lost them is told, too", || one.events.lock().contains(&BusEvent::Dropped { messages: 7 }));
+    until("the instance that has lost them is told, too", || {
+        one.events.lock().contains(&BusEvent::Dropped { messages: 7 })
+    });
     let mut told = one.events.lock().clone();
     // Once for each reason: it was closed, and then nobody was there.
     told.dedup_by(|one, before| matches!((one, before), (BusEvent::Lost { .. }, BusEvent::Lost { .. })));
@@ -73,7 +75,7 @@ fn while_redis_hangs_for_ten_seconds_local_delivery_goes_on_and_what_was_missed_
                 let lost = |event: &BusEvent| matches!(event, BusEvent::Lost { .. });
                 assert!(events[0] == BusEvent::Ready && events.len() > 1 && events[1..].iter().all(lost), "{events:?}");
                 let twice = (1..events.len()).any(|at| events[at + 1..].contains(&events[at]));
-                assert!(!twice, "each reason is told once: {events:?}");
+                assert!(!twice, "each reason is reported once: {events:?}");
             }
         }
     }
@@ -90,7 +92,7 @@ fn while_redis_hangs_for_ten_seconds_local_delivery_goes_on_and_what_was_missed_
     let stats = one.broker.bus_stats().unwrap();
     assert!(stats.dropped + stats.unanswered >= other.gaps(), "the publisher knows: {stats:?}");
     let told = |event: &BusEvent| if let BusEvent::Dropped { messages } = event { *messages } else { 0 };
-    until("it is told", || one.events.lock().iter().map(told).sum::<u64>() == stats.dropped + stats.unanswered);
+    until("it is reported", || one.events.lock().iter().map(told).sum::<u64>() == stats.dropped + stats.unanswered);
 }
 
 #[test]
@@ -111,7 +113,7 @@ fn what_was_under_way_when_redis_died_is_told_to_who_published_it() {
     one.publish("room", "after");
     assert_eq!(member.text(), "after");
     assert_eq!(other.gaps(), 10);
-    until("it is told", || one.events.lock().contains(&BusEvent::Dropped { messages: 10 }));
+    until("it is reported", || one.events.lock().contains(&BusEvent::Dropped { messages: 10 }));
 }
 
 #[test]
@@ -123,7 +125,7 @@ fn what_redis_refuses_is_told_to_who_published_it() {
     one.until_ready();
     one.publish("open", "fine");
     one.publish("shut", "never");
-    until("it is told", || one.events.lock().contains(&BusEvent::Dropped { messages: 1 }));
+    until("it is reported", || one.events.lock().contains(&BusEvent::Dropped { messages: 1 }));
     assert_eq!(one.broker.bus_stats().unwrap().refused, 1);
 }
 
@@ -137,7 +139,7 @@ fn a_broker_that_starts_without_redis_finds_it_later() {
     assert_eq!(client.text(), "ok");
     one.publish("room", "alone");
     assert_eq!(client.text(), "alone");
-    until("its loss is told", || matches!(one.events.lock()[..], [BusEvent::Lost { .. }]));
+    until("its loss is reported", || matches!(one.events.lock()[..], [BusEvent::Lost { .. }]));
     redis.run();
     one.until_ready();
     let other = Instance::on(&redis);
@@ -145,7 +147,7 @@ fn a_broker_that_starts_without_redis_finds_it_later() {
     assert_eq!(client.text(), "together");
 }
 
-/// Redis cuts off who reads too slowly; here it does so at once.
+/// Redis cuts off a client that reads too slowly; here it does so at once.
 #[test]
 fn what_is_lost_when_redis_cuts_a_laggard_off_is_told() {
     let redis = Redis::with(&["--client-output-buffer-limit", "pubsub 64kb 0 0"]);

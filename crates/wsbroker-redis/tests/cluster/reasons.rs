@@ -35,7 +35,7 @@ fn what_keeps_the_bus_from_coming_back_is_told_once_and_new_settings_bring_it_ba
     rights(&redis, &["resetpass", ">new"]);
     assert_ne!(redis.answers(&["CLIENT", "KILL", "USER", "clerk"]), ":0\r\n");
     let refused = |reason: &String| reason.contains("WRONGPASS");
-    until("the password is told to be wrong", || reasons(&one).iter().any(refused));
+    until("the password is reported as wrong", || reasons(&one).iter().any(refused));
     assert!(reason(&one).is_some_and(|reason| refused(&reason)));
     // It is met again and again.
     let attempts = || {

@@ -16,7 +16,7 @@ use super::{
     redis_server::Redis,
 };
 
-/// Type, target, frame and who is excluded.
+/// Type, target, frame and the excluded clients.
 type Told = (MessageType, String, String, Vec<String>);
 
 /// What a sink was told.
@@ -208,7 +208,7 @@ fn who_may_not_subscribe_does_not_connect() {
     let one = Instance::trying(limited.clone(), "a");
     let error = one.wait(one.relay.connected()).unwrap_err().to_string();
     assert!(error.contains("NOPERM") || error.contains("ermission"), "{error}");
-    // Who only publishes is refused where it may not.
+    // A relay that only publishes is refused where it may not.
     let emitter = Instance::with(RelayConfig { listens: false, ..RelayConfig::new(limited) });
     emitter.wait(emitter.relay.connected()).unwrap();
     emitter.ask("r", "1").unwrap();
@@ -343,7 +343,7 @@ fn stopping_publishes_what_waits_and_dropping_ends_at_once() {
     let answer = stuck.relay.request("ws:broadcast".into(), "{}".into());
     stuck.wait(stuck.relay.stop(Duration::from_millis(100)));
     assert_eq!(stuck.wait(answer), Err(RequestError::Failed(PublishError::Lost)));
-    assert!(stuck.heard.events.lock().iter().all(|event| *event == RelayEvent::Connected), "no loss is told");
+    assert!(stuck.heard.events.lock().iter().all(|event| *event == RelayEvent::Connected), "no loss is reported");
 }
 
 #[test]

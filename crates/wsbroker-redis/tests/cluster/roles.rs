@@ -37,7 +37,7 @@ fn a_replica_is_not_joined_and_told_as_what_it_is_until_it_is_a_primary() {
     let primary = Redis::start();
     let replica = replica(&primary);
     let one = Instance::trying(config(&replica));
-    until("it is told", || tells_of_a_replica(&one));
+    until("it is reported", || tells_of_a_replica(&one));
     assert_eq!(one.broker.bus_stats().unwrap().state, BusState::Lost);
     assert!(!one.events.lock().contains(&BusEvent::Ready));
     follow(&replica, "NO", "ONE");
@@ -88,7 +88,7 @@ fn becomes_a_replica(redis: &Redis, config: RedisConfig) {
     one.publish("room", "last");
     while member.text() != "last" {}
     let dropped = |event: &BusEvent| if let BusEvent::Dropped { messages } = event { *messages } else { 0 };
-    until("all are told", || one.events.lock().iter().map(dropped).sum::<u64>() == in_doubt);
+    until("all are reported", || one.events.lock().iter().map(dropped).sum::<u64>() == in_doubt);
 }
 
 /// Sentinels leave the old primary as it is for some ten seconds; a new instance is at the new one
@@ -113,7 +113,7 @@ fn after_an_orderly_failover_nobody_stays_at_the_old_primary() {
         instance.events.lock().iter().any(is_it)
     };
     for instance in [&one, &other] {
-        until("it is told", || told(instance));
+        until("it is reported", || told(instance));
         instance.until_ready();
     }
     let is_it =
@@ -180,7 +180,7 @@ fn an_instance_that_is_heard_and_does_not_hear_is_told_once() {
         hello();
         std::thread::sleep(Duration::from_millis(100));
     };
-    until("it is told", || {
+    until("it is reported", || {
         says_hello();
         !warnings().is_empty()
     });

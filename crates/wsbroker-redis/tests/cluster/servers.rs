@@ -23,10 +23,10 @@ fn a_wrong_password_is_told_and_a_right_one_works() {
     let redis = Redis::with(&["--requirepass", "secret"]);
     let wrong = format!("redis://:wrong@127.0.0.1:{}", redis.port);
     let refused = Instance::trying(RedisConfig::from_url(&wrong).unwrap());
-    until("it is told", || !refused.events.lock().is_empty());
+    until("it is reported", || !refused.events.lock().is_empty());
     let told = format!("{:?}", refused.events.lock());
     assert!(told.contains("WRONGPASS") || told.contains("uthentication"), "{told}");
-    assert!(!told.contains("wrong@"), "no password is told: {told}");
+    assert!(!told.contains("wrong@"), "no password is shown: {told}");
     let right = format!("redis://:secret@127.0.0.1:{}", redis.port);
     Instance::trying(RedisConfig::from_url(&right).unwrap()).until_ready();
 }
@@ -118,7 +118,7 @@ fn a_node_of_a_cluster_that_says_too_much_is_cut_off() {
     let mut config = RedisConfig::new(RedisServers::Cluster(vec![("127.0.0.1".into(), port)]));
     config.connect_timeout = Duration::from_secs(30);
     let instance = Instance::trying(config);
-    until("it is told", || !instance.events.lock().is_empty());
+    until("it is reported", || !instance.events.lock().is_empty());
     until("it is cut off", || !taken.lock().is_empty());
     assert!(taken.lock().iter().all(|taken| *taken < 32 << 20), "the kernels' room at most: {:?}", taken.lock());
 }

@@ -203,11 +203,11 @@ fn name(channel: &[u8]) -> Either<String, Buffer> {
 }
 
 /// A listener that gathers events for JavaScript's thread, which may be busy for a long time.
-fn listener(told: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<BusListener> {
+fn listener(callback: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<BusListener> {
     let events = Arc::new(BusEvents::default());
     let waiting = Arc::clone(&events);
     let take = move |_| Ok(waiting.take().into_iter().filter_map(event).collect());
-    let wake: Wake = told.build_threadsafe_function().weak::<true>().build_callback(take).map_err(internal)?;
+    let wake: Wake = callback.build_threadsafe_function().weak::<true>().build_callback(take).map_err(internal)?;
     Ok(Arc::new(move |happened| {
         if events.push(happened) {
             // It fails when the thread has ended, which is all right.

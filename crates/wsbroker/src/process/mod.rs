@@ -7,10 +7,9 @@
 //! * `workers`: attached threads, with or without a broker, and who is told that one is stuck.
 //! * `joined`: the bus that brokers join. `process_options`: what a process can have only once.
 //!
-//! `PROCESS` is one of three statics that threads share. `helper::native_relay` has the connections
-//! to Redis that helpers share, `helper::instance` the instances of helpers. They are locked in
-//! this order: relays, instances, process, then what a single worker has. None is locked while
-//! JavaScript runs.
+//! Beside `PROCESS`, threads share the instances of helpers (`helper::instance`). They are locked
+//! in this order: instances, what one instance has, process, then what a single worker has. None is
+//! locked while JavaScript runs.
 
 mod current_broker;
 mod instance_broker;

@@ -101,7 +101,7 @@ pub(crate) mod operation {
     pub(crate) const DROPPED: i32 = 7;
 }
 
-/// Whom a helper publishes to.
+/// The audience of a publish.
 pub(crate) mod audience_kind {
     /// The clients in a room.
     pub(crate) const ROOM: i32 = 0;

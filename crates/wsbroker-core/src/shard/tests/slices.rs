@@ -29,7 +29,7 @@ fn a_socket_in_very_many_channels_leaves_them_while_others_are_served() {
 
     let mut served = 0;
     while manual.broker.channel_count() > 0 {
-        assert_eq!(told(&events, leaving), [""; 0], "its end is told when it is in no channel");
+        assert_eq!(told(&events, leaving), [""; 0], "its end is reported when it is in no channel");
         let before = manual.broker.channel_count();
         say(&mut neighbour.stream, Opcode::Text, b"still there?");
         manual.turn();
@@ -42,7 +42,7 @@ fn a_socket_in_very_many_channels_leaves_them_while_others_are_served() {
         }
     }
     assert!(served >= 5, "the neighbour was heard {served} times");
-    manual.turn_until("its end is told", |_| told(&events, leaving) == ["close"]);
+    manual.turn_until("its end is reported", |_| told(&events, leaving) == ["close"]);
     assert_eq!(manual.connect().socket.slot(), slot, "free again");
     assert!(manual.shard.lists.is_empty());
 }
@@ -93,7 +93,7 @@ fn a_shard_does_not_wait_for_a_thread_that_changes_a_sockets_channels() {
     assert!(told(&events, socket.id()).is_empty());
     assert!(manual.shard.wait().is_some_and(|wait| wait <= LOCKED), "nobody will wake it");
     drop(busy);
-    manual.turn_until("its end is told", |_| told(&events, socket.id()) == ["close"]);
+    manual.turn_until("its end is reported", |_| told(&events, socket.id()) == ["close"]);
     assert_eq!(manual.broker.channel_count(), 0);
 }
 

@@ -220,8 +220,8 @@ export interface StartOptions {
      */
     readonly http?: HttpServer | HttpRequestListener | HttpForward | undefined;
     /**
-     * Of the address; requires `http`. Which upgrades to WebSocket go to it, too, unless they are to a
-     * path of `path`: `true` for all, or exact paths. @default false, so that they get 404
+     * Of the address; requires `http`. Which upgrades to WebSocket go to it, too, unless they are to
+     * a path of `path`: `true` for all, or exact paths. @default false, so that they get 404
      */
     readonly forwardUpgrades?: boolean | readonly string[] | undefined;
     /**

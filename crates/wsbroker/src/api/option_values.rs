@@ -1,10 +1,16 @@
-//! Values of options, converted.
+//! Values of options that several groups of options have.
 
 use std::time::Duration;
 
 use crate::js::js_error::JsError;
 
-/// A duration that TypeScript has checked.
+/// A number of bytes or things.
+pub(crate) fn size(number: f64) -> usize {
+    // The cast saturates, and NaN becomes 0. TypeScript has checked the number.
+    number as usize
+}
+
+/// A time.
 pub(crate) fn milliseconds(number: f64) -> Duration {
     Duration::from_millis(number as u64)
 }

@@ -12,7 +12,7 @@ use wsbroker_core::{
 use crate::{
     api::{
         http_options::{self, NativeHttp},
-        option_values::{milliseconds, one_of},
+        option_values::{milliseconds, one_of, size},
         tls_options::{self, NativeTls},
     },
     js::js_error::JsError,
@@ -152,11 +152,6 @@ pub struct NativeListenOptions {
     /// Of a helper: whether it shares the address of a server with the same `bind`, even if the
     /// port in it is 0.
     pub beside: Option<bool>,
-}
-
-fn size(number: f64) -> usize {
-    // The cast saturates, and NaN becomes 0. TypeScript has checked the number.
-    number as usize
 }
 
 pub(crate) fn process_options(options: &NativeProcessOptions) -> ProcessOptions {

@@ -50,6 +50,8 @@ const FEATURES = { 'wsbroker-redis': ['redis-tests'] };
 
 /** Breaks that change nothing anyone can see, each with its reason: they are not tried. */
 const EQUIVALENT = [
+  // zlib gets on whenever it has input and room. If it ever did not, that arm would end the loop.
+  /match guard taken == 0 && out\.len\(\) == len with false in run$/,
 ];
 
 // What no test can reach: the fuzz targets' own entrances, and what only says something for people.
@@ -97,10 +99,12 @@ function choose() {
   const args = ['mutants', '--list', '--json', ...(files.length > 0 ? files : FILES).flatMap((file) => ['--file', file]), ...NOT_TESTED];
   const listed = spawnSync('cargo', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 2 ** 28 });
   if (listed.status !== 0) fail('cargo mutants could not list them; if it is not there: cargo install cargo-mutants');
-  const all = JSON.parse(listed.stdout).filter((mutant) => !EQUIVALENT.some(([pattern]) => pattern.test(mutant.name)));
+  const all = JSON.parse(listed.stdout);
   if (all.length === 0) fail('there is nothing to break in these files', 2);
   const every = Math.max(1, all.length / sample);
-  const chosen = all.filter((_, index) => Math.floor(index / every) !== Math.floor((index - 1) / every));
+  const chosen = all
+    .filter((_, index) => Math.floor(index / every) !== Math.floor((index - 1) / every))
+    .filter(({ name }) => !EQUIVALENT.some((pattern) => pattern.test(name)));
   for (const { package: name } of chosen) textOf(libOf(name));
   for (const [index, mutant] of chosen.entries()) {
     mutant.number = index + 1;

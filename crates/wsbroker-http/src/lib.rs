@@ -12,6 +12,9 @@
 mod body;
 mod chunked;
 mod exchange;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod headers;
 mod inner;

@@ -166,3 +166,16 @@ pub enum Item<'a> {
     /// The peer closes; nothing comes after it. `None`: it gave no code (1005).
     Close(Option<CloseFrame<'a>>),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_are_equal_when_their_bytes_are() {
+        let mut read = *b"same";
+        assert_eq!(Payload::Borrowed(&mut read), Payload::Owned(b"same".to_vec()));
+        assert_ne!(Payload::Owned(b"same".to_vec()), Payload::Owned(b"other".to_vec()));
+        assert_ne!(Item::Ping(Payload::Owned(Vec::new())), Item::Pong(Payload::Owned(Vec::new())));
+    }
+}

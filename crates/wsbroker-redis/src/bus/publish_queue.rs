@@ -615,4 +615,28 @@ mod tests {
         assert_eq!(say(&outgoing, "b", &"x".repeat(left + 1)), Queued::Dropped);
         assert_eq!(say(&outgoing, "b", &"x".repeat(left)), Queued::Yes);
     }
+
+    #[test]
+    fn many_channels_that_expired_leave_no_memory_behind_and_half_of_them_some_room() {
+        let outgoing = outgoing(1 << 20);
+        let each = |channels: std::ops::Range<u32>| {
+            for number in channels {
+                say(&outgoing, &number.to_string(), "");
+            }
+            outgoing.take();
+            Instant::now()
+        };
+        let kept = || {
+            let state = outgoing.state.lock();
+            (state.counters.len(), state.counters.capacity())
+        };
+        let old = each(0..2000);
+        let new = each(2000..4000);
+        let (all, room) = kept();
+        assert_eq!(all, 4000);
+        outgoing.expire(old);
+        assert!(kept().0 == 2000 && kept().1 > room / 2, "{:?} of {room}", kept());
+        outgoing.expire(new);
+        assert!(kept().1 < 64, "{:?}", kept());
+    }
 }

@@ -3,8 +3,6 @@
 // napi-rs wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
-use std::time::Duration;
-
 use napi_derive::napi;
 use wsbroker_core::{
     Bind, Cidr, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow, RateAction, RateLimit,

@@ -12,11 +12,13 @@ exports.joinCluster = joinCluster;
 exports.listening = listening;
 exports.registerWorkerThread = registerWorkerThread;
 exports.shutdown = shutdown;
+exports.setReady = setReady;
 exports.closeChannel = closeChannel;
 exports.subscriberCount = subscriberCount;
 const join_cluster_cjs_1 = require("./native/join-cluster.cjs");
 const load_cjs_1 = require("./native/load.cjs");
 const channel_calls_cjs_1 = require("./options/channel-calls.cjs");
+const checks_cjs_1 = require("./options/checks.cjs");
 const cluster_cjs_1 = require("./options/cluster.cjs");
 const start_cjs_1 = require("./options/start.cjs");
 const lifecycle_cjs_1 = require("./server/lifecycle.cjs");
@@ -43,7 +45,8 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  * @throws {WSBrokerError} ERR_WSBROKER_TLS: a certificate or key, or its file, cannot be used
  * @throws {WSBrokerError} ERR_WSBROKER_BIND: the operating system refused the address
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads`
- * differs from an earlier call's, or a path is already served on that address
+ * differs from an earlier call's, a path is already served on that address, or the address is open
+ * and `http` or `answers` are given
  * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: there is no file at `workerPath`
  * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready,
  * or did not load within `startTimeout`; its own error is the `cause`
@@ -157,6 +160,29 @@ function registerWorkerThread(handlers) {
 async function shutdown(options) {
     const { code, timeout } = (0, start_cjs_1.checkShutdownOptions)(options);
     return (0, lifecycle_cjs_1.shutdownAll)(code, timeout);
+}
+/**
+ * Says whether this process is ready for connections, for the answer `'ready'` of
+ * {@link StartOptions.answers}. After `setReady(false)` that answer is 503 and names `setReady` as
+ * a reason; connections are accepted nevertheless. Call it on any thread, before {@link start} or
+ * later. It starts as `true`, and is `true` again after {@link shutdown}.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `ready` is not a boolean
+ *
+ * @example
+ * ```js
+ * import { setReady, shutdown } from 'wsbroker';
+ *
+ * process.once('SIGTERM', () => {
+ *   setReady(false); // the load balancer sends no new clients from now on
+ *   setTimeout(shutdown, 10_000);
+ * });
+ * ```
+ */
+function setReady(ready) {
+    if (typeof ready !== 'boolean')
+        throw (0, checks_cjs_1.wrongType)('setReady', 'ready', 'a boolean', ready);
+    load_cjs_1.native.setReady(ready);
 }
 /**
  * Sends to one connection. It never waits, and never throws for an id that is gone.

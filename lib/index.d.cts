@@ -14,11 +14,11 @@ import type { WorkerInterface } from './types/worker-interface.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type { AcceptVerdict, ClientCertificate, ErrorContext, HandlerName, HeaderOptions, OpenRequest, OpenVerdict, RejectVerdict, WorkerInterface, } from './types/worker-interface.cjs';
 export type { Data, SendOptions, SendResult } from './types/messages.cjs';
-export type { MaxInFlight, PemSource, PerMessageDeflate, RateLimit, StartOptions, TlsOptions, TrustProxy, } from './types/start-options.cjs';
+export type { FixedAnswer, HttpForward, HttpRequestListener, HttpServer, MaxInFlight, PemSource, PerMessageDeflate, RateLimit, StartOptions, TlsOptions, TrustProxy, } from './types/start-options.cjs';
 export type { ThreadLimits, ThreadOptions, WorkerEvent } from './types/worker-threads.cjs';
 export type { BusEvent, ClusterCount, ClusterOptions, RedisNode, RedisOptions, RedisTlsOptions, } from './types/cluster-options.cjs';
 export type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
-export type { BusStats, CloseCounts, DropCounts, RejectCounts, ShardStats, Stats, Traffic, WorkerStats, } from './types/stats.cjs';
+export type { BusStats, CloseCounts, DropCounts, HttpFailureCounts, HttpStats, RejectCounts, ShardStats, Stats, Traffic, WorkerStats, } from './types/stats.cjs';
 /**
  * Listens on the address, loads the workers, and starts serving. Resolves when all of that is done,
  * including every worker's `handleStart`. If it fails, everything it has begun is undone.
@@ -37,7 +37,8 @@ export type { BusStats, CloseCounts, DropCounts, RejectCounts, ShardStats, Stats
  * @throws {WSBrokerError} ERR_WSBROKER_TLS: a certificate or key, or its file, cannot be used
  * @throws {WSBrokerError} ERR_WSBROKER_BIND: the operating system refused the address
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads`
- * differs from an earlier call's, or a path is already served on that address
+ * differs from an earlier call's, a path is already served on that address, or the address is open
+ * and `http` or `answers` are given
  * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: there is no file at `workerPath`
  * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready,
  * or did not load within `startTimeout`; its own error is the `cause`
@@ -140,6 +141,25 @@ export declare function registerWorkerThread(handlers: WorkerInterface): void;
  * ```
  */
 export declare function shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
+/**
+ * Says whether this process is ready for connections, for the answer `'ready'` of
+ * {@link StartOptions.answers}. After `setReady(false)` that answer is 503 and names `setReady` as
+ * a reason; connections are accepted nevertheless. Call it on any thread, before {@link start} or
+ * later. It starts as `true`, and is `true` again after {@link shutdown}.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `ready` is not a boolean
+ *
+ * @example
+ * ```js
+ * import { setReady, shutdown } from 'wsbroker';
+ *
+ * process.once('SIGTERM', () => {
+ *   setReady(false); // the load balancer sends no new clients from now on
+ *   setTimeout(shutdown, 10_000);
+ * });
+ * ```
+ */
+export declare function setReady(ready: boolean): void;
 /**
  * Sends to one connection. It never waits, and never throws for an id that is gone.
  *

@@ -104,6 +104,12 @@ export interface Native {
     /** Accepts connections from now on. */
     serve(listener: number): void;
     /**
+     * Whether this process says that it is ready, whatever else it lacks. It holds for the broker
+     * there
+     * is, or for the next one, until that has been shut down.
+     */
+    setReady(ready: boolean): void;
+    /**
      * Closes everything and ends the broker. Afterwards `listen` can begin another one.
      *
      * `timeout` is in milliseconds. `replaced`: a worker that ends meanwhile is replaced, and events
@@ -289,6 +295,19 @@ export interface NativeAgreed {
     /** Whether a helper that does not give it agrees with any value. */
     optional: boolean;
 }
+/** What is answered on one path. */
+export interface NativeAnswer {
+    /** The exact path. */
+    path: string;
+    /** What it is; `fixed` is what the other members say. */
+    kind: 'health' | 'ready' | 'fixed';
+    /** 200 to 599. */
+    status: number;
+    /** Beside those that say how long it is. */
+    headers: Array<NativeHeader>;
+    /** Absent is empty. */
+    body?: Buffer | undefined;
+}
 /** What the bus reports. */
 export interface NativeBusEvent {
     /** Which kind. */
@@ -335,6 +354,39 @@ export interface NativeDeflate {
     threshold: number;
     /** 1 to 9. */
     level: number;
+}
+/** A header of a fixed answer. */
+export interface NativeHeader {
+    /** As HTTP allows it. */
+    name: string;
+    /** Printable ASCII. */
+    value: string;
+}
+/** What happens to plain requests. Durations are in milliseconds. */
+export interface NativeHttp {
+    /** What is answered by the addon. */
+    answers: Array<NativeAnswer>;
+    /** Where all others go: `http://host:port` or `unix:/path`. */
+    forward?: string | undefined;
+    /** How the server there knows our requests. */
+    identity?: NativeIdentity | undefined;
+    /** Whether all upgrades that are not ours go there, too. */
+    forwardAllUpgrades: boolean;
+    /** The paths of those that do. */
+    forwardUpgrades: Array<string>;
+    /** How long a connection may wait for its next request. */
+    keepAliveTimeout: number;
+    /** How long a body may make no progress. */
+    requestTimeout: number;
+    /** How long the server may take to send the head of its response. */
+    forwardTimeout: number;
+}
+/** How the server behind `forward` knows our requests. */
+export interface NativeIdentity {
+    /** The name of a header. */
+    name: string;
+    /** How its value begins. */
+    secret: string;
 }
 /** Limits of messages whose handlers have not settled. */
 export interface NativeInFlight {
@@ -413,6 +465,8 @@ export interface NativeListenOptions {
     deflate?: NativeDeflate | undefined;
     /** Encryption. */
     tls?: NativeTls | undefined;
+    /** What happens to requests that are not upgrades. Absent: they are refused. */
+    http?: NativeHttp | undefined;
     /** Options that the process can have only one value of. */
     process: NativeProcessOptions;
     /**

@@ -9,6 +9,7 @@ import type { Buffer } from './ambient.cjs';
 import { joinCluster as joinBus } from './native/join-cluster.cjs';
 import { native } from './native/load.cjs';
 import { channelBytes, checkCloseChannel, checkSubscriberCount } from './options/channel-calls.cjs';
+import { wrongType } from './options/checks.cjs';
 import { checkClusterOptions } from './options/cluster.cjs';
 import { checkShutdownOptions, checkStartOptions } from './options/start.cjs';
 import { shutdownAll, startServer } from './server/lifecycle.cjs';
@@ -34,6 +35,10 @@ export type {
 } from './types/worker-interface.cjs';
 export type { Data, SendOptions, SendResult } from './types/messages.cjs';
 export type {
+  FixedAnswer,
+  HttpForward,
+  HttpRequestListener,
+  HttpServer,
   MaxInFlight,
   PemSource,
   PerMessageDeflate,
@@ -56,6 +61,8 @@ export type {
   BusStats,
   CloseCounts,
   DropCounts,
+  HttpFailureCounts,
+  HttpStats,
   RejectCounts,
   ShardStats,
   Stats,
@@ -84,7 +91,8 @@ export type {
  * @throws {WSBrokerError} ERR_WSBROKER_TLS: a certificate or key, or its file, cannot be used
  * @throws {WSBrokerError} ERR_WSBROKER_BIND: the operating system refused the address
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads`
- * differs from an earlier call's, or a path is already served on that address
+ * differs from an earlier call's, a path is already served on that address, or the address is open
+ * and `http` or `answers` are given
  * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: there is no file at `workerPath`
  * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready,
  * or did not load within `startTimeout`; its own error is the `cause`
@@ -202,6 +210,29 @@ export function registerWorkerThread(handlers: WorkerInterface): void {
 export async function shutdown(options?: ShutdownOptions): Promise<ShutdownReport> {
   const { code, timeout } = checkShutdownOptions(options);
   return shutdownAll(code, timeout);
+}
+
+/**
+ * Says whether this process is ready for connections, for the answer `'ready'` of
+ * {@link StartOptions.answers}. After `setReady(false)` that answer is 503 and names `setReady` as
+ * a reason; connections are accepted nevertheless. Call it on any thread, before {@link start} or
+ * later. It starts as `true`, and is `true` again after {@link shutdown}.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `ready` is not a boolean
+ *
+ * @example
+ * ```js
+ * import { setReady, shutdown } from 'wsbroker';
+ *
+ * process.once('SIGTERM', () => {
+ *   setReady(false); // the load balancer sends no new clients from now on
+ *   setTimeout(shutdown, 10_000);
+ * });
+ * ```
+ */
+export function setReady(ready: boolean): void {
+  if (typeof ready !== 'boolean') throw wrongType('setReady', 'ready', 'a boolean', ready);
+  native.setReady(ready);
 }
 
 /**

@@ -36,7 +36,7 @@ exports.EMITTER_OPTIONS = names({
  * the most similar one
  */
 function knownOptions(scope, options, known) {
-    const { serverOptions } = (0, checks_cjs_1.knownKeys)(scope, 'options', options, known, known === exports.SERVER_HELPER_OPTIONS ? advice_cjs_1.OPTION_HINTS : {});
+    const { serverOptions } = (0, checks_cjs_1.knownKeys)(scope, 'options', options, known, known === exports.SERVER_HELPER_OPTIONS ? advice_cjs_1.HELPER_OPTION_HINTS : {});
     if (typeof serverOptions === 'object' && serverOptions !== null) {
         (0, checks_cjs_1.knownKeys)(scope, 'serverOptions', serverOptions, settings_cjs_1.SERVER_OPTIONS);
     }

@@ -1,8 +1,9 @@
 import { WSBrokerError } from '../errors.cjs';
 /** For everything that contradicts an earlier call. */
 export declare const START_OVER = "to start over, for instance under \"bun --hot\", call \"await shutdown()\" first";
-/** Options of other servers, and what to use instead in `start`. */
 export declare const OPTION_HINTS: Readonly<Record<string, string>>;
+/** As {@link OPTION_HINTS}, for helpers. */
+export declare const HELPER_OPTION_HINTS: Readonly<Record<string, string>>;
 /** A valid `bind`, with the port if a port was given. */
 export declare function exampleBind(given: unknown): string;
 /** The addon's error about an address, with what to do about it. */

@@ -9,6 +9,7 @@ const errors_cjs_1 = require("../errors.cjs");
 const advice_cjs_1 = require("./advice.cjs");
 const checks_cjs_1 = require("./checks.cjs");
 const cluster_cjs_1 = require("./cluster.cjs");
+const http_cjs_1 = require("./http.cjs");
 const threads_cjs_1 = require("./threads.cjs");
 const tls_cjs_1 = require("./tls.cjs");
 // The options of `start` and `shutdown`. Each function returns them checked and complete, or
@@ -22,7 +23,7 @@ exports.START_OPTIONS = [
     'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight',
     'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength',
     'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort',
-    'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
+    'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal', ...http_cjs_1.HTTP_OPTIONS,
 ];
 /**
  * @param call the name of the call, for messages
@@ -35,6 +36,7 @@ function checkStartOptions(options, call = 'start') {
         throw (0, checks_cjs_1.wrongType)(call, 'bind', (0, advice_cjs_1.exampleBind)(bag['bind']), bag['bind']);
     }
     const number = (name, from, to, fallback) => (0, checks_cjs_1.integer)(call, name, bag[name], from, to) ?? fallback;
+    const paths = servedPaths(call, bag['path']);
     return {
         workerPath: path(call, 'workerPath', bag['workerPath']),
         startTimeout: number('startTimeout', 0, checks_cjs_1.MAX_DURATION, 30_000),
@@ -42,7 +44,7 @@ function checkStartOptions(options, call = 'start') {
         threads: threadOptions(call, bag),
         listener: {
             bind: bag['bind'],
-            paths: servedPaths(call, bag['path']),
+            paths,
             protocols: subprotocols(call, bag['protocols']),
             handshakeTimeout: number('handshakeTimeout', 1, checks_cjs_1.MAX_DURATION, 10_000),
             openTimeout: number('openTimeout', 1, checks_cjs_1.MAX_DURATION, 10_000),
@@ -62,6 +64,7 @@ function checkStartOptions(options, call = 'start') {
             reusePort: (0, checks_cjs_1.optional)(call, 'reusePort', bag['reusePort'], 'boolean') ?? false,
             deflate: deflate(call, bag['perMessageDeflate']),
         },
+        http: (0, http_cjs_1.checkHttpOptions)(call, bag, paths),
         tls: bag['tls'] === undefined ? undefined : (0, tls_cjs_1.checkTlsOptions)(call, bag['tls']),
         cluster: bag['cluster'] === undefined
             ? undefined
@@ -129,9 +132,6 @@ function servedPaths(call, value) {
     const paths = typeof value === 'string'
         ? [value]
         : (0, checks_cjs_1.strings)(call, 'path', value, 'a string or an array of strings');
-    if (paths.length === 0) {
-        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "path" must contain at least one path, got an empty array`);
-    }
     for (const one of paths) {
         if (one !== '*' && !/^\/[^?#\s]*$/.test(one)) {
             throw (0, checks_cjs_1.wrongValue)(call, 'path', "'*', or a path that begins with '/' and has no '?', '#' or space", one);

@@ -1,6 +1,7 @@
 import type { NativeListenOptions } from '../native.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
 import { type CheckedClusterOptions } from './cluster.cjs';
+import { type CheckedHttpOptions } from './http.cjs';
 import { type CheckedThreadOptions } from './threads.cjs';
 import { type CheckedTlsOptions } from './tls.cjs';
 /** The process-wide options. */
@@ -26,13 +27,14 @@ export interface CheckedStartOptions {
     readonly startTimeout: number;
     readonly process: Partial<ProcessOptions>;
     readonly threads: CheckedThreadOptions | undefined;
-    readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
+    readonly listener: Omit<NativeListenOptions, 'process' | 'tls' | 'http'>;
+    readonly http: CheckedHttpOptions | undefined;
     readonly tls: CheckedTlsOptions | undefined;
     readonly cluster: CheckedClusterOptions | undefined;
     readonly onWorker: ((event: WorkerEvent) => void) | undefined;
     readonly signal: AbortSignal | undefined;
 }
-export declare const START_OPTIONS: readonly ['bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout', 'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal'];
+export declare const START_OPTIONS: readonly ["bind", "workerPath", "threads", "startTimeout", "worker", "handlers", "handlerTimeout", "ioThreads", "path", "protocols", "maxPayload", "handshakeTimeout", "openTimeout", "maxPendingUpgrades", "maxHeaderSize", "idleTimeout", "pings", "pingInterval", "closeTimeout", "maxBackpressure", "overflow", "maxSendMemory", "maxReceiveMemory", "maxInFlight", "maxConnections", "maxConnectionsPerIp", "maxChannelsPerSocket", "maxChannelNameLength", "maxLifetime", "rateLimit", "origins", "trustProxy", "proxyProtocol", "reusePort", "perMessageDeflate", "tls", "onWorker", "cluster", "signal", "answers", "http", "forwardUpgrades", "keepAliveTimeout", "requestTimeout", "forwardTimeout"];
 /**
  * @param call the name of the call, for messages
  * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what

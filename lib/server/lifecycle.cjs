@@ -19,6 +19,7 @@ const module_file_cjs_1 = require("../worker/module-file.cjs");
 const register_cjs_1 = require("../worker/register.cjs");
 const abort_cjs_1 = require("./abort.cjs");
 const keep_alive_cjs_1 = require("./keep-alive.cjs");
+const http_server_cjs_1 = require("./http-server.cjs");
 const server_object_cjs_1 = require("./server-object.cjs");
 const workers_cjs_1 = require("./workers.cjs");
 // `start` and `shutdown`, and the servers and workers of this thread. Calls of `start` and
@@ -130,7 +131,10 @@ async function start(request, file, signal) {
     try {
         (0, abort_cjs_1.throwIfAborted)(signal);
         const options = mergeProcessOptions(request.process);
-        (0, workers_cjs_1.checkWorkers)(file, request.process.threads, request.threads);
+        // A listener without paths takes no sockets, so that it needs no worker.
+        if (file !== undefined || request.listener.paths.length > 0) {
+            (0, workers_cjs_1.checkWorkers)(file, request.process.threads, request.threads);
+        }
         if (processOptions === undefined) {
             processOptions = options;
             undo.push(() => (processOptions = undefined));
@@ -153,12 +157,24 @@ async function start(request, file, signal) {
         const tls = request.tls === undefined
             ? undefined
             : await (0, abort_cjs_1.unlessAborted)(signal, (0, tls_cjs_1.readTls)('start', request.tls));
+        const target = request.http?.target;
+        let inner;
+        if (target !== undefined) {
+            const opened = (inner = await (0, http_server_cjs_1.openInnerServer)(target));
+            undo.push(() => opened.close());
+        }
+        (0, abort_cjs_1.throwIfAborted)(signal);
         listened = true;
         if (!node_worker_threads_1.isMainThread)
             load_cjs_1.native.endWithThread();
         const listener = await listen({
             ...request.listener,
             tls,
+            http: request.http && {
+                ...request.http.native,
+                forward: inner?.forward,
+                identity: inner?.identity,
+            },
             process: (0, process_cjs_1.toNativeProcessOptions)(options),
         });
         undo.push(() => load_cjs_1.native.closeListener(listener));
@@ -172,6 +188,7 @@ async function start(request, file, signal) {
         return (0, server_object_cjs_1.createServer)({
             listener,
             location,
+            inner,
             tls: request.tls,
             signal: request.signal,
             busReloaded: (redis) => {
@@ -216,11 +233,12 @@ async function shutdown(code, timeout, deadline) {
     const { closed, terminated } = await load_cjs_1.native.shutdownBroker(code, Math.max(0, left() - forWorkers), pool !== undefined);
     // In case it was joined before there was a broker to shut down.
     await load_cjs_1.native.leaveCluster();
+    const inner = [...keep_alive_cjs_1.servers.values()].map(({ closeInner }) => closeInner());
     for (const { forgetSignal } of keep_alive_cjs_1.servers.values())
         forgetSignal();
     keep_alive_cjs_1.servers.clear();
     const rest = Math.max(LEAST_FOR_WORKERS, left());
-    await Promise.all([pool?.stop(rest), (0, register_cjs_1.currentRegistration)()?.stop(rest)]);
+    await Promise.all([pool?.stop(rest), (0, register_cjs_1.currentRegistration)()?.stop(rest), ...inner]);
     (0, workers_cjs_1.forgetWorkers)();
     processOptions = undefined;
     joined = undefined;

@@ -12,11 +12,13 @@ function createServer({ listener, location, signal, ...parts }) {
     let { tls } = parts;
     let closing;
     let reloaded = Promise.resolve();
+    const closeInner = () => parts.inner?.close() ?? Promise.resolve();
     const close = async () => {
         if (!keep_alive_cjs_1.servers.has(listener))
             return;
         forgetSignal();
         await load_cjs_1.native.closeListener(listener);
+        await closeInner();
         keep_alive_cjs_1.servers.delete(listener);
     };
     const reload = async (given) => {
@@ -75,6 +77,6 @@ function createServer({ listener, location, signal, ...parts }) {
         .catch((error) => (0, report_cjs_1.reportError)('the server did not close after its signal was aborted', error));
     const forgetSignal = () => signal?.removeEventListener('abort', onAbort);
     signal?.addEventListener('abort', onAbort);
-    keep_alive_cjs_1.servers.set(listener, { keepsAlive: true, forgetSignal });
+    keep_alive_cjs_1.servers.set(listener, { keepsAlive: true, forgetSignal, closeInner });
     return self;
 }

@@ -1,6 +1,7 @@
 import type { NativeRedis } from '../native.cjs';
 import { type CheckedTlsOptions } from '../options/tls.cjs';
 import type { Server } from '../types/server.cjs';
+import type { InnerServer } from './http-server.cjs';
 /** What a server object is made of. */
 export interface ServerParts {
     /** The addon's number of its listener. */
@@ -10,6 +11,8 @@ export interface ServerParts {
         readonly port: number;
         readonly url: string;
     };
+    /** The application's HTTP server behind it. */
+    readonly inner: InnerServer | undefined;
     readonly tls: CheckedTlsOptions | undefined;
     /** The application's: aborting it closes the server. */
     readonly signal: AbortSignal | undefined;

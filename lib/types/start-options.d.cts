@@ -1,5 +1,7 @@
 import type { AbortSignal, URL } from '../ambient.cjs';
 import type { ClusterOptions } from './cluster-options.cjs';
+import type { Data } from './messages.cjs';
+import type { HeaderOptions } from './worker-interface.cjs';
 import type { ThreadOptions, WorkerEvent } from './worker-threads.cjs';
 /**
  * Limits on messages that have been given to handlers and are not finished. At a limit, the sockets
@@ -95,6 +97,40 @@ export interface TlsOptions {
     /** The oldest version that is accepted. @default 'TLSv1.2' */
     readonly minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
 }
+/** A response that is always the same: one of {@link StartOptions.answers}. */
+export interface FixedAnswer {
+    /** The status, 200 to 599. */
+    readonly status: number;
+    /**
+     * Additional headers. The defaults are `Content-Type: text/plain; charset=utf-8` and
+     * `Cache-Control: no-store`. @default no headers
+     */
+    readonly headers?: HeaderOptions | undefined;
+    /** The body. It is copied at once. @default an empty body */
+    readonly body?: Data | undefined;
+}
+/** A server of `node:http`, as `http.createServer` returns it. */
+export interface HttpServer {
+    /** Whether it listens: it must not yet. */
+    readonly listening: boolean;
+    /** Called when the listener has ended. */
+    close(...args: never[]): unknown;
+    /** Replaced while it is served, to let no request in but ours. */
+    emit(event: string, ...args: never[]): boolean;
+}
+/**
+ * What `http.createServer` takes: a function that gets the `IncomingMessage` and the
+ * `ServerResponse`, such as an application of Express or Connect, or `app.callback()` of Koa.
+ */
+export type HttpRequestListener = (request: any, response: any) => unknown;
+/** An HTTP server that listens elsewhere. */
+export interface HttpForward {
+    /**
+     * Where: `'http://127.0.0.1:3001'` or `'unix:/run/app.sock'`. Paths pass unchanged. It learns the
+     * client's address from the header `X-Forwarded-For`.
+     */
+    readonly forward: string | URL;
+}
 /**
  * Options of {@link start}. Durations are in milliseconds, sizes in bytes, and all of them are
  * integers. An option that is `undefined` counts as absent.
@@ -113,7 +149,7 @@ export interface StartOptions {
     /**
      * The module with the handlers ({@link WorkerInterface}): an absolute path, a path relative to
      * `process.cwd()`, or a `file:` URL. CommonJS, ESM, or TypeScript where the runtime supports it.
-     * Without it, a worker must already be registered.
+     * Without it, a worker must already be registered, unless `path` is `[]`.
      */
     readonly workerPath?: string | URL | undefined;
     /**
@@ -155,10 +191,55 @@ export interface StartOptions {
     readonly ioThreads?: number | undefined;
     /**
      * The paths to serve, such as `'/chat'` or `['/chat', '/feed']`. They must match exactly; other
-     * paths get 404. `'*'` is every path. Servers may share an address if their paths differ.
+     * paths get 404. `'*'` is every path. Servers may share an address if their paths differ. `[]`,
+     * with `answers` or `http`, is an address without sockets, which needs no worker.
      * @default '*'
      */
     readonly path?: string | readonly string[] | undefined;
+    /**
+     * Of the address. Responses to plain GET and HEAD requests, by exact path; other methods get 405.
+     * They are given without asking JavaScript, so also while workers load, hang or are missing.
+     * `'health'`: 200 as long as the process runs. `'ready'`: 200 if sockets can be opened, otherwise
+     * 503 with the reasons as JSON: `starting`, `noWorker`, `shuttingDown`, `setReady`
+     * ({@link setReady}). 64 connections above `maxConnections` may get such responses. A path that
+     * is named in `path` is refused with ERR_WSBROKER_INVALID_ARG_VALUE.
+     *
+     * With `answers` or `http`, connections are accepted while the workers load: upgrades get 503
+     * until then. Only the first server of an address can set them; for a later one `start` rejects
+     * with ERR_WSBROKER_CONFLICT. They end with that server. @default no responses
+     */
+    readonly answers?: Readonly<Record<string, 'health' | 'ready' | FixedAnswer>> | undefined;
+    /**
+     * Of the address. Where all other plain requests go: a server of `node:http` that does not listen
+     * yet, a request listener, or the address of a server. A server or listener is served on a
+     * private Unix socket (on Windows, a port of the loopback), on the thread that calls `start`.
+     * `req.socket.remoteAddress`, `remotePort` and `encrypted` are the client's. The server is closed
+     * when this one is, and when {@link shutdown} is called. Requests get `X-Forwarded-For`,
+     * `X-Forwarded-Proto` and `X-Forwarded-Host`; those of the client are removed, except that a
+     * proxy in `trustProxy` is believed. @default 426 on the paths of `path`, 404 on others
+     */
+    readonly http?: HttpServer | HttpRequestListener | HttpForward | undefined;
+    /**
+     * Of the address; requires `http`. Which upgrades to WebSocket go to it, too, unless they are to
+     * a path of `path`: `true` for all, or exact paths. @default false, so that they get 404
+     */
+    readonly forwardUpgrades?: boolean | readonly string[] | undefined;
+    /**
+     * Of the address; requires `http` or `answers`. How long a connection may wait for its next
+     * request, 1 to 2^31-1. Choose more than the load balancer in front does. @default 75000
+     */
+    readonly keepAliveTimeout?: number | undefined;
+    /**
+     * Of the address; requires `http`. How long a body may make no progress, in either direction, 1
+     * to 2^31-1. Then the request gets 408, or its connection is cut. Server-sent events need a
+     * comment within this time. @default 60000
+     */
+    readonly requestTimeout?: number | undefined;
+    /**
+     * Of the address; requires `http`. How long the server may take from the end of a request to the
+     * head of its response, 1 to 2^31-1. Then the client gets 504. @default 60000
+     */
+    readonly forwardTimeout?: number | undefined;
     /**
      * Subprotocols, best first. The first one that the client also offers is selected, unless
      * `handleOpen` selects another. A client that offers none of them is accepted without a

@@ -5,6 +5,7 @@ exports.checkVerdict = checkVerdict;
 const node_util_1 = require("node:util");
 const errors_cjs_1 = require("../errors.cjs");
 const checks_cjs_1 = require("../options/checks.cjs");
+const headers_cjs_1 = require("../options/headers.cjs");
 exports.ACCEPTED = { accepted: true, detail: undefined };
 /** `handleOpen` refused, or failed. */
 exports.FORBIDDEN = { accepted: false, detail: { status: 403 } };
@@ -14,17 +15,6 @@ exports.INVALID = { accepted: false, detail: { status: 500 } };
 exports.TIMED_OUT = { accepted: false, detail: { status: 503 } };
 const ACCEPT_KEYS = ['protocol', 'headers', 'token', 'channels'];
 const REJECT_KEYS = ['status', 'headers', 'body'];
-/** Headers that the response has anyway, or that would change where it ends. */
-const RESERVED = new Set([
-    'connection',
-    'content-length',
-    'sec-websocket-accept',
-    'sec-websocket-extensions',
-    'sec-websocket-protocol',
-    'sec-websocket-version',
-    'transfer-encoding',
-    'upgrade',
-]);
 /**
  * Checks a verdict. `offered` are the client's subprotocols.
  *
@@ -64,7 +54,7 @@ function reject(bag) {
     }
     const detail = { status };
     if (bag['headers'] !== undefined)
-        detail.headers = headerPairs(bag['headers']);
+        detail.headers = (0, headers_cjs_1.headerPairs)(bag['headers'], invalidVerdict);
     if (body !== undefined)
         detail.body = typeof body === 'string' ? body : bytes(body, 'body');
     return detail;
@@ -82,7 +72,7 @@ function accept(bag, offered) {
         detail.protocol = protocol;
     }
     if (bag['headers'] !== undefined)
-        detail.headers = headerPairs(bag['headers']);
+        detail.headers = (0, headers_cjs_1.headerPairs)(bag['headers'], invalidVerdict);
     if (token !== undefined) {
         detail.token = typeof token === 'string' ? Buffer.from(token) : bytes(token, 'token');
     }
@@ -102,38 +92,6 @@ function bytes(value, name) {
         return new Uint8Array(value);
     throw invalidVerdict(`"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or ` +
         `Uint8Array, got ${(0, checks_cjs_1.typeName)(value)}`);
-}
-/**
- * An application may copy part of a request into a header: a line break in it must not begin
- * another header.
- */
-function headerPairs(headers) {
-    if (typeof headers !== 'object' || headers === null) {
-        throw invalidVerdict(`"headers" must be an object, got ${(0, checks_cjs_1.typeName)(headers)}`);
-    }
-    const entries = Symbol.iterator in headers ? [...headers] : Object.entries(headers);
-    return entries.flatMap((entry) => {
-        const [name, value] = Array.isArray(entry) ? entry : [];
-        if (typeof name !== 'string' || !(0, checks_cjs_1.isHttpToken)(name)) {
-            throw invalidVerdict('"headers" has a name that HTTP does not allow');
-        }
-        if (RESERVED.has(name.toLowerCase()))
-            throw invalidVerdict(`"headers" may not set ${name}`);
-        return (Array.isArray(value) ? value : [value]).map((one) => [
-            name,
-            headerValue(name, one),
-        ]);
-    });
-}
-function headerValue(name, value) {
-    if (typeof value !== 'string' && typeof value !== 'number') {
-        throw invalidVerdict(`"headers" must have strings as values, got ${(0, checks_cjs_1.typeName)(value)} for ${name}`);
-    }
-    const text = String(value);
-    if (!/^[\t\x20-\x7e]*$/.test(text)) {
-        throw invalidVerdict(`"headers" has a value for ${name} that is not printable ASCII`);
-    }
-    return text;
 }
 function isPlain(value) {
     const prototype = Object.getPrototypeOf(value);

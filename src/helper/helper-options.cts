@@ -1,4 +1,4 @@
-import { OPTION_HINTS } from '../options/advice.cjs';
+import { HELPER_OPTION_HINTS } from '../options/advice.cjs';
 import { knownKeys } from '../options/checks.cjs';
 import { SERVER_OPTIONS } from './settings.cjs';
 import type { IWebSocketEmitterOptions, IWebSocketServerOptions } from './types.cjs';
@@ -50,7 +50,7 @@ export function knownOptions<T extends object>(
     'options',
     options,
     known,
-    known === SERVER_HELPER_OPTIONS ? OPTION_HINTS : {},
+    known === SERVER_HELPER_OPTIONS ? HELPER_OPTION_HINTS : {},
   );
   if (typeof serverOptions === 'object' && serverOptions !== null) {
     knownKeys(scope, 'serverOptions', serverOptions, SERVER_OPTIONS);

@@ -287,6 +287,12 @@ export type TNativeOptions = Partial<
     | 'path'
     | 'cluster'
     | 'signal'
+    | 'answers'
+    | 'http'
+    | 'forwardUpgrades'
+    | 'keepAliveTimeout'
+    | 'requestTimeout'
+    | 'forwardTimeout'
   >
 >;
 

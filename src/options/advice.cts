@@ -7,23 +7,44 @@ export const START_OVER =
   'to start over, for instance under "bun --hot", call "await shutdown()" first';
 
 const USE_BIND = `pass the address as "bind", such as bind: '127.0.0.1:8080'`;
-const OWN_ADDRESS =
+const USE_HTTP =
   'wsbroker listens on an address of its own: pass it as "bind", such as bind: ' +
-  `'127.0.0.1:8080'`;
+  `'127.0.0.1:8080', and pass your server, before it listens, as "http" to have both on one port`;
 
-/** Options of other servers, and what to use instead in `start`. */
-export const OPTION_HINTS: Readonly<Record<string, string>> = {
+/** Options of other servers, and what to use instead in `start` and in helpers. */
+const COMMON_HINTS = {
   port: USE_BIND,
   host: USE_BIND,
   hostname: USE_BIND,
   address: USE_BIND,
   listen: USE_BIND,
   url: USE_BIND,
-  server: OWN_ADDRESS,
-  httpServer: OWN_ADDRESS,
-  noServer: OWN_ADDRESS,
-  http: OWN_ADDRESS,
-  https: OWN_ADDRESS,
+};
+
+export const OPTION_HINTS: Readonly<Record<string, string>> = {
+  ...COMMON_HINTS,
+  server: USE_HTTP,
+  httpServer: USE_HTTP,
+  noServer: USE_HTTP,
+  https: `${USE_HTTP}; for TLS use "tls"`,
+};
+
+const START_BESIDE =
+  'a helper does not serve HTTP; pass this option to a call of start with the same "bind" and ' +
+  'path: [], and call it before configure()';
+
+/** As {@link OPTION_HINTS}, for helpers. */
+export const HELPER_OPTION_HINTS: Readonly<Record<string, string>> = {
+  ...COMMON_HINTS,
+  httpServer: START_BESIDE,
+  noServer: START_BESIDE,
+  https: START_BESIDE,
+  http: START_BESIDE,
+  answers: START_BESIDE,
+  forwardUpgrades: START_BESIDE,
+  keepAliveTimeout: START_BESIDE,
+  requestTimeout: START_BESIDE,
+  forwardTimeout: START_BESIDE,
 };
 
 /** A valid `bind`, with the port if a port was given. */

@@ -24,6 +24,7 @@ import {
   wrongValue,
 } from './checks.cjs';
 import { checkClusterOptions, type CheckedClusterOptions } from './cluster.cjs';
+import { checkHttpOptions, type CheckedHttpOptions, HTTP_OPTIONS } from './http.cjs';
 import { type CheckedThreadOptions, checkThreadOptions } from './threads.cjs';
 import { type CheckedTlsOptions, checkTlsOptions } from './tls.cjs';
 
@@ -57,7 +58,8 @@ export interface CheckedStartOptions {
   readonly startTimeout: number;
   readonly process: Partial<ProcessOptions>;
   readonly threads: CheckedThreadOptions | undefined;
-  readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
+  readonly listener: Omit<NativeListenOptions, 'process' | 'tls' | 'http'>;
+  readonly http: CheckedHttpOptions | undefined;
   readonly tls: CheckedTlsOptions | undefined;
   readonly cluster: CheckedClusterOptions | undefined;
   readonly onWorker: ((event: WorkerEvent) => void) | undefined;
@@ -71,7 +73,7 @@ export const START_OPTIONS = [
   'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight',
   'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength',
   'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort',
-  'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
+  'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal', ...HTTP_OPTIONS,
 ] as const;
 
 /**
@@ -86,6 +88,7 @@ export function checkStartOptions(options: unknown, call = 'start'): CheckedStar
   }
   const number = (name: string, from: number, to: number, fallback: number): number =>
     integer(call, name, bag[name], from, to) ?? fallback;
+  const paths = servedPaths(call, bag['path']);
   return {
     workerPath: path(call, 'workerPath', bag['workerPath']),
     startTimeout: number('startTimeout', 0, MAX_DURATION, 30_000),
@@ -93,7 +96,7 @@ export function checkStartOptions(options: unknown, call = 'start'): CheckedStar
     threads: threadOptions(call, bag),
     listener: {
       bind: bag['bind'],
-      paths: servedPaths(call, bag['path']),
+      paths,
       protocols: subprotocols(call, bag['protocols']),
       handshakeTimeout: number('handshakeTimeout', 1, MAX_DURATION, 10_000),
       openTimeout: number('openTimeout', 1, MAX_DURATION, 10_000),
@@ -114,6 +117,7 @@ export function checkStartOptions(options: unknown, call = 'start'): CheckedStar
       reusePort: optional(call, 'reusePort', bag['reusePort'], 'boolean') ?? false,
       deflate: deflate(call, bag['perMessageDeflate']),
     },
+    http: checkHttpOptions(call, bag, paths),
     tls: bag['tls'] === undefined ? undefined : checkTlsOptions(call, bag['tls']),
     cluster:
       bag['cluster'] === undefined
@@ -197,11 +201,6 @@ function servedPaths(call: string, value: unknown): string[] {
     typeof value === 'string'
       ? [value]
       : strings(call, 'path', value, 'a string or an array of strings');
-  if (paths.length === 0) {
-    throw new WSBrokerRangeError(
-      `${call}: "path" must contain at least one path, got an empty array`,
-    );
-  }
   for (const one of paths) {
     if (one !== '*' && !/^\/[^?#\s]*$/.test(one)) {
       throw wrongValue(

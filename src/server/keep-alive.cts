@@ -6,6 +6,8 @@ export interface ListeningServer {
   keepsAlive: boolean;
   /** Stops listening to the application's signal. */
   readonly forgetSignal: () => void;
+  /** Closes the application's HTTP server behind it, if it has one. */
+  readonly closeInner: () => Promise<void>;
 }
 
 /** The servers of this thread, by the addon's number of their listener. */

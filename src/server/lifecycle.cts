@@ -24,6 +24,7 @@ import { findModuleFile } from '../worker/module-file.cjs';
 import { currentRegistration, thread } from '../worker/register.cjs';
 import { throwIfAborted, unlessAborted } from './abort.cjs';
 import { hasTasks, keepingAlive, servers } from './keep-alive.cjs';
+import { type InnerServer, openInnerServer } from './http-server.cjs';
 import { createServer } from './server-object.cjs';
 import { checkWorkers, currentPool, forgetWorkers, hasWorkers, startWorkers } from './workers.cjs';
 
@@ -172,7 +173,10 @@ async function start(
   try {
     throwIfAborted(signal);
     const options = mergeProcessOptions(request.process);
-    checkWorkers(file, request.process.threads, request.threads);
+    // A listener without paths takes no sockets, so that it needs no worker.
+    if (file !== undefined || request.listener.paths.length > 0) {
+      checkWorkers(file, request.process.threads, request.threads);
+    }
     if (processOptions === undefined) {
       processOptions = options;
       undo.push(() => (processOptions = undefined));
@@ -195,11 +199,23 @@ async function start(
       request.tls === undefined
         ? undefined
         : await unlessAborted(signal, readTls('start', request.tls));
+    const target = request.http?.target;
+    let inner: InnerServer | undefined;
+    if (target !== undefined) {
+      const opened = (inner = await openInnerServer(target));
+      undo.push(() => opened.close());
+    }
+    throwIfAborted(signal);
     listened = true;
     if (!isMainThread) native.endWithThread();
     const listener = await listen({
       ...request.listener,
       tls,
+      http: request.http && {
+        ...request.http.native,
+        forward: inner?.forward,
+        identity: inner?.identity,
+      },
       process: toNativeProcessOptions(options),
     });
     undo.push(() => native.closeListener(listener));
@@ -212,6 +228,7 @@ async function start(
     return createServer({
       listener,
       location,
+      inner,
       tls: request.tls,
       signal: request.signal,
       busReloaded: (redis) => {
@@ -257,10 +274,11 @@ async function shutdown(code: number, timeout: number, deadline: number): Promis
   );
   // In case it was joined before there was a broker to shut down.
   await native.leaveCluster();
+  const inner = [...servers.values()].map(({ closeInner }) => closeInner());
   for (const { forgetSignal } of servers.values()) forgetSignal();
   servers.clear();
   const rest = Math.max(LEAST_FOR_WORKERS, left());
-  await Promise.all([pool?.stop(rest), currentRegistration()?.stop(rest)]);
+  await Promise.all([pool?.stop(rest), currentRegistration()?.stop(rest), ...inner]);
   forgetWorkers();
   processOptions = undefined;
   joined = undefined;

@@ -5,6 +5,7 @@ import { checkRedisOptions } from '../options/redis.cjs';
 import { type CheckedTlsOptions, checkTlsOptions, readTls } from '../options/tls.cjs';
 import { reportError } from '../report.cjs';
 import type { Server } from '../types/server.cjs';
+import type { InnerServer } from './http-server.cjs';
 import { keepingAlive, servers, updateKeepAlive } from './keep-alive.cjs';
 
 /** What a server object is made of. */
@@ -12,6 +13,8 @@ export interface ServerParts {
   /** The addon's number of its listener. */
   readonly listener: number;
   readonly location: { readonly address: string; readonly port: number; readonly url: string };
+  /** The application's HTTP server behind it. */
+  readonly inner: InnerServer | undefined;
   readonly tls: CheckedTlsOptions | undefined;
   /** The application's: aborting it closes the server. */
   readonly signal: AbortSignal | undefined;
@@ -24,10 +27,12 @@ export function createServer({ listener, location, signal, ...parts }: ServerPar
   let { tls } = parts;
   let closing: Promise<void> | undefined;
   let reloaded: Promise<unknown> = Promise.resolve();
+  const closeInner = (): Promise<void> => parts.inner?.close() ?? Promise.resolve();
   const close = async (): Promise<void> => {
     if (!servers.has(listener)) return;
     forgetSignal();
     await native.closeListener(listener);
+    await closeInner();
     servers.delete(listener);
   };
   const reload = async (given: CheckedTlsOptions | undefined): Promise<void> => {
@@ -89,6 +94,6 @@ export function createServer({ listener, location, signal, ...parts }: ServerPar
       );
   const forgetSignal = (): void => signal?.removeEventListener('abort', onAbort);
   signal?.addEventListener('abort', onAbort);
-  servers.set(listener, { keepsAlive: true, forgetSignal });
+  servers.set(listener, { keepsAlive: true, forgetSignal, closeInner });
   return self;
 }

@@ -163,6 +163,39 @@ export interface DropCounts {
   readonly gone: number;
 }
 
+/** Forwarded requests that did not come to their end, by cause. */
+export interface HttpFailureCounts {
+  /** 502: the application's server could not be reached. */
+  readonly unreachable: number;
+  /** 502, or cut if the response had begun: it was not well-formed, or broke off. */
+  readonly badResponse: number;
+  /**
+   * 504: no response within {@link StartOptions.forwardTimeout}. Cut: its body stopped for
+   * {@link StartOptions.requestTimeout}.
+   */
+  readonly timeout: number;
+  /** 408, or cut: the client sent no more of its body, or read no more of the response. */
+  readonly clientTimeout: number;
+  /** 400, or cut: the request's body was not well-formed. */
+  readonly badBody: number;
+  /** The client went away. */
+  readonly gone: number;
+}
+
+/** Requests that are not upgrades to WebSocket. Refused ones count in {@link Stats.rejected}. */
+export interface HttpStats {
+  /** Requests that got one of {@link StartOptions.answers}. */
+  readonly answered: number;
+  /** Requests that were forwarded and got their whole response, tunnels included. */
+  readonly forwarded: number;
+  /** Requests that were forwarded in vain, by cause. */
+  readonly failed: HttpFailureCounts;
+  /** Bytes of bodies of forwarded requests. */
+  readonly bytesIn: number;
+  /** Bytes of responses to forwarded requests, with their heads. */
+  readonly bytesOut: number;
+}
+
 /** One worker's share of the work. */
 export interface WorkerStats {
   /** The thread's `threadId`, as in {@link WorkerEvent}; -1 for one that is ending. */
@@ -224,6 +257,8 @@ export interface Stats extends Traffic {
   readonly closes: CloseCounts;
   /** Messages to sockets that were dropped, by cause. */
   readonly dropped: DropCounts;
+  /** Requests that are not upgrades to WebSocket. */
+  readonly http: HttpStats;
   /** Bytes that wait to be sent: what {@link StartOptions.maxSendMemory} limits. */
   readonly sendMemory: number;
   /** Bytes that unfinished messages hold: what {@link StartOptions.maxReceiveMemory} limits. */

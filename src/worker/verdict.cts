@@ -1,7 +1,8 @@
 import { types } from 'node:util';
 import { WSBrokerError } from '../errors.cjs';
 import type { NativeAccept, NativeReject } from '../native.cjs';
-import { isHttpToken, mostSimilar, typeName } from '../options/checks.cjs';
+import { mostSimilar, typeName } from '../options/checks.cjs';
+import { headerPairs } from '../options/headers.cjs';
 
 /** What the addon gets. */
 export type CheckedVerdict =
@@ -18,18 +19,6 @@ export const TIMED_OUT: CheckedVerdict = { accepted: false, detail: { status: 50
 
 const ACCEPT_KEYS = ['protocol', 'headers', 'token', 'channels'];
 const REJECT_KEYS = ['status', 'headers', 'body'];
-
-/** Headers that the response has anyway, or that would change where it ends. */
-const RESERVED = new Set([
-  'connection',
-  'content-length',
-  'sec-websocket-accept',
-  'sec-websocket-extensions',
-  'sec-websocket-protocol',
-  'sec-websocket-version',
-  'transfer-encoding',
-  'upgrade',
-]);
 
 /**
  * Checks a verdict. `offered` are the client's subprotocols.
@@ -69,7 +58,7 @@ function reject(bag: Record<string, unknown>): NativeReject {
     );
   }
   const detail: NativeReject = { status };
-  if (bag['headers'] !== undefined) detail.headers = headerPairs(bag['headers']);
+  if (bag['headers'] !== undefined) detail.headers = headerPairs(bag['headers'], invalidVerdict);
   if (body !== undefined) detail.body = typeof body === 'string' ? body : bytes(body, 'body');
   return detail;
 }
@@ -86,7 +75,7 @@ function accept(bag: Record<string, unknown>, offered: readonly string[]): Nativ
     }
     detail.protocol = protocol;
   }
-  if (bag['headers'] !== undefined) detail.headers = headerPairs(bag['headers']);
+  if (bag['headers'] !== undefined) detail.headers = headerPairs(bag['headers'], invalidVerdict);
   if (token !== undefined) {
     detail.token = typeof token === 'string' ? Buffer.from(token) : bytes(token, 'token');
   }
@@ -109,42 +98,6 @@ function bytes(value: unknown, name: string): Uint8Array {
     `"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or ` +
       `Uint8Array, got ${typeName(value)}`,
   );
-}
-
-/**
- * An application may copy part of a request into a header: a line break in it must not begin
- * another header.
- */
-function headerPairs(headers: unknown): [string, string][] {
-  if (typeof headers !== 'object' || headers === null) {
-    throw invalidVerdict(`"headers" must be an object, got ${typeName(headers)}`);
-  }
-  const entries: unknown[] =
-    Symbol.iterator in headers ? [...(headers as Iterable<unknown>)] : Object.entries(headers);
-  return entries.flatMap((entry) => {
-    const [name, value] = Array.isArray(entry) ? (entry as unknown[]) : [];
-    if (typeof name !== 'string' || !isHttpToken(name)) {
-      throw invalidVerdict('"headers" has a name that HTTP does not allow');
-    }
-    if (RESERVED.has(name.toLowerCase())) throw invalidVerdict(`"headers" may not set ${name}`);
-    return (Array.isArray(value) ? (value as unknown[]) : [value]).map((one): [string, string] => [
-      name,
-      headerValue(name, one),
-    ]);
-  });
-}
-
-function headerValue(name: string, value: unknown): string {
-  if (typeof value !== 'string' && typeof value !== 'number') {
-    throw invalidVerdict(
-      `"headers" must have strings as values, got ${typeName(value)} for ${name}`,
-    );
-  }
-  const text = String(value);
-  if (!/^[\t\x20-\x7e]*$/.test(text)) {
-    throw invalidVerdict(`"headers" has a value for ${name} that is not printable ASCII`);
-  }
-  return text;
 }
 
 function isPlain(value: object): boolean {

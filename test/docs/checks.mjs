@@ -131,13 +131,13 @@ export const CHECKS = {
       async ask(t, program) {
         const origin = `http://127.0.0.1:${program.ports.get('8080')}`;
         const page = await (await fetch(origin)).text();
-        assert.ok(page.includes(`new WebSocket('${program.url}')`), page);
-        const ada = await client(t, program.url, { origin });
-        assert.equal(await (await fetch(`${origin}/health`)).text(), '1 connections\n');
+        assert.ok(page.includes("new WebSocket('/ws')"), page);
+        const ada = await client(t, `${program.url}/ws`, { origin });
+        assert.equal(await (await fetch(`${origin}/count`)).text(), '1 connections\n');
         assert.equal(await (await fetch(`${origin}/say`, { method: 'POST', body: 'The shop is open' })).text(), '1 reached\n');
         assert.equal(await ada.hear(), 'The shop is open');
-        assert.equal(await refusal(program.url, { origin: 'http://elsewhere.example' }), 403);
-        assert.equal((await fetch(program.url.replace('ws', 'http'))).status, 426);
+        assert.equal(await refusal(`${program.url}/ws`, { origin: 'http://elsewhere.example' }), 403);
+        assert.deepEqual(await (await fetch(`${origin}/readyz`)).json(), { ready: true });
         await endsOnSigterm(program);
       },
     },

@@ -15,6 +15,8 @@ const CLOSES = [
   'maxSendMemory', 'maxReceiveMemory', 'rateLimit', 'maxLifetime', 'workerEnded', 'beforeOpen',
 ];
 const DROPPED = ['dropNewest', 'dropOldest', 'maxSendMemory', 'gone'];
+const FAILED = ['unreachable', 'badResponse', 'timeout', 'clientTimeout', 'badBody', 'gone'];
+const REQUESTS = ['answered', 'forwarded', 'bytesIn', 'bytesOut'];
 const TRAFFIC = ['messagesIn', 'messagesOut', 'bytesIn', 'bytesOut', 'wireBytesIn', 'wireBytesOut'];
 const NUMBERS = ['connections', 'channels', 'pendingUpgrades', 'accepted', 'acceptFailures', 'opened', 'closed', ...TRAFFIC, 'sendMemory', 'receiveMemory', 'commandBytes'];
 
@@ -27,13 +29,16 @@ function assertNumbers(object, names) {
 test('before start all of it is there and 0, and after shutdown again', async (t) => {
   const server = await launch(t, { start: false });
   const check = async () => {
-    const { rejected, closes, dropped, workers, shards, ...numbers } = await stats(server);
+    const { rejected, closes, dropped, workers, shards, http, ...numbers } = await stats(server);
+    const { failed, ...requests } = http;
+    assertNumbers(failed, FAILED);
+    assertNumbers(requests, REQUESTS);
     assertNumbers(rejected, REJECTED);
     assertNumbers(closes, CLOSES);
     assertNumbers(dropped, DROPPED);
     assertNumbers(numbers, NUMBERS);
     assert.deepEqual([workers, shards], [[], []]);
-    assert.deepEqual([nonzero(rejected), nonzero(closes), nonzero(dropped), nonzero(numbers)], [{}, {}, {}, {}]);
+    assert.deepEqual([nonzero(rejected), nonzero(closes), nonzero(dropped), nonzero(numbers), nonzero(failed), nonzero(requests)], [{}, {}, {}, {}, {}, {}]);
   };
   await check();
   await server.start({ workerPath: server.workerFile('(wsb, kit) => kit.standard(wsb)'), threads: 1 });

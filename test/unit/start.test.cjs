@@ -1,6 +1,7 @@
 'use strict';
 const assert = require('node:assert/strict');
 const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const { createServer } = require('node:http');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { after, afterEach, beforeEach, describe, test } = require('node:test');
@@ -38,7 +39,7 @@ describe('options', () => {
     [{ bind: new URL('http://a') }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', 'for all addresses, got an object'],
     [{ port: 8080 }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', "unknown option \"port\"; pass the address as \"bind\", such as bind: '127.0.0.1:8080'"],
     [{ bind, host: '::' }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "host"; pass the address as "bind"'],
-    [{ bind, server: {} }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "server"; wsbroker listens on an address of its own'],
+    [{ bind, server: {} }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "server"; wsbroker listens on an address of its own: pass it as "bind"'],
     [{ bind, constructor: 1 }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "constructor"; known options: bind'],
     [{ bind, maxPayLoad: 1 }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "maxPayLoad"; did you mean "maxPayload"?'],
     [{ bind, certificate: 'x' }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "certificate"; known options: bind, workerPath'],
@@ -111,6 +112,34 @@ describe('options', () => {
     [{ bind, onWorker: {} }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"onWorker" must be a function, got an object'],
     [{ bind, path: 'chat' }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"path\" must be '*', or a path that begins with '/'"],
     [{ bind, path: '/a?b' }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got '/a?b'"],
+    [{ bind, path: '/ws', answers: { '/ws': 'health' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "'/ws' is in \"path\" and in \"answers\""],
+    [{ bind, answers: ['/healthz'] }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"answers" must be an object such as'],
+    [{ bind, answers: { healthz: 'health' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "keys are paths that begin with '/'"],
+    [{ bind, answers: { '/m': 'metrics' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"answers['/m']\" must be 'health', 'ready', or an object with \"status\", got 'metrics'"],
+    [{ bind, answers: { '/m': 200 } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', "\"answers['/m']\" must be 'health', 'ready', or an object with \"status\", got number"],
+    [{ bind, answers: { '/m': {} } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', "\"answers['/m'].status\" must be an integer from 200 to 599, got undefined"],
+    [{ bind, answers: { '/m': { status: 101 } } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'must be an integer from 200 to 599, got 101'],
+    [{ bind, answers: { '/m': { status: 200, text: '' } } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "text" in "answers[\'/m\']"'],
+    [{ bind, answers: { '/m': { status: 200, body: 5 } } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', 'must be a string, ArrayBuffer or Uint8Array, got number'],
+    [{ bind, answers: { '/m': { status: 200, headers: { 'Content-Length': 1 } } } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"headers" may not set Content-Length'],
+    [{ bind, answers: { '/m': { status: 200, headers: { a: 'b\r\nc' } } } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'not printable ASCII'],
+    [{ bind, http: 'http://127.0.0.1:3000' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"http" must be a http.Server that does not listen yet, a request listener'],
+    [{ bind, http: { forward: 3000 } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"http.forward" must be a string or a URL, got number'],
+    [{ bind, http: { forwards: 'x' } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "forwards" in "http"; did you mean "forward"?'],
+    [{ bind, http: { server: createServer() } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'for Fastify, pass app.server'],
+    [{ bind, http: { use() {}, callback() {} } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'for Koa, pass app.callback()'],
+    [{ bind, http: { fetch() {}, request() {} } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'for Hono, pass getRequestListener(app.fetch)'],
+    [{ bind, http: { getHttpServer() {} } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'for NestJS, pass app.getHttpServer()'],
+    [{ bind, http: { fetch() {} } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'for Bun.serve, pass { forward: server.url }'],
+    [{ bind, forwardUpgrades: true }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"forwardUpgrades" has no effect while "path" is \'*\''],
+    [{ bind, path: '/ws', forwardUpgrades: true }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"forwardUpgrades" requires "http"'],
+    [{ bind, path: '/ws', http() {}, forwardUpgrades: ['/ws'] }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "'/ws' is in \"path\" and in \"forwardUpgrades\""],
+    [{ bind, path: '/ws', http() {}, forwardUpgrades: ['hmr'] }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"forwardUpgrades" must be paths that begin with'],
+    [{ bind, path: '/ws', http() {}, forwardUpgrades: '/hmr' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"forwardUpgrades" must be a boolean or an array of paths, got string'],
+    [{ bind, requestTimeout: 5 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"requestTimeout" requires "http"'],
+    [{ bind, answers: {}, forwardTimeout: 5 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"forwardTimeout" requires "http"'],
+    [{ bind, keepAliveTimeout: 5 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"keepAliveTimeout" requires "http" or "answers"'],
+    [{ bind, http() {}, keepAliveTimeout: 0 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"keepAliveTimeout" must be an integer from 1'],
     [{ bind, path: [] }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"path" must contain at least one path'],
     [{ bind, path: ['/a', 1] }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"path[1]" must be a string, got number'],
     [{ bind, protocols: 'v1' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"protocols" must be an array of strings, got string'],
@@ -156,7 +185,7 @@ describe('options', () => {
         {
           bind, paths: ['*'], protocols: [], handshakeTimeout: 10_000, openTimeout: 10_000, maxHeaderSize: 16_384, maxPayload: 2 ** 20, idleTimeout: 120_000,
           pings: true, pingInterval: 25_000, closeTimeout: 5_000, maxBackpressure: 2 ** 20, overflow: 'close', maxLifetime: 0, rateLimit: undefined, origins: undefined,
-          trustProxy: undefined, proxyProtocol: false, reusePort: false, deflate: undefined, tls: undefined,
+          trustProxy: undefined, proxyProtocol: false, reusePort: false, deflate: undefined, tls: undefined, http: undefined,
           process: {
             ioThreads: 1, maxSendMemory: 2 ** 30, maxReceiveMemory: 2 ** 30, maxInFlight: { messages: 256, bytes: 2 ** 20, workerBytes: 2 ** 24 },
             maxPendingUpgrades: 4096, maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined,

@@ -4,6 +4,7 @@ exports.CALL = void 0;
 exports.checkNativeOptions = checkNativeOptions;
 exports.helperError = helperError;
 const errors_cjs_1 = require("../../errors.cjs");
+const http_cjs_1 = require("../../options/http.cjs");
 const start_cjs_1 = require("../../options/start.cjs");
 // The options of a helper, translated to options of `start` and checked.
 exports.CALL = 'WebSocketServerHelper';
@@ -18,6 +19,7 @@ const NOT_FOR_HELPERS = [
     'path',
     'cluster',
     'signal',
+    ...http_cjs_1.HTTP_OPTIONS,
 ];
 /** Options of Bun's sockets, and their names in `start`. */
 const BUN_OPTIONS = [

@@ -9,7 +9,7 @@ export interface CheckedNativeOptions {
     readonly bind: string;
     readonly agreed: NativeAgreed[];
     readonly process: Partial<ProcessOptions>;
-    readonly listener: Omit<NativeListenOptions, 'process' | 'tls' | 'beside'>;
+    readonly listener: Omit<NativeListenOptions, 'process' | 'tls' | 'beside' | 'http'>;
     readonly tls: CheckedTlsOptions | undefined;
 }
 /**

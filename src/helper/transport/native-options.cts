@@ -1,5 +1,6 @@
 import { fromNative, WSBrokerError } from '../../errors.cjs';
 import type { NativeAgreed, NativeListenOptions } from '../../native.cjs';
+import { HTTP_OPTIONS } from '../../options/http.cjs';
 import { checkStartOptions, type ProcessOptions, START_OPTIONS } from '../../options/start.cjs';
 import type { CheckedTlsOptions } from '../../options/tls.cjs';
 import type { IBunWebSocketConfig } from '../types.cjs';
@@ -20,6 +21,7 @@ const NOT_FOR_HELPERS: readonly string[] = [
   'path',
   'cluster',
   'signal',
+  ...HTTP_OPTIONS,
 ];
 
 /** Options of Bun's sockets, and their names in `start`. */
@@ -47,7 +49,7 @@ export interface CheckedNativeOptions {
   readonly bind: string;
   readonly agreed: NativeAgreed[];
   readonly process: Partial<ProcessOptions>;
-  readonly listener: Omit<NativeListenOptions, 'process' | 'tls' | 'beside'>;
+  readonly listener: Omit<NativeListenOptions, 'process' | 'tls' | 'beside' | 'http'>;
   readonly tls: CheckedTlsOptions | undefined;
 }
 

@@ -270,7 +270,9 @@ impl BoundAddress {
 
     /// Whether every service here has closed.
     pub(super) fn is_unused(&self) -> bool {
-        self.routes.lock().values().all(|service| service.endpoint.is_closed())
+        // A listener without paths may have nothing but the plain requests.
+        self.plain().is_none_or(|plain| plain.endpoint.is_closed())
+            && self.routes.lock().values().all(|service| service.endpoint.is_closed())
     }
 
     /// True once: that caller runs the accept loop.

@@ -148,8 +148,17 @@ async fn answer<T: Transport>(
     let exchange = Exchange { head: parsed, client, forwarding, tunnels };
     let mut behind = BytesMut::from(behind.as_slice());
     let endpoint = &service.endpoint;
-    let outcome = exchange.run(stream, &mut behind, inner, || endpoint.is_closed()).await;
     let counters = &connection.broker.metrics.http;
+    let running = exchange.run(stream, &mut behind, inner, || endpoint.is_closed());
+    let outcome = tokio::select! {
+        biased;
+        outcome = running => outcome,
+        // A request comes to its end, but a tunnel may never do.
+        () = endpoint.closing(), if tunnels => {
+            counters.count_forwarded(None, 0, 0);
+            return Ok(NextStep::End);
+        }
+    };
     counters.count_forwarded(outcome.failure, outcome.received, outcome.sent);
     if outcome.next == Next::Request {
         return Ok(NextStep::Request(behind));

@@ -100,6 +100,13 @@ pub fn serve(listener: u32) -> Result<()> {
     Ok(())
 }
 
+/// Whether this process says that it is ready, whatever else it lacks. It holds for the broker
+/// there is, or for the next one, until that has been shut down.
+#[napi]
+pub fn set_ready(ready: bool) {
+    process::set_ready(ready);
+}
+
 /// Where the listener listens, with the port that the operating system has chosen.
 #[napi]
 pub fn listener_address(listener: u32) -> Result<NativeAddress> {

@@ -12,7 +12,10 @@ use wsbroker_core::{
 };
 
 use crate::{
-    api::tls_options::{self, NativeTls},
+    api::{
+        http_options::{self, NativeHttp},
+        tls_options::{self, NativeTls},
+    },
     js::js_error::JsError,
     process::ProcessOptions,
 };
@@ -137,6 +140,8 @@ pub struct NativeListenOptions {
     pub deflate: Option<NativeDeflate>,
     /// Encryption.
     pub tls: Option<NativeTls>,
+    /// What happens to requests that are not upgrades. Absent: they are refused.
+    pub http: Option<NativeHttp>,
     /// Options that the process can have only one value of.
     pub process: NativeProcessOptions,
     /// Of a helper: bytes of one inbound message until its client is finished. Absent is
@@ -237,6 +242,7 @@ pub(crate) fn listener_config(options: NativeListenOptions) -> Result<ListenerCo
             max_lifetime: duration(options.max_lifetime),
             rate_limit: options.rate_limit.map(rate_limit).transpose()?,
         },
+        http: options.http.map(http_options::config).transpose()?,
         given: options.given.map(|names| names.iter().filter_map(|name| of_address(name)).collect()),
         ..ListenerConfig::new(bind)
     })

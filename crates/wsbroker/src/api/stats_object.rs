@@ -1,6 +1,9 @@
 //! The object that `stats()` returns.
 
-use wsbroker_core::{BusState, BusStats, CloseCause, DropCause, RejectCause, ShardStats, Stats, Traffic, WorkerStats};
+use wsbroker_core::{
+    BusState, BusStats, CloseCause, DropCause, HttpFailureCause, HttpStats, RejectCause, ShardStats, Stats, Traffic,
+    WorkerStats,
+};
 
 use crate::{
     js::raw::{Env, Failed, Value},
@@ -33,6 +36,7 @@ pub(crate) fn value(env: Env<'_>) -> Result<Value<'_>, Failed> {
     env.set(object, "closes", counts(env, closes)?)?;
     let dropped = DropCause::ALL.iter().map(|cause| (cause.name(), stats.map_or(0, |all| all.dropped.of(*cause))));
     env.set(object, "dropped", counts(env, dropped)?)?;
+    env.set(object, "http", http(env, stats)?)?;
     for (name, value) in [
         ("sendMemory", number(|stats| stats.send_memory)),
         ("receiveMemory", number(|stats| stats.receive_memory)),
@@ -51,6 +55,19 @@ pub(crate) fn value(env: Env<'_>) -> Result<Value<'_>, Failed> {
     env.set(object, "workers", env.array(workers)?)?;
     let shards = stats.map_or(&[][..], |stats| &stats.shards).iter().map(|one| shard(env, one));
     env.set(object, "shards", env.array(shards)?)?;
+    Ok(object)
+}
+
+fn http<'s>(env: Env<'s>, stats: Option<&Stats>) -> Result<Value<'s>, Failed> {
+    let object = env.object()?;
+    let total = |of: fn(&HttpStats) -> u64| stats.map_or(0.0, |stats| of(&stats.http) as f64);
+    env.set(object, "answered", env.double(total(|http| http.answered))?)?;
+    env.set(object, "forwarded", env.double(total(|http| http.forwarded))?)?;
+    let failed =
+        HttpFailureCause::ALL.iter().map(|cause| (cause.name(), stats.map_or(0, |all| all.http.failed.of(*cause))));
+    env.set(object, "failed", counts(env, failed)?)?;
+    env.set(object, "bytesIn", env.double(total(|http| http.bytes_in))?)?;
+    env.set(object, "bytesOut", env.double(total(|http| http.bytes_out))?)?;
     Ok(object)
 }
 

@@ -55,6 +55,11 @@ impl JsError {
         Self::new(ErrorClass::Range, VALUE, format!("{call}: \"{name}\" must be {expected}, got {got}"))
     }
 
+    /// An argument of the right type whose value cannot be read. `why` says what was expected.
+    pub(crate) fn invalid_value(call: &str, name: &str, why: &dyn std::error::Error) -> Self {
+        Self::new(ErrorClass::Range, VALUE, format!("{call}: \"{name}\": {why}"))
+    }
+
     /// An unknown option. The message names the one that is spelled most like it.
     pub(crate) fn unknown_option(call: &str, name: &str, known: &[&str]) -> Self {
         let near = known.iter().map(|candidate| (distance(name, candidate), candidate)).min();

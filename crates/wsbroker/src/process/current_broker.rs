@@ -40,9 +40,15 @@ impl CurrentBroker {
 }
 
 /// Begins a broker without listeners.
-pub(super) fn begin(options: ProcessOptions, last_id: u64, cluster: Option<&Joined>) -> Result<CurrentBroker, JsError> {
+pub(super) fn begin(
+    options: ProcessOptions,
+    last_id: u64,
+    cluster: Option<&Joined>,
+    ready: bool,
+) -> Result<CurrentBroker, JsError> {
     let broker = Broker::new(options.config.clone())?;
     broker.start_ids_after(last_id);
+    broker.set_ready(ready);
     let bus = cluster.map(|joined| joined.join(&broker)).transpose()?;
     next_generation();
     Ok(CurrentBroker {
@@ -66,6 +72,7 @@ pub(crate) fn ended(of: u64) {
     }
     let gone = guard.current.take();
     guard.cluster = None;
+    guard.ready = true;
     if let Some(current) = &gone {
         guard.last_id = current.broker.last_id();
     }
@@ -117,6 +124,7 @@ pub(super) fn take_current(state: &mut ProcessState) -> Option<CurrentBroker> {
     gone.broker.stop_admitting();
     state.last_id = gone.broker.last_id();
     state.cluster = None;
+    state.ready = true;
     next_generation();
     Some(gone)
 }

@@ -31,7 +31,7 @@ pub(crate) fn instance_broker(call: &str, options: ProcessOptions) -> Result<Ins
             }
             current
         }
-        none => none.insert(begin(options, state.last_id, state.cluster.as_ref())?),
+        none => none.insert(begin(options, state.last_id, state.cluster.as_ref(), state.ready)?),
     };
     current.instances += 1;
     Ok(InstanceBroker { broker: current.broker.clone(), generation: generation() })

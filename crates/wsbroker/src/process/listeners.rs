@@ -53,7 +53,7 @@ pub(crate) fn open(options: ProcessOptions) -> Result<OpeningListener, JsError> 
             }
             current
         }
-        none => none.insert(begin(options.clone(), state.last_id, state.cluster.as_ref())?),
+        none => none.insert(begin(options.clone(), state.last_id, state.cluster.as_ref(), state.ready)?),
     };
     if !current.takes_raw_workers {
         current.takes_raw_workers = true;

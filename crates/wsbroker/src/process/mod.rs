@@ -54,6 +54,7 @@ static PROCESS: Process = Process {
         last_listener: 0,
         last_worker: 0,
         cluster: None,
+        ready: true,
         ended_threads: Vec::new(),
     }),
 };
@@ -78,6 +79,8 @@ struct ProcessState {
     last_worker: usize,
     /// The bus that each broker joins, until the last of them is shut down.
     cluster: Option<Joined>,
+    /// What `setReady` said last, for the broker there is or the next one.
+    ready: bool,
     /// Threads that have ended while listeners were being opened.
     ended_threads: Vec<ThreadId>,
 }
@@ -105,6 +108,15 @@ fn next_generation() {
 pub(crate) fn broker() -> (u64, Option<Broker>) {
     let state = PROCESS.state.lock();
     (generation(), state.current.as_ref().map(|current| current.broker.clone()))
+}
+
+/// Whether the process says that it is ready.
+pub(crate) fn set_ready(ready: bool) {
+    let mut state = PROCESS.state.lock();
+    state.ready = ready;
+    if let Some(current) = &state.current {
+        current.broker.set_ready(ready);
+    }
 }
 
 /// The options of the broker, for a caller that follows them. Unless `started`, only of a broker on

@@ -1,0 +1,185 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, Server as HttpServer } from 'node:http';
+import type { AddressInfo, ListenOptions, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { NativeIdentity } from '../native.cjs';
+import { checkNotListening, type HttpTarget } from '../options/http.cjs';
+
+// The application's HTTP server, on an address that only this process knows. The core forwards
+// requests to it, each with a secret header that says who the client is.
+
+/** Where the core forwards requests, and how they are known. */
+export interface InnerServer {
+  /** As the addon takes it. */
+  readonly forward: string;
+  readonly identity: NativeIdentity | undefined;
+  /** To be called when the core has ended: what is still connected is cut. */
+  close(): Promise<void>;
+}
+
+const HEADER = 'x-wsbroker-client';
+/** Events of a server whose first argument is a request. */
+const REQUEST_EVENTS: readonly unknown[] = [
+  'request',
+  'checkContinue',
+  'checkExpectation',
+  'upgrade',
+  'connect',
+];
+/** The shortest limit of all systems is 104 bytes, with a zero at the end. */
+const LONGEST_SOCKET_PATH = 103;
+/** Above what `maxHeaderSize` allows, with what is added on the way. */
+const MAX_HEADER_SIZE = 2 ** 21;
+/** The core has ended, so there is nothing left to wait for but the server's own bookkeeping. */
+const CLOSE_TIMEOUT = 500;
+
+/** @throws {RangeError} the server listens already */
+export async function openInnerServer(target: HttpTarget): Promise<InnerServer> {
+  if (target.kind === 'address') {
+    return { forward: target.forward, identity: undefined, close: () => Promise.resolve() };
+  }
+  const server = target.kind === 'server' ? target.server : ownServer(target.handle);
+  checkNotListening('start', server);
+  const secret = randomBytes(24).toString('hex');
+  const stopGuarding = guard(server, secret);
+  const sockets = new Set<Socket>();
+  const onConnection = (socket: Socket): void => {
+    // A listener of ours keeps the process alive, or does not: its connections have no say in it.
+    if (typeof socket.unref === 'function') socket.unref();
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  };
+  server.on('connection', onConnection);
+  const place = privateAddress();
+  const restore = (): void => {
+    server.off('connection', onConnection);
+    stopGuarding();
+    place.remove();
+  };
+  try {
+    await listen(server, place.options);
+  } catch (error) {
+    restore();
+    throw error;
+  }
+  server.unref();
+  return {
+    forward: place.forward ?? `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    identity: { name: HEADER, secret },
+    async close() {
+      const closed = new Promise<void>((resolve) => {
+        setTimeout(resolve, CLOSE_TIMEOUT).unref();
+        server.close(() => resolve());
+      });
+      // Not every runtime has it, and it does not know of upgraded connections.
+      (server as Partial<HttpServer>).closeAllConnections?.();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+      restore();
+    },
+  };
+}
+
+/** The core's limits and timeouts apply, so that this server's own are off. */
+function ownServer(handle: (request: never, response: never) => unknown): HttpServer {
+  const listener = handle as unknown as Parameters<typeof createServer>[1];
+  const server = createServer({ maxHeaderSize: MAX_HEADER_SIZE }, listener as never);
+  server.keepAliveTimeout = 0;
+  server.requestTimeout = 0;
+  server.headersTimeout = 0;
+  return server;
+}
+
+/** A Unix socket in a folder of this user alone; where there is none, a port of the loopback. */
+function privateAddress(): {
+  readonly options: ListenOptions;
+  readonly forward: string | undefined;
+  readonly remove: () => void;
+} {
+  // In a worker of `node:cluster`, the primary would listen otherwise.
+  const exclusive = true;
+  const loopback = {
+    options: { host: '127.0.0.1', port: 0, exclusive },
+    forward: undefined,
+    remove: () => undefined,
+  };
+  if (process.platform === 'win32') return loopback;
+  const parent = tmpdir();
+  if (Buffer.byteLength(join(parent, 'wsbroker-XXXXXX', 'http')) > LONGEST_SOCKET_PATH) {
+    return loopback;
+  }
+  const folder = mkdtempSync(join(parent, 'wsbroker-'));
+  const remove = (): void => {
+    process.off('exit', remove);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.on('exit', remove);
+  const path = join(folder, 'http');
+  return { options: { path, exclusive }, forward: `unix:${path}`, remove };
+}
+
+function listen(server: HttpServer, options: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/**
+ * Lets no request through but those with the secret, and tells the application of the client
+ * instead of us. No listener will do: the application's own would be called nevertheless.
+ */
+function guard(server: HttpServer, secret: string): () => void {
+  const expected = Buffer.from(secret);
+  const emit = server.emit.bind(server) as (name: string | symbol, ...args: unknown[]) => boolean;
+  const guarded = (name: string | symbol, ...args: unknown[]): boolean => {
+    if (REQUEST_EVENTS.includes(name)) {
+      const request = args[0] as IncomingMessage;
+      if (!identify(request, expected)) {
+        request.socket.destroy();
+        return true;
+      }
+    }
+    return emit(name, ...args);
+  };
+  server.emit = guarded as typeof server.emit;
+  return () => {
+    // That of the prototype is visible again.
+    if ((server.emit as unknown) === guarded) delete (server as { emit?: unknown }).emit;
+  };
+}
+
+/** Whether the request comes from the core. Its socket then shows the client. */
+function identify(request: IncomingMessage, secret: Buffer): boolean {
+  const { [HEADER]: value } = request.headers;
+  if (typeof value !== 'string') return false;
+  const [given = '', address = '-', port, scheme] = value.split(' ');
+  const bytes = Buffer.from(given);
+  if (bytes.length !== secret.length || !timingSafeEqual(bytes, secret)) return false;
+  delete request.headers[HEADER];
+  const { rawHeaders } = request;
+  for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
+    if (rawHeaders[i]?.toLowerCase() === HEADER) rawHeaders.splice(i, 2);
+  }
+  const remoteAddress = address === '-' ? undefined : address;
+  const family = remoteAddress?.includes(':') === true ? 'IPv6' : 'IPv4';
+  show(request.socket, {
+    remoteAddress,
+    remoteFamily: remoteAddress === undefined ? undefined : family,
+    remotePort: remoteAddress === undefined ? undefined : Number(port),
+    encrypted: scheme === 'secure',
+  });
+  return true;
+}
+
+/** A connection may carry the requests of several clients of a proxy, one after the other. */
+function show(socket: Socket, shown: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(shown)) {
+    Object.defineProperty(socket, name, { value, configurable: true, enumerable: true });
+  }
+}

@@ -206,7 +206,7 @@ fn a_write_ends_when_all_is_written_or_others_have_their_turn() {
     write_frame(&mut frame, Opcode::Binary, &[7; COPY_MAX]);
     let frame = Bytes::from(frame);
     // More pieces than one call of the kernel takes.
-    for _ in 0..SLICES + 10 {
+    for _ in 0..2 * SLICES + 10 {
         outbox.push(&frame, 0, frame.len(), false, &mut spare);
     }
     let all = outbox.len();

@@ -108,8 +108,7 @@ export interface Native {
   serve(listener: number): void;
   /**
    * Whether this process says that it is ready, whatever else it lacks. It holds for the broker
-   * there
-   * is, or for the next one, until that has been shut down.
+   * there is, or for the next one, until that has been shut down.
    */
   setReady(ready: boolean): void;
   /**

@@ -15,7 +15,7 @@ use wsbroker_core::{Broker, BusEvent, BusEvents, BusListener, CloseCode, Message
 use wsbroker_redis::{ClusterConfig, Emitter, RedisConfig, RedisServers, RedisTls};
 
 use crate::{
-    api::options::milliseconds,
+    api::option_values::milliseconds,
     js::{
         js_error::{JsError, Result},
         promise::{internal, promise, promise_in, settled},

@@ -9,7 +9,7 @@ use wsbroker_core::{FixedAnswer, ForwardUpgrades, HttpConfig};
 use wsbroker_http::{Forwarding, InnerAddress};
 
 use crate::{
-    api::options::{milliseconds, one_of},
+    api::option_values::{milliseconds, one_of},
     js::{js_error::JsError, raw::Copied},
 };
 

@@ -16,7 +16,8 @@ use wsbroker_core::CloseCode;
 use crate::{
     api::{
         available_memory,
-        options::{self, NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
+        option_values::milliseconds,
+        options::{self, NativeListenOptions, NativeProcessOptions, listener_config, process_options},
         tls_options::{self, NativeTls},
     },
     js::{

@@ -3,8 +3,6 @@
 // napi-rs wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
-use std::time::Duration;
-
 use napi_derive::napi;
 use wsbroker_core::{
     Bind, Cidr, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow, RateAction, RateLimit,
@@ -14,6 +12,7 @@ use wsbroker_core::{
 use crate::{
     api::{
         http_options::{self, NativeHttp},
+        option_values::{milliseconds, one_of, size},
         tls_options::{self, NativeTls},
     },
     js::js_error::JsError,
@@ -155,15 +154,6 @@ pub struct NativeListenOptions {
     pub beside: Option<bool>,
 }
 
-fn size(number: f64) -> usize {
-    // The cast saturates, and NaN becomes 0. TypeScript has checked the number.
-    number as usize
-}
-
-pub(crate) fn milliseconds(number: f64) -> Duration {
-    Duration::from_millis(number as u64)
-}
-
 pub(crate) fn process_options(options: &NativeProcessOptions) -> ProcessOptions {
     let config = Config {
         io_threads: size(options.io_threads),
@@ -283,16 +273,5 @@ fn rate_limit(options: NativeRateLimit) -> Result<RateLimit, JsError> {
         bytes: options.bytes.map(|bytes| bytes as u64),
         burst: options.burst.map(|burst| burst as u32),
         action: one_of("rateLimit.action", &options.action, &actions)?,
-    })
-}
-
-/// The value of a name.
-///
-/// # Errors
-/// The name is unknown.
-pub(crate) fn one_of<T: Copy>(name: &str, given: &str, known: &[(&str, T)]) -> Result<T, JsError> {
-    known.iter().find(|(text, _)| *text == given).map(|(_, value)| *value).ok_or_else(|| {
-        let names: Vec<String> = known.iter().map(|(text, _)| format!("'{text}'")).collect();
-        JsError::wrong_value("start", name, &names.join(" or "), format_args!("'{given}'"))
     })
 }

@@ -7,7 +7,7 @@ use napi_derive::napi;
 use wsbroker_core::{TlsConfig, TlsError, TlsPem, TlsVersion};
 
 use crate::{
-    api::options::one_of,
+    api::option_values::one_of,
     js::{js_error::JsError, raw::Copied},
 };
 

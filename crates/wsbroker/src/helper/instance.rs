@@ -19,7 +19,8 @@ use wsbroker_core::{AwaitedPath, Broker, CloseCode, ListenError, Listener, Names
 use crate::{
     api::{
         lifecycle::NativeAddress,
-        options::{NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
+        option_values::milliseconds,
+        options::{NativeListenOptions, NativeProcessOptions, listener_config, process_options},
     },
     helper::native_relay::InstanceRelay,
     js::{

@@ -32,7 +32,7 @@ use wsbroker_redis::{
 use crate::{
     api::{
         cluster_functions::{NativeRedis, redis_config},
-        options::milliseconds,
+        option_values::milliseconds,
     },
     helper::instance,
     js::{

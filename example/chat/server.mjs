@@ -1,31 +1,27 @@
-// The chat server: wsbroker for the WebSockets, plain node:http for the page. Two ports, because
-// wsbroker has its own I/O threads and its own listener: what happens on a socket never waits for
-// this thread.
+// The chat server: the page and the WebSockets on one port. Requests for the page come to this
+// thread; what happens on a socket never waits for it, because wsbroker has I/O threads and worker
+// threads of its own.
 //
 //   node example/chat/server.mjs        or        bun example/chat/server.mjs
 //
 //   HOST            address to listen on, default 127.0.0.1: only your machine. 0.0.0.0 lets your
 //                   network in.
-//   PORT            port of the page, default 8080
-//   WS_PORT         port of the WebSockets, default PORT + 1
+//   PORT            port of the page and of the WebSockets, default 8080
 //   THREADS         worker threads, default 2: enough to show that nothing depends on being in the
 //                   same thread
 //   TLS_CERT        file of a certificate, and
-//   TLS_KEY         of its key: both ports are encrypted then, https and wss. SIGHUP reads the
-//                   files again.
+//   TLS_KEY         of its key: the port is encrypted then, https and wss. SIGHUP reads the files
+//                   again.
 //   PUBLIC_WS_URL   what the page connects to behind a proxy, such as
 //                   wss://chat.example.org/socket
 
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
 import { fileURLToPath } from 'node:url';
 import { shutdown, start } from 'wsbroker';
 import { limits } from './messages.mjs';
 
 const host = process.env.HOST || '127.0.0.1';
 const port = numberFrom('PORT', 8080, 65_535);
-const webSocketPort = numberFrom('WS_PORT', port === 0 ? 0 : port + 1, 65_535);
 const threads = numberFrom('THREADS', 2, 64);
 
 const { TLS_CERT: cert, TLS_KEY: key } = process.env;
@@ -33,17 +29,6 @@ const tls = cert && key ? { cert, key } : undefined;
 
 // An IPv6 address is in brackets if a port follows.
 const authority = (name, number) => `${name.includes(':') ? `[${name}]` : name}:${number}`;
-
-const sockets = await start({
-  bind: authority(host, webSocketPort),
-  workerPath: fileURLToPath(new URL('worker.mjs', import.meta.url)),
-  threads,
-  tls,
-  maxPayload: limits.payload,
-  // After half of it in silence the server pings; without an answer in all of it the connection is
-  // cut. Shorter than the default of 120 s, because in a chat people look at who is here.
-  idleTimeout: 30_000,
-}).catch((error) => fail(error, 'WS_PORT', webSocketPort));
 
 // Read once, served from memory. The list is fixed, so no request can reach another file.
 const read = (name) => readFileSync(new URL(`public/${name}`, import.meta.url));
@@ -55,11 +40,11 @@ const files = new Map([
     `/${name}.js`,
     { type: 'text/javascript; charset=utf-8', body: read(`${name}.js`) },
   ]),
-  // The page asks for this before each connection, so that it finds the server even when its port
-  // has changed.
+  // The page asks for this before each connection, so that it finds the server even when it has
+  // moved.
   ['/config.json', {
     type: 'application/json',
-    body: JSON.stringify({ webSocketPort: sockets.port, webSocketUrl: process.env.PUBLIC_WS_URL }),
+    body: JSON.stringify({ webSocketUrl: process.env.PUBLIC_WS_URL }),
   }],
 ]);
 
@@ -85,25 +70,30 @@ const answer = (request, response) => {
     response.end(request.method === 'HEAD' ? undefined : file.body);
   }
 };
-const certificate = () => ({ cert: readFileSync(cert), key: readFileSync(key) });
-const page = tls ? createSecureServer(certificate(), answer) : createServer(answer);
 
-await new Promise((resolve, reject) => {
-  page.once('error', reject).listen(port, host, resolve);
-}).catch(async (error) => {
-  await shutdown();
-  fail(error, 'PORT', port);
-});
+const server = await start({
+  bind: authority(host, port),
+  workerPath: fileURLToPath(new URL('worker.mjs', import.meta.url)),
+  http: answer,
+  // Given without this thread: a load balancer sees that the process lives, and whether its workers
+  // have loaded.
+  answers: { '/healthz': 'health', '/readyz': 'ready' },
+  threads,
+  tls,
+  maxPayload: limits.payload,
+  // After half of it in silence the server pings; without an answer in all of it the connection is
+  // cut. Shorter than the default of 120 s, because in a chat people look at who is here.
+  idleTimeout: 30_000,
+}).catch(fail);
 
 const shownHost = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
-console.log(`Chat at ${tls ? 'https' : 'http'}://${authority(shownHost, page.address().port)} (WebSockets on port ${sockets.port}). Ctrl+C stops it.`);
+console.log(`Chat at ${tls ? 'https' : 'http'}://${authority(shownHost, server.port)} (WebSockets on port ${server.port}, too). Ctrl+C stops it.`);
 
 if (tls) {
   process.on('SIGHUP', async () => {
     try {
       // Nobody is disconnected. An invalid pair is refused, and the old one stays.
-      await sockets.reloadTls();
-      page.setSecureContext(certificate());
+      await server.reloadTls();
     } catch (error) {
       console.error(error.message);
     }
@@ -112,8 +102,6 @@ if (tls) {
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {
-    page.close();
-    page.closeAllConnections?.();
     // 1012, "service restart": the pages show that they wait, and reconnect by themselves.
     await shutdown({ code: 1012, timeout: 3_000 });
     // Nothing keeps the process alive any more, so it ends without process.exit().
@@ -121,14 +109,14 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 /** Says what is wrong and what to do, instead of a stack that only shows where. */
-function fail(error, variable, number) {
+function fail(error) {
   const text = `${error.syscallCode ?? error.code} ${error.message}`;
   if (/EADDRINUSE|in use/iu.test(text)) {
     console.error(
-      `Port ${number} on ${host} is in use. Stop the program that has it, or choose another: ${variable}=${number + 1000} npm start`,
+      `Port ${port} on ${host} is in use. Stop the program that has it, or choose another: PORT=${port + 1000} npm start`,
     );
   } else {
-    console.error(`The chat cannot start on ${authority(host, number)}: ${error.message}`);
+    console.error(`The chat cannot start on ${authority(host, port)}: ${error.message}`);
   }
   process.exit(1);
 }

@@ -120,12 +120,17 @@ function listen(server, options) {
 function guard(server, secret) {
     const expected = Buffer.from(secret);
     const emit = server.emit.bind(server);
+    /** Applications may emit a request again, as after `'checkContinue'`. */
+    const known = new WeakSet();
     const guarded = (name, ...args) => {
         if (REQUEST_EVENTS.includes(name)) {
             const request = args[0];
-            if (!identify(request, expected)) {
-                request.socket.destroy();
-                return true;
+            if (!known.has(request)) {
+                if (!identify(request, expected)) {
+                    request.socket.destroy();
+                    return true;
+                }
+                known.add(request);
             }
         }
         return emit(name, ...args);

@@ -137,12 +137,17 @@ function listen(server: HttpServer, options: ListenOptions): Promise<void> {
 function guard(server: HttpServer, secret: string): () => void {
   const expected = Buffer.from(secret);
   const emit = server.emit.bind(server) as (name: string | symbol, ...args: unknown[]) => boolean;
+  /** Applications may emit a request again, as after `'checkContinue'`. */
+  const known = new WeakSet<IncomingMessage>();
   const guarded = (name: string | symbol, ...args: unknown[]): boolean => {
     if (REQUEST_EVENTS.includes(name)) {
       const request = args[0] as IncomingMessage;
-      if (!identify(request, expected)) {
-        request.socket.destroy();
-        return true;
+      if (!known.has(request)) {
+        if (!identify(request, expected)) {
+          request.socket.destroy();
+          return true;
+        }
+        known.add(request);
       }
     }
     return emit(name, ...args);

@@ -335,6 +335,32 @@ for (const [what, lines, status = 400] of [
   });
 }
 
+test('Expect: 100-continue, by a listener that emits the request again', async (t) => {
+  const make = () => {
+    const made = globalThis.require('node:http').createServer((request, response) => {
+      let text = '';
+      request.on('data', (piece) => (text += piece)).on('end', () => response.end(`got ${text}`));
+    });
+    made.on('checkContinue', (request, response) => {
+      response.writeContinue();
+      made.emit('request', request, response);
+    });
+    return made;
+  };
+  const server = await launchWith(t, make);
+  const answer = new Promise((resolve, reject) => {
+    const headers = { Expect: '100-continue', 'Content-Length': 5 };
+    const asked = http.request({ host: '127.0.0.1', port: server.port, path: '/', method: 'POST', headers, agent: false });
+    asked.on('continue', () => asked.end('hello')).on('error', reject);
+    asked.on('response', (response) => {
+      let text = '';
+      response.on('data', (piece) => (text += piece)).on('end', () => resolve(text));
+    });
+    asked.flushHeaders();
+  });
+  assert.equal(await within(answer, 'a response'), 'got hello');
+});
+
 test('requests that do not come from us are cut', { skip: onWindows }, async (t) => {
   const server = await launchWith(t, (kit) => globalThis.require('node:http').createServer((request, response) => (kit.tell('asked'), response.end())));
   const socketPath = await server.main((wsb, kit) => kit.made.address().path ?? kit.made.address());

@@ -1,4 +1,5 @@
 // What the types promise, and what they must refuse.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { SHARE_ENV } from 'node:worker_threads';
 import { shutdown, start, WSBrokerError } from 'wsbroker';
 import * as wsbroker from 'wsbroker';
@@ -65,6 +66,16 @@ await start({ bind: 'a:1', maxPayLoad: 1 });
 // @ts-expect-error a policy that does not exist
 await start({ bind: 'a:1', overflow: 'drop' });
 await start({ bind: 'a:1', worker: { env: { ...process.env, MINE: 'x' } } });
+await start({ bind: 'a:1', path: [], answers: { '/healthz': 'health', '/r': { status: 200, headers: new Map([['a', 'b']]), body: undefined } } });
+await start({ bind: 'a:1', http: createServer(), forwardUpgrades: ['/hmr'] as const, keepAliveTimeout: undefined });
+await start({ bind: 'a:1', http: (request: IncomingMessage, response: ServerResponse) => response.end(request.url) });
+await start({ bind: 'a:1', http: (request, response) => response.end(request.url) });
+await start({ bind: 'a:1', http: { forward: new URL('http://127.0.0.1:3001') } });
+// @ts-expect-error there is no such answer
+await start({ bind: 'a:1', answers: { '/metrics': 'metric' } });
+// @ts-expect-error an address belongs into { forward }
+await start({ bind: 'a:1', http: 'http://127.0.0.1:3001' });
+wsbroker.setReady(wsbroker.stats().http.failed.unreachable < 5);
 // @ts-expect-error what a thread is given, not the module
 await start({ bind: 'a:1', worker: './worker.js' });
 // @ts-expect-error proxies are named

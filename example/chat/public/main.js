@@ -49,9 +49,9 @@ let lastTyping = 0;
 let unseenBelow = 0;
 
 const connection = new Connection(async () => {
-  const { webSocketPort, webSocketUrl } = await (await fetch('/config.json', { cache: 'no-store' })).json();
+  const { webSocketUrl } = await (await fetch('/config.json', { cache: 'no-store' })).json();
   const protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
-  return webSocketUrl ?? `${protocol}//${location.hostname}:${webSocketPort}`;
+  return webSocketUrl ?? `${protocol}//${location.host}`;
 });
 
 const send = (message) => connection.send(message);

@@ -379,7 +379,7 @@ fn what_is_under_way_to_a_worker_is_bounded_and_half_of_it_is_room_again() {
 fn a_shard_that_waits_for_a_flush_is_told_of_that_one() {
     let entry = Dispatch::default().add(PassiveWorker::new(), Handlers::ALL);
     assert_eq!(entry.await_flush(), None, "nothing is held back");
-    assert_eq!(entry.cork_flushed(), None);
+    assert_eq!((entry.cork_flushed(), entry.await_flush()), (None, None), "and a flush changes nothing");
     let mut seen = Vec::new();
     for _ in 0..3 {
         entry.cork_holds();

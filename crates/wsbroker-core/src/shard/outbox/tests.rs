@@ -190,13 +190,23 @@ fn buffers_are_used_again_unless_they_are_large_or_too_many() {
 }
 
 #[test]
+fn small_frames_gather_in_chunks() {
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    let frame = [7; 1 << 10];
+    (0..CHUNK / frame.len()).for_each(|_| outbox.push_copy(&frame, &mut spare));
+    assert_eq!(outbox.pieces.len(), 1);
+    outbox.push_copy(&frame, &mut spare);
+    assert_eq!((outbox.pieces.len(), outbox.len()), (2, (32 << 10) + frame.len()));
+}
+
+#[test]
 fn a_write_ends_when_all_is_written_or_others_have_their_turn() {
     let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
     let mut frame = Vec::new();
     write_frame(&mut frame, Opcode::Binary, &[7; COPY_MAX]);
     let frame = Bytes::from(frame);
     // More pieces than one call of the kernel takes.
-    for _ in 0..SLICES + 10 {
+    for _ in 0..2 * SLICES + 10 {
         outbox.push(&frame, 0, frame.len(), false, &mut spare);
     }
     let all = outbox.len();
@@ -210,7 +220,7 @@ fn a_write_ends_when_all_is_written_or_others_have_their_turn() {
     let mut taken = 0;
     assert_eq!(outbox.write(&mut stream, &mut spare, &mut taken), Written::Enough);
     assert!(taken >= frame.len() as u64 && outbox.len() == all - taken as usize);
-    spare.write_max = all;
+    spare.write_max = Spare::default().write_max;
     let start = std::time::Instant::now();
     loop {
         match outbox.write(&mut stream, &mut spare, &mut taken) {

@@ -133,12 +133,12 @@ impl Front {
         self.max_pending - self.pending.available_permits()
     }
 
-    /// A permit for one more connection; held to its end.
     /// A permit above the limits, for a connection that only gets fixed answers.
     pub(crate) fn reserved_permit(&self) -> Option<ConnectionPermit> {
         self.admission.enter_reserved()
     }
 
+    /// A permit for one more connection; held to its end.
     pub(crate) fn permit(&self) -> Option<ConnectionPermit> {
         self.admission.enter()
     }

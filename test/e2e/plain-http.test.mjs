@@ -152,7 +152,9 @@ test('Express 5', async (t) => {
   await server.connect('/ws');
 });
 
-test('Fastify 5', { skip: oldNode && 'Fastify 5 needs Node 20' }, async (t) => {
+// Fastify 5 itself needs Node 20: on Node 18 there is nothing of ours to test.
+if (oldNode) console.log('Fastify 5 does not run on this Node: its test is left out');
+else test('Fastify 5', async (t) => {
   const make = async (kit, file) => {
     const app = globalThis.require(file)();
     app.get('/', async (request) => ({ ip: request.ip }));

@@ -69,6 +69,8 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     #input;
     /** Sockets with the id of a client that is already connected. */
     #refused = new WeakSet();
+    /** Whether there was ever one: every message looks. */
+    #hasRefused = false;
     #handler;
     #serverId = (0, node_crypto_1.randomUUID)();
     /**
@@ -242,6 +244,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             this.#log.warn(`client ${clientId} is already connected`);
             if (known.socket === socket)
                 return;
+            this.#hasRefused = true;
             this.#refused.add(socket);
             if (this.#transport.native)
                 (0, sockets_cjs_1.closeSocket)(socket, protocol_cjs_1.CLOSE.duplicate, this.#log);
@@ -415,7 +418,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     #socketEvents() {
         const idOf = (socket) => {
             const id = socket.data?.clientId;
-            return id && !this.#refused.has(socket) ? id : undefined;
+            return id && !(this.#hasRefused && this.#refused.has(socket)) ? id : undefined;
         };
         return {
             open: (socket) => {

@@ -86,6 +86,8 @@ export class WebSocketServerHelper<
   readonly #input: RedisInput;
   /** Sockets with the id of a client that is already connected. */
   readonly #refused = new WeakSet<IWebSocket>();
+  /** Whether there was ever one: every message looks. */
+  #hasRefused = false;
   readonly #handler: Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'>;
   #serverId: string = randomUUID();
 
@@ -281,6 +283,7 @@ export class WebSocketServerHelper<
     if (known !== undefined) {
       this.#log.warn(`client ${clientId} is already connected`);
       if (known.socket === socket) return;
+      this.#hasRefused = true;
       this.#refused.add(socket);
       if (this.#transport.native) closeSocket(socket, CLOSE.duplicate, this.#log);
       return;
@@ -495,7 +498,7 @@ export class WebSocketServerHelper<
   #socketEvents(): Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'> {
     const idOf = (socket: IWebSocket): string | undefined => {
       const id = (socket.data as { clientId?: string } | null | undefined)?.clientId;
-      return id && !this.#refused.has(socket) ? id : undefined;
+      return id && !(this.#hasRefused && this.#refused.has(socket)) ? id : undefined;
     };
     return {
       open: (socket) => {

@@ -12,10 +12,13 @@ function fresh() {
         heldSince: 0,
     };
 }
+/** Every message asks for them: a property is found in a tenth of the time of an entry in a WeakMap. */
+const INTERNALS = Symbol('internals');
 class Clients {
     /** By id. The application gets this map itself. */
     map = new Map();
-    #internals = new WeakMap();
+    /** Of entries to which nothing can be added. */
+    #apart = new WeakMap();
     add(id, socket) {
         const now = Date.now();
         const client = {
@@ -28,7 +31,7 @@ class Clients {
             connectedAt: now,
             lastActivity: now,
         };
-        this.#internals.set(client, fresh());
+        this.#add(client);
         this.map.set(id, client);
         return client;
     }
@@ -40,13 +43,16 @@ class Clients {
         return this.map.get(client.id) === client;
     }
     internals(client) {
-        const internals = this.#internals.get(client);
-        if (internals !== undefined)
-            return internals;
-        // The application has put this entry into the map itself.
-        const made = fresh();
-        this.#internals.set(client, made);
-        return made;
+        // The application may have put this entry into the map itself.
+        return client[INTERNALS] ?? this.#apart.get(client) ?? this.#add(client);
+    }
+    #add(client) {
+        const internals = fresh();
+        // Not enumerable, so that a copy of the entry does not share them.
+        if (!Reflect.defineProperty(client, INTERNALS, { value: internals })) {
+            this.#apart.set(client, internals);
+        }
+        return internals;
     }
     /** Whether it may do what authenticated clients may. */
     isFinished(client) {

@@ -72,7 +72,19 @@ class MessageRouter {
         if (messageHandler === undefined) {
             return log.debug(`no messageHandler for ${(0, log_cjs_1.quoted)(message.event)} of client ${client.id}`);
         }
-        (0, callbacks_cjs_1.callApplication)(() => messageHandler({ clientId: client.id, userId: client.userId, message }), () => undefined, (error) => this.#failures.add(`messageHandler failed for client ${client.id}`, error));
+        const { id, userId } = client;
+        const given = { clientId: id, userId, message };
+        let handled;
+        try {
+            handled = messageHandler(given);
+            // Most handlers return nothing: only a promise has to be looked after.
+            if (handled === undefined)
+                return;
+        }
+        catch (error) {
+            return this.#failures.add(`messageHandler failed for client ${id}`, error);
+        }
+        (0, callbacks_cjs_1.callApplication)(() => handled, () => undefined, (error) => this.#failures.add(`messageHandler failed for client ${id}`, error));
     }
 }
 exports.MessageRouter = MessageRouter;

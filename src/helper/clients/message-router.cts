@@ -88,13 +88,20 @@ export class MessageRouter<A extends AnyRecord, M extends AnyRecord> {
     if (messageHandler === undefined) {
       return log.debug(`no messageHandler for ${quoted(message.event)} of client ${client.id}`);
     }
+    const { id, userId } = client;
+    const given = { clientId: id, userId, message } as Parameters<typeof messageHandler>[0];
+    let handled: unknown;
+    try {
+      handled = messageHandler(given);
+      // Most handlers return nothing: only a promise has to be looked after.
+      if (handled === undefined) return;
+    } catch (error) {
+      return this.#failures.add(`messageHandler failed for client ${id}`, error);
+    }
     callApplication(
-      () =>
-        messageHandler({ clientId: client.id, userId: client.userId, message } as Parameters<
-          typeof messageHandler
-        >[0]),
+      () => handled,
       () => undefined,
-      (error) => this.#failures.add(`messageHandler failed for client ${client.id}`, error),
+      (error) => this.#failures.add(`messageHandler failed for client ${id}`, error),
     );
   }
 }

@@ -1,10 +1,11 @@
 // How much of a publish is the helper's own? Processor time per delivered message, less that of a
 // bare publish of the same frames on the same sockets: for the helper on wsbroker in Node, and for
 // the same behaviour written in JavaScript upon `Bun.serve` (servers/share.mjs). Needs redis-server.
+// With `--bun` wsbroker runs on Bun as well, so that both sides have the same JSON.parse.
 // It is user and system time together: the kernel splits them by ticks, and the timers of a server
 // may never be seen by one.
 //
-//   node bench/share.mjs [--runs 5] [--seconds 2] [scenario ...]
+//   node bench/share.mjs [--bun] [--runs 5] [--seconds 2] [scenario ...]
 //
 // The four servers run in turns. Clients count every byte: a run in which one is missing fails.
 import { spawn } from 'node:child_process';
@@ -20,7 +21,7 @@ import { describeMachine } from './lib/machine.mjs';
 import { Redis as RedisServer } from './lib/redis.mjs';
 
 const { values, positionals } = parseArgs({
-  options: { runs: { type: 'string', default: '5' }, seconds: { type: 'string', default: '2' } },
+  options: { runs: { type: 'string', default: '5' }, seconds: { type: 'string', default: '2' }, bun: { type: 'boolean', default: false } },
   allowPositionals: true,
 });
 const [runs, seconds] = [Number(values.runs), Number(values.seconds)];
@@ -28,7 +29,8 @@ const { binary: bun, why } = await findBun();
 if (!bun) throw new Error(why);
 const server = fileURLToPath(new URL('servers/share.mjs', import.meta.url));
 
-const KINDS = { helper: process.execPath, 'bare-wsbroker': process.execPath, peer: bun, 'bare-bun': bun };
+const ours = values.bun ? bun : process.execPath;
+const KINDS = { helper: ours, 'bare-wsbroker': ours, peer: bun, 'bare-bun': bun };
 const GROUPS = {
   'rooms of 1': { rooms: 50, members: 1, ms: 2 },
   'rooms of 10': { rooms: 20, members: 10, ms: 5 },
@@ -143,8 +145,8 @@ try {
       }
       const cells = kinds.map((kind) => `${median(figures.get(kind)).toFixed(3)} (${Math.min(...figures.get(kind)).toFixed(3)}-${Math.max(...figures.get(kind)).toFixed(3)})`);
       const own = (with_, without) => median(figures.get(with_).map((figure, i) => figure - figures.get(without)[i]));
-      const [ours, theirs] = [own('helper', 'bare-wsbroker'), own('peer', 'bare-bun')];
-      console.log(`| ${scenario} | ${cells.join(' | ')} | ${ours.toFixed(3)} | ${theirs.toFixed(3)} | ${(ours / theirs).toFixed(2)} |`);
+      const [helper, peer] = [own('helper', 'bare-wsbroker'), own('peer', 'bare-bun')];
+      console.log(`| ${scenario} | ${cells.join(' | ')} | ${helper.toFixed(3)} | ${peer.toFixed(3)} | ${(helper / peer).toFixed(2)} |`);
     }
   }
 } finally {

@@ -12,7 +12,9 @@ function fresh() {
         heldSince: 0,
     };
 }
-/** Every message asks for them: a property is found in a tenth of the time of an entry in a WeakMap. */
+/**
+ * Every message asks for them: a property is found in a tenth of the time of an entry in a WeakMap.
+ */
 const INTERNALS = Symbol('internals');
 class Clients {
     /** By id. The application gets this map itself. */

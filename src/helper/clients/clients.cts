@@ -37,7 +37,9 @@ function fresh(): ClientInternals {
   };
 }
 
-/** Every message asks for them: a property is found in a tenth of the time of an entry in a WeakMap. */
+/**
+ * Every message asks for them: a property is found in a tenth of the time of an entry in a WeakMap.
+ */
 const INTERNALS = Symbol('internals');
 type WithInternals = { readonly [INTERNALS]?: ClientInternals };
 

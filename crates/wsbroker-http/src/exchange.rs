@@ -1,6 +1,11 @@
 //! One request and its response: from the client to the inner server and back.
 
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -25,6 +30,8 @@ use crate::{
     response::{AfterResponse, Output, ResponseLength},
 };
 
+/// Interim responses that wait for the client.
+const MAX_INTERIMS: usize = 4;
 /// Bytes of one direction of a tunnel, read and written at once.
 const TUNNEL: usize = 16 << 10;
 /// Bytes read from a client at once.
@@ -108,6 +115,8 @@ pub struct Outcome {
 pub struct Exchange<'a> {
     /// Its head.
     pub head: RequestHead,
+    /// The bytes of which the head was read, for a second attempt.
+    pub bytes: &'a [u8],
     /// The client that asks.
     pub client: Client<'a>,
     /// Where it goes.
@@ -127,7 +136,7 @@ impl Exchange<'_> {
     ///
     /// Cancelling it leaves the stream in the middle of a message: it can only be cut then.
     pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
-        self,
+        mut self,
         stream: &mut S,
         ahead: &mut BytesMut,
         inner: &mut Option<Inner>,
@@ -173,7 +182,7 @@ impl Exchange<'_> {
     }
 
     async fn attempt<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
+        &mut self,
         stream: &mut S,
         ahead: &mut BytesMut,
         slot: &mut Option<Inner>,
@@ -188,8 +197,9 @@ impl Exchange<'_> {
             }
         };
         let mut upload = Upload { pieces, chunked: Chunked::default(), left: progress.left, unwanted: false };
-        let (interim, mut interims) = mpsc::channel(4);
-        let mut request = Some(self.request(body, &interim));
+        let interims = Arc::new(Interims::default());
+        let headers = std::mem::take(&mut self.head.headers);
+        let mut request = Some(self.request(headers, body, &interims));
         loop {
             let mut inner = self.inner(slot.take()).await?;
             let reused = inner.is_used;
@@ -199,7 +209,7 @@ impl Exchange<'_> {
                 exchange: self,
                 inner: &mut inner,
                 upload: &mut upload,
-                interims: &mut interims,
+                interims: &interims,
                 progress,
                 ahead,
             };
@@ -220,7 +230,9 @@ impl Exchange<'_> {
                 Err(unsent) if reused => match unsent {
                     Some(unsent) => request = Some(*unsent),
                     None if self.head.may_be_sent_again() => {
-                        request = Some(self.request(RequestBody::empty(), &interim));
+                        // It was well-formed a moment ago.
+                        let Ok(again) = RequestHead::parse(self.bytes) else { return Err(Failure::Broken) };
+                        request = Some(self.request(again.headers, RequestBody::empty(), &interims));
                     }
                     None => return Err(Failure::Broken),
                 },
@@ -250,11 +262,10 @@ impl Exchange<'_> {
     }
 
     /// The request as the inner server gets it.
-    fn request(&self, body: RequestBody, interim: &mpsc::Sender<(StatusCode, HeaderMap)>) -> Request<RequestBody> {
+    fn request(&self, mut headers: HeaderMap, body: RequestBody, interims: &Arc<Interims>) -> Request<RequestBody> {
         let mut request = Request::new(body);
         *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = self.head.target.clone();
-        let mut headers = self.head.headers.clone();
         headers::describe_client(&mut headers, &self.client);
         if self.tunnels && self.head.asks_for_websocket {
             headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -262,10 +273,9 @@ impl Exchange<'_> {
         }
         *request.headers_mut() = headers;
         if self.head.minor_version > 0 {
-            let interim = interim.clone();
+            let interims = Arc::clone(interims);
             hyper::ext::on_informational(&mut request, move |response| {
-                // A client that does not take them gets fewer.
-                let _ = interim.try_send((response.status(), response.headers().clone()));
+                interims.put(response.status(), response.headers());
             });
         }
         request
@@ -341,7 +351,7 @@ struct Running<'a, 'b> {
     exchange: &'a Exchange<'b>,
     inner: &'a mut Inner,
     upload: &'a mut Upload,
-    interims: &'a mut mpsc::Receiver<(StatusCode, HeaderMap)>,
+    interims: &'a Interims,
     progress: &'a mut Progress,
     ahead: &'a mut BytesMut,
 }
@@ -372,9 +382,7 @@ impl Running<'_, '_> {
                     // What was said in between comes before it.
                     return match response {
                         Ok(response) => {
-                            while let Ok((status, headers)) = self.interims.try_recv() {
-                                put_interim(&mut output, status, &headers);
-                            }
+                            self.interims.take(&mut output);
                             self.flush(&mut write, &mut output).await?;
                             Ok(Ok(response))
                         }
@@ -386,7 +394,8 @@ impl Running<'_, '_> {
                     };
                 }
                 () = self.inner.drive() => {}
-                Some((status, headers)) = self.interims.recv() => put_interim(&mut output, status, &headers),
+                // They come while the connection is driven, just before this.
+                () = self.interims.come() => self.interims.take(&mut output),
                 written = output.write_to(&mut write), if !output.is_empty() => {
                     self.progress.sent += written.map_err(|_| Failure::Gone)? as u64;
                     self.progress.moved = Instant::now();
@@ -556,10 +565,35 @@ async fn pass<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(read: &mut R, write: 
     let _ = write.shutdown().await;
 }
 
-fn put_interim(output: &mut Output, status: StatusCode, headers: &HeaderMap) {
-    // 101 is a final response here, and others that a client does not know it skips.
-    if status != StatusCode::SWITCHING_PROTOCOLS {
-        output.interim(status, headers);
+/// Interim responses (RFC 9110 §15.2) on their way to the client. They come while the connection to the
+/// inner server is driven, by the task that takes them: nobody has to be woken.
+#[derive(Debug, Default)]
+struct Interims(Mutex<Vec<(StatusCode, HeaderMap)>>);
+
+impl Interims {
+    /// A client that does not take them gets fewer.
+    fn put(&self, status: StatusCode, headers: &HeaderMap) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // 101 is a final response here.
+        if waiting.len() < MAX_INTERIMS && status != StatusCode::SWITCHING_PROTOCOLS {
+            waiting.push((status, headers.clone()));
+        }
+    }
+
+    /// Ready while there are some. Wakes nobody.
+    async fn come(&self) {
+        poll_fn(|_| {
+            let is_empty = self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+            if is_empty { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+
+    fn take(&self, output: &mut Output) {
+        let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for (status, headers) in waiting {
+            output.interim(status, &headers);
+        }
     }
 }
 

@@ -65,6 +65,11 @@ impl NewConnection {
         self.pending = None;
     }
 
+    /// Whether a trusted proxy speaks for the client.
+    pub(super) fn comes_from_a_proxy(&self) -> bool {
+        self.address.trusted(self.proxy.unwrap_or(self.peer)).is_some()
+    }
+
     /// The client of this request, as far as a trusted proxy names it, and whether there is one.
     ///
     /// # Errors

@@ -14,14 +14,14 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
-use wsbroker_http::{Client, Exchange, Inner, Next, RequestHead};
+use wsbroker_http::{BodyLength, Client, Exchange, Inner, Next, RequestHead};
 
 use super::{
     address::{BoundAddress, Route},
     answering::{self, NotAdmitted},
     new_connection::NewConnection,
     plain_service::{FixedAnswer, PlainService},
-    request::{HeadBuffer, Request},
+    request::HeadBuffer,
     response::{self, Refusal},
     socket::Transport,
     upgrade,
@@ -30,7 +30,7 @@ use super::{
 /// A whole head, and what was read behind it.
 struct ReadHead {
     bytes: Vec<u8>,
-    request: Request,
+    head: RequestHead,
     behind: Vec<u8>,
 }
 
@@ -56,12 +56,14 @@ pub(super) async fn serve<T: Transport>(mut connection: NewConnection, mut strea
             Ok(head) => head,
             Err(out) => return answering::end_refused(connection, stream, out).await,
         };
-        if head.request.asks_for_websocket() && !is_foreign(&service, &connection.address, &head.request.path) {
+        if head.head.asks_for_websocket && !is_foreign(&service, &connection.address, head.head.target.path()) {
             if connection.permit.is_reserved() {
                 return answering::end_refused(connection, stream, answering::refuse(Refusal::FULL, None, false)).await;
             }
-            let ReadHead { request, behind, .. } = head;
-            return upgrade::serve_request(connection, stream, request, behind).await;
+            return match answering::parse(&head.bytes) {
+                Ok(request) => upgrade::serve_request(connection, stream, request, head.behind).await,
+                Err(out) => answering::end_refused(connection, stream, out).await,
+            };
         }
         match answer(&mut connection, &mut stream, &service, head, &mut inner).await {
             Ok(NextStep::Request(rest)) => behind = rest,
@@ -106,8 +108,11 @@ async fn read_head<T: Transport>(
 ) -> Result<ReadHead, NotAdmitted> {
     let head = HeadBuffer::with(connection.address.max_header_size, &behind.split());
     let (bytes, behind) = answering::read_head(connection, stream, head).await?;
-    let request = answering::parse(&bytes)?;
-    Ok(ReadHead { bytes, request, behind })
+    let head = RequestHead::parse(&bytes).map_err(|error| {
+        tracing::debug!(error.status, "a request is refused");
+        answering::refuse(Refusal::of_head(error.status, error.text), None, false)
+    })?;
+    Ok(ReadHead { bytes, head, behind })
 }
 
 /// Answers or forwards one request.
@@ -118,24 +123,27 @@ async fn answer<T: Transport>(
     head: ReadHead,
     inner: &mut Option<Inner>,
 ) -> Result<NextStep, NotAdmitted> {
-    let is_head = head.request.method == "HEAD";
+    let ReadHead { bytes, head, behind } = head;
+    let is_head = head.method == "HEAD";
     let no = |refusal: Refusal| answering::refuse(refusal, None, is_head);
-    let trusted = connection.find_client(&head.request).map_err(no)?;
-    let fixed = service.config.answers.get(&head.request.path).filter(|_| !head.request.asks_for_websocket());
+    let trusted = if connection.comes_from_a_proxy() {
+        // From the header as it came: a client may have listed it in Connection.
+        connection.find_client(&answering::parse(&bytes)?).map_err(no)?
+    } else {
+        false
+    };
+    let fixed = service.config.answers.get(head.target.path()).filter(|_| !head.asks_for_websocket);
     if fixed.is_none() && connection.permit.is_reserved() {
         return Err(no(Refusal::FULL));
     }
-    let known = !matches!(connection.address.route(&head.request.path), Route::Unknown);
+    let known = !matches!(connection.address.route(head.target.path()), Route::Unknown);
     let Some(forwarding) = service.config.forward.as_ref().filter(|_| fixed.is_none()) else {
         return match fixed {
-            Some(fixed) => give(connection, stream, service, &head, fixed).await,
+            Some(fixed) => give(connection, stream, service, &head, &behind, fixed).await,
             None => Err(no(if known { Refusal::NO_UPGRADE } else { Refusal::NOT_FOUND })),
         };
     };
     let Some(_request) = service.endpoint.enter_request() else { return Err(no(Refusal::CLOSING)) };
-    let ReadHead { bytes, request, behind } = head;
-    let parsed = RequestHead::parse(&bytes).map_err(|error| no(Refusal::of_head(error.status, error.text)))?;
-    drop((bytes, request));
     connection.end_waiting();
     let client = Client {
         ip: connection.peer.ip,
@@ -144,8 +152,8 @@ async fn answer<T: Transport>(
         trusted,
         identified_by: service.identified_by.as_ref().map(|(name, value)| (name, value.as_str())),
     };
-    let tunnels = parsed.asks_for_websocket;
-    let exchange = Exchange { head: parsed, client, forwarding, tunnels };
+    let tunnels = head.asks_for_websocket;
+    let exchange = Exchange { head, bytes: &bytes, client, forwarding, tunnels };
     let mut behind = BytesMut::from(behind.as_slice());
     let endpoint = &service.endpoint;
     let counters = &connection.broker.metrics.http;
@@ -175,15 +183,16 @@ async fn give<T: Transport>(
     connection: &mut NewConnection,
     stream: &mut T,
     service: &PlainService,
-    head: &ReadHead,
+    head: &RequestHead,
+    behind: &[u8],
     fixed: &FixedAnswer,
 ) -> Result<NextStep, NotAdmitted> {
-    let is_head = head.request.method == "HEAD";
-    if !is_head && head.request.method != "GET" {
+    let is_head = head.method == "HEAD";
+    if !is_head && head.method != "GET" {
         return Err(answering::refuse(Refusal::ANSWER_METHOD, None, false));
     }
     // With a body behind it the next request's place is unknown to us: nobody sends one.
-    let keeps = head.request.keeps_alive() && !service.endpoint.is_closed();
+    let keeps = head.keep_alive && head.body == BodyLength::None && !service.endpoint.is_closed();
     let answer = match fixed {
         FixedAnswer::Health => response::fixed(200, &[], &Bytes::from_static(b"ok\n"), is_head, keeps),
         FixedAnswer::Ready => {
@@ -203,7 +212,7 @@ async fn give<T: Transport>(
     let within = connection.address.handshake_timeout;
     let written = matches!(timeout(within, answering::write_open(stream, answer)).await, Ok(Ok(())));
     if written && keeps {
-        return Ok(NextStep::Request(BytesMut::from(head.behind.as_slice())));
+        return Ok(NextStep::Request(BytesMut::from(behind)));
     }
     if written {
         let _ = timeout(within, stream.shutdown()).await;

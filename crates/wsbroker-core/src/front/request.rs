@@ -160,22 +160,6 @@ impl Request {
         Ok(Self { method: method.to_owned(), minor_version, url, path, authority, headers })
     }
 
-    /// Whether it asks for an upgrade to WebSocket, well or badly.
-    pub(super) fn asks_for_websocket(&self) -> bool {
-        self.minor_version == 1
-            && self.elements("upgrade").any(|protocol| protocol.eq_ignore_ascii_case("websocket"))
-            && self.elements("connection").any(|option| option.eq_ignore_ascii_case("upgrade"))
-    }
-
-    /// Whether another request may follow on this connection (RFC 9112 §9.3) that is found without
-    /// reading a body.
-    pub(super) fn keeps_alive(&self) -> bool {
-        let says = |word: &str| self.elements("connection").any(|option| option.eq_ignore_ascii_case(word));
-        let has_body = self.values("content-length").any(|length| length.bytes().any(|byte| byte != b'0'))
-            || self.values("transfer-encoding").next().is_some();
-        !has_body && !says("close") && (self.minor_version == 1 || says("keep-alive"))
-    }
-
     /// The values of all headers with this lower-case name.
     pub(super) fn values<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a str> {
         self.headers.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())

@@ -60,10 +60,11 @@ async fn serve(mut stream: DuplexStream, forwarding: Forwarding, tunnels: bool) 
                 return outcomes;
             }
         };
-        let head = RequestHead::parse(&ahead.split_to(end)).expect("the tests' heads are well-formed");
+        let bytes = ahead.split_to(end);
+        let head = RequestHead::parse(&bytes).expect("the tests' heads are well-formed");
         let ip = Some(IpAddr::from([192, 0, 2, 7]));
         let client = Client { ip, port: 7, secure: false, trusted: false, identified_by: None };
-        let exchange = Exchange { head, client, forwarding: &forwarding, tunnels };
+        let exchange = Exchange { head, bytes: &bytes, client, forwarding: &forwarding, tunnels };
         let outcome = exchange.run(&mut stream, &mut ahead, &mut inner, || false).await;
         outcomes.push(outcome);
         if outcome.next == Next::Close {

@@ -565,8 +565,8 @@ async fn pass<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(read: &mut R, write: 
     let _ = write.shutdown().await;
 }
 
-/// Interim responses (RFC 9110 §15.2) on their way to the client. They come while the connection to the
-/// inner server is driven, by the task that takes them: nobody has to be woken.
+/// Interim responses (RFC 9110 §15.2) on their way to the client. They come while the connection to
+/// the inner server is driven, by the task that takes them: nobody has to be woken.
 #[derive(Debug, Default)]
 struct Interims(Mutex<Vec<(StatusCode, HeaderMap)>>);
 

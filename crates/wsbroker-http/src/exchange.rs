@@ -1,46 +1,32 @@
 //! One request and its response: from the client to the inner server and back.
 
-use std::{
-    future::poll_fn,
-    sync::{Arc, Mutex, PoisonError},
-    task::Poll,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Request, Response, StatusCode,
-    body::{Body, Frame, Incoming},
+    body::{Body, Incoming},
     header::{CONNECTION, HeaderValue, UPGRADE},
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    sync::mpsc,
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
-    body::{Broken, RequestBody},
-    chunked::{Chunked, Decoded},
+    body::RequestBody,
+    chunked::Chunked,
+    failure::{Failure, Step},
     head::{BodyLength, RequestHead},
     headers::{self, Client},
     inner::{Inner, InnerAddress},
+    interims::Interims,
     response::{AfterResponse, Output, ResponseLength},
+    tunnel::pass,
+    upload::{Received, Upload, receive},
 };
-
-/// Interim responses that wait for the client.
-const MAX_INTERIMS: usize = 4;
-/// Bytes of one direction of a tunnel, read and written at once.
-const TUNNEL: usize = 16 << 10;
-/// Bytes read from a client at once.
-const READ: usize = 64 << 10;
-/// Room for what comes behind a request, which is mostly nothing: reading tells whether the client
-/// is there.
-const FIRST: usize = 512;
-/// What a client may send ahead while its request is answered; more stays in the kernel.
-const AHEAD: usize = 16 << 10;
 
 /// How requests are forwarded on one address.
 #[derive(Clone, Debug)]
@@ -52,38 +38,6 @@ pub struct Forwarding {
     pub head_timeout: Duration,
     /// Without a byte of a body in either direction, after which the exchange is given up.
     pub body_timeout: Duration,
-}
-
-/// Why an exchange did not come to its end.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Failure {
-    /// The inner server cannot be reached (502).
-    Unreachable,
-    /// The inner server's response is not HTTP, or it ended the connection in the middle (502, or a
-    /// cut).
-    Broken,
-    /// The inner server sent no head in time (504), or its body stopped (a cut).
-    TooSlow,
-    /// The client's body stopped (408, or a cut), or the client stopped reading (a cut).
-    Stalled,
-    /// The client's body breaks the grammar (400, or a cut).
-    BadBody,
-    /// The client has gone.
-    Gone,
-}
-
-impl Failure {
-    /// What the client is told while no response has begun; `None` when there is nobody to tell.
-    fn answer(self) -> Option<(u16, &'static str)> {
-        match self {
-            Self::Unreachable => Some((502, "the application's server cannot be reached")),
-            Self::Broken => Some((502, "the application's server gave no valid response")),
-            Self::TooSlow => Some((504, "the application's server did not answer in time")),
-            Self::Stalled => Some((408, "the request's body did not arrive in time")),
-            Self::BadBody => Some((400, "the request's body is not well-formed")),
-            Self::Gone => None,
-        }
-    }
 }
 
 /// What the connection is good for after an exchange.
@@ -124,9 +78,6 @@ pub struct Exchange<'a> {
     /// An upgrade to WebSocket is passed on, and its stream tunnelled.
     pub tunnels: bool,
 }
-
-/// An error in the middle, and whether the response had begun.
-type Step<T> = Result<T, Failure>;
 
 impl Exchange<'_> {
     /// Forwards the request and writes its response. `ahead` holds what was read behind the head,
@@ -298,53 +249,6 @@ impl Progress {
         let left = if let BodyLength::Fixed(length) = body { length } else { 0 };
         Self { status: None, received: 0, sent: 0, left, moved: Instant::now() }
     }
-}
-
-/// The request's body on its way.
-#[derive(Debug)]
-struct Upload {
-    /// `None` when all of it is on its way.
-    pieces: Option<mpsc::Sender<Result<Frame<Bytes>, Broken>>>,
-    chunked: Chunked,
-    left: u64,
-    /// The inner server takes no more of it.
-    unwanted: bool,
-}
-
-impl Upload {
-    fn is_done(&self) -> bool {
-        self.pieces.is_none()
-    }
-
-    /// The next piece of what was read. `None` when more has to be read first.
-    fn decode(&mut self, length: BodyLength, ahead: &mut BytesMut) -> Step<Option<(Frame<Bytes>, bool)>> {
-        match length {
-            BodyLength::Chunked => match self.chunked.decode(ahead) {
-                Ok(Some(Decoded::Data(data))) => Ok(Some((Frame::data(data), false))),
-                Ok(Some(Decoded::End(trailers))) => Ok(Some((Frame::trailers(trailers), true))),
-                Ok(None) => Ok(None),
-                Err(error) => {
-                    tracing::debug!(%error, "a request's body is refused");
-                    Err(Failure::BadBody)
-                }
-            },
-            _ if ahead.is_empty() => Ok(None),
-            _ => {
-                let taken = ahead.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-                self.left -= taken as u64;
-                Ok(Some((Frame::data(ahead.split_to(taken).freeze()), self.left == 0)))
-            }
-        }
-    }
-}
-
-/// What came from the client.
-enum Received {
-    /// Bytes of the body were passed on.
-    Piece(u64),
-    /// Bytes were read.
-    More,
-    End,
 }
 
 struct Running<'a, 'b> {
@@ -548,96 +452,6 @@ impl Running<'_, '_> {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Failure::Gone),
             Err(_) => Err(Failure::Stalled),
-        }
-    }
-}
-
-/// Copies to the end of one direction of a tunnel, and passes the end on.
-async fn pass<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(read: &mut R, write: &mut W, count: &mut u64) {
-    let mut bytes = BytesMut::with_capacity(TUNNEL);
-    while let Ok(1..) = read.read_buf(&mut bytes).await {
-        *count += bytes.len() as u64;
-        if write.write_all(&bytes).await.is_err() || write.flush().await.is_err() {
-            return;
-        }
-        bytes.clear();
-    }
-    let _ = write.shutdown().await;
-}
-
-/// Interim responses (RFC 9110 §15.2) on their way to the client. They come while the connection to
-/// the inner server is driven, by the task that takes them: nobody has to be woken.
-#[derive(Debug, Default)]
-struct Interims(Mutex<Vec<(StatusCode, HeaderMap)>>);
-
-impl Interims {
-    /// A client that does not take them gets fewer.
-    fn put(&self, status: StatusCode, headers: &HeaderMap) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // 101 is a final response here.
-        if waiting.len() < MAX_INTERIMS && status != StatusCode::SWITCHING_PROTOCOLS {
-            waiting.push((status, headers.clone()));
-        }
-    }
-
-    /// Ready while there are some. Wakes nobody.
-    async fn come(&self) {
-        poll_fn(|_| {
-            let is_empty = self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-            if is_empty { Poll::Pending } else { Poll::Ready(()) }
-        })
-        .await;
-    }
-
-    fn take(&self, output: &mut Output) {
-        let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        for (status, headers) in waiting {
-            output.interim(status, &headers);
-        }
-    }
-}
-
-/// Takes a piece of the body from what was read, or reads. Nothing is lost when it is cancelled.
-async fn receive<R: AsyncRead + Unpin>(
-    upload: &mut Upload,
-    length: BodyLength,
-    read: &mut R,
-    ahead: &mut BytesMut,
-) -> Step<Received> {
-    let room = if let Some(pieces) = upload.pieces.clone() {
-        if upload.unwanted {
-            std::future::pending::<()>().await;
-        }
-        let Ok(permit) = pieces.reserve_owned().await else {
-            upload.unwanted = true;
-            return Ok(Received::More);
-        };
-        if let Some((frame, is_last)) = upload.decode(length, ahead)? {
-            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-            let is_empty_end = frame.trailers_ref().is_some_and(HeaderMap::is_empty);
-            if !is_empty_end {
-                permit.send(Ok(frame));
-            }
-            if is_last {
-                upload.pieces = None;
-            }
-            return Ok(Received::Piece(bytes));
-        }
-        READ
-    } else {
-        let room = AHEAD.saturating_sub(ahead.len());
-        if room == 0 {
-            std::future::pending::<()>().await;
-        }
-        room.min(FIRST)
-    };
-    ahead.reserve(room);
-    match read.read_buf(ahead).await {
-        Ok(1..) => Ok(Received::More),
-        Ok(0) => Ok(Received::End),
-        Err(error) => {
-            tracing::debug!(kind = ?error.kind(), "a client has gone");
-            Err(Failure::Gone)
         }
     }
 }

@@ -12,15 +12,20 @@
 mod body;
 mod chunked;
 mod exchange;
+mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod head;
 mod headers;
 mod inner;
+mod interims;
 mod response;
+mod tunnel;
+mod upload;
 
-pub use exchange::{Exchange, Failure, Forwarding, Next, Outcome};
+pub use exchange::{Exchange, Forwarding, Next, Outcome};
+pub use failure::Failure;
 pub use head::{BodyLength, HeadError, RequestHead};
 pub use headers::Client;
 pub use hyper::header::HeaderName;

@@ -224,9 +224,10 @@ export interface StartOptions {
    * ({@link setReady}). 64 connections above `maxConnections` may get such responses. A path that
    * is named in `path` is refused with ERR_WSBROKER_INVALID_ARG_VALUE.
    *
-   * With `answers` or `http`, connections are accepted while the workers load: upgrades get 503
-   * until then. Only the first server of an address can set them; for a later one `start` rejects
-   * with ERR_WSBROKER_CONFLICT. They end with that server. @default no responses
+   * With `answers` or `http`, connections are accepted while the workers load. Upgrades wait for
+   * them within `openTimeout`, and then get 503. Only the first server of an address can set them;
+   * for a later one `start` rejects with ERR_WSBROKER_CONFLICT. They end with that server. @default
+   * no responses
    */
   readonly answers?: Readonly<Record<string, 'health' | 'ready' | FixedAnswer>> | undefined;
 

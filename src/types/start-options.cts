@@ -2,7 +2,7 @@ import type { AbortSignal, URL } from '../ambient.cjs';
 import type { ClusterOptions } from './cluster-options.cjs';
 import type { Data } from './messages.cjs';
 import type { HeaderOptions } from './worker-interface.cjs';
-import type { ThreadOptions, WorkerEvent } from './worker-threads.cjs';
+import type { ThreadOptions, Watchdog, WorkerEvent } from './worker-threads.cjs';
 
 /**
  * Limits on messages that have been given to handlers and are not finished. At a limit, the sockets
@@ -201,6 +201,12 @@ export interface StartOptions {
    * else waits, it applies to `handleOpen` alone. 0: no limit. @default 30000
    */
   readonly handlerTimeout?: number | undefined;
+
+  /**
+   * Process-wide. What is done about workers that do not return to their event loop, because a
+   * handler runs for too long. @default { after: 1000, action: 'report' }
+   */
+  readonly watchdog?: Watchdog | undefined;
 
   /**
    * Process-wide. How many threads do input and output, 1 to 1024.

@@ -18,23 +18,26 @@ function reload(request) {
             'thread that called start');
     }
     const file = request.workerPath === undefined ? undefined : (0, module_file_cjs_1.findModuleFile)(request.workerPath);
+    const shut = (0, lifecycle_cjs_1.untilNextShutdown)();
     const report = (0, keep_alive_cjs_1.keepingAlive)(async () => {
         await lastReload;
-        const { left } = await (0, lifecycle_cjs_1.inTurn)(() => takeOver(request, file));
+        const { left } = await (0, lifecycle_cjs_1.inTurn)(() => takeOver(request, file, shut));
         return await left;
     });
     lastReload = report.catch(() => undefined);
     return report;
 }
-async function takeOver({ threads, timeout }, given) {
+/** @param shut aborted by the next `shutdown` */
+async function takeOver({ threads, timeout }, given, shut) {
+    if (shut.aborted)
+        throw shutDownError();
     const pool = (0, workers_cjs_1.currentPool)();
     if (pool === undefined)
         throw noPool();
     const file = given ?? pool.file;
     const shutdown = new AbortController();
-    const signal = (0, lifecycle_cjs_1.untilNextShutdown)();
-    const onShutdown = () => shutdown.abort(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'reloadWorkers: shutdown was called before the new workers were ready'));
-    signal.addEventListener('abort', onShutdown);
+    const onShutdown = () => shutdown.abort(shutDownError());
+    shut.addEventListener('abort', onShutdown);
     try {
         return await pool.takeOver(file, threads ?? pool.threads, timeout, (ready) => (0, abort_cjs_1.unlessAborted)(shutdown.signal, ready));
     }
@@ -42,8 +45,11 @@ async function takeOver({ threads, timeout }, given) {
         throw await (0, workers_cjs_1.explain)(file, error, shutdown.signal);
     }
     finally {
-        signal.removeEventListener('abort', onShutdown);
+        shut.removeEventListener('abort', onShutdown);
     }
+}
+function shutDownError() {
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'reloadWorkers: shutdown was called before the new workers were ready');
 }
 function noPool() {
     if ((0, register_cjs_1.currentRegistration)() !== undefined || load_cjs_1.native.workerCount() > 0) {

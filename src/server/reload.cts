@@ -23,32 +23,29 @@ export function reload(request: CheckedReloadOptions): Promise<ReloadReport> {
     );
   }
   const file = request.workerPath === undefined ? undefined : findModuleFile(request.workerPath);
+  const shut = untilNextShutdown();
   const report = keepingAlive(async () => {
     await lastReload;
-    const { left } = await inTurn(() => takeOver(request, file));
+    const { left } = await inTurn(() => takeOver(request, file, shut));
     return await left;
   });
   lastReload = report.catch(() => undefined);
   return report;
 }
 
+/** @param shut aborted by the next `shutdown` */
 async function takeOver(
   { threads, timeout }: CheckedReloadOptions,
   given: string | undefined,
+  shut: AbortSignal,
 ): Promise<{ left: Promise<ReloadReport> }> {
+  if (shut.aborted) throw shutDownError();
   const pool = currentPool();
   if (pool === undefined) throw noPool();
   const file = given ?? pool.file;
   const shutdown = new AbortController();
-  const signal = untilNextShutdown();
-  const onShutdown = (): void =>
-    shutdown.abort(
-      new WSBrokerError(
-        'ERR_WSBROKER_SHUT_DOWN',
-        'reloadWorkers: shutdown was called before the new workers were ready',
-      ),
-    );
-  signal.addEventListener('abort', onShutdown);
+  const onShutdown = (): void => shutdown.abort(shutDownError());
+  shut.addEventListener('abort', onShutdown);
   try {
     return await pool.takeOver(file, threads ?? pool.threads, timeout, (ready) =>
       unlessAborted(shutdown.signal, ready),
@@ -56,8 +53,15 @@ async function takeOver(
   } catch (error) {
     throw await explain(file, error, shutdown.signal);
   } finally {
-    signal.removeEventListener('abort', onShutdown);
+    shut.removeEventListener('abort', onShutdown);
   }
+}
+
+function shutDownError(): WSBrokerError {
+  return new WSBrokerError(
+    'ERR_WSBROKER_SHUT_DOWN',
+    'reloadWorkers: shutdown was called before the new workers were ready',
+  );
 }
 
 function noPool(): WSBrokerError {

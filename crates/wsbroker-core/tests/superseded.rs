@@ -5,7 +5,10 @@ mod common;
 use std::sync::Arc;
 
 use common::{Client, Queue, listen, until};
-use wsbroker_core::{Batch, Broker, Config, Event, EventKind, Handlers, MessageKind, SocketLimits, Worker, WorkerHandle};
+use wsbroker_core::{
+    Accept, Batch, Broker, Config, Event, EventKind, Handlers, MessageKind, OpenReply, Socket, SocketLimits, Worker,
+    WorkerHandle,
+};
 
 fn broker() -> Broker {
     Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap()
@@ -24,6 +27,14 @@ fn texts(batches: &[Batch]) -> Vec<String> {
         _ => None,
     };
     batches.iter().flat_map(|batch| batch.events.iter().filter_map(move |event| text(batch, event))).collect()
+}
+
+/// Takes the question apart that is alone in its batch.
+fn question(mut batch: Batch) -> (Arc<Socket>, OpenReply) {
+    match batch.events.remove(0) {
+        Event { socket, kind: EventKind::Open(open) } => (socket, open.reply),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn settle(handle: &WorkerHandle, batches: &[Batch]) {
@@ -47,12 +58,12 @@ fn a_socket_moves_when_what_is_in_hand_has_settled_and_one_at_rest_at_once() {
     assert_eq!(texts(&second.take()), ["idle"]);
     busy.send(b"3");
     busy.send(b"4");
-    common::pass(&mut busy);
+    common::pass(&mut idle);
     let batches = first.take();
     assert_eq!((texts(&batches), second.waiting()), (vec!["1".into(), "2".into()], 0));
     let mut events = batches.iter().flat_map(|batch| &batch.events);
     old.settle(events.by_ref().take(1), None);
-    common::pass(&mut busy);
+    common::pass(&mut idle);
     assert_eq!((first.waiting(), second.waiting()), (0, 0), "one of them has not settled");
     old.settle(events, None);
     until("what came meanwhile is there", || second.waiting() == 2);
@@ -69,7 +80,7 @@ fn what_a_superseded_worker_has_sent_comes_before_what_the_next_one_sends() {
     let broker = broker();
     let (first, old) = queue(&broker, Handlers::TEXT);
     let (_listener, port) = listen(&broker, SocketLimits::default());
-    let mut client = Client::connect(port);
+    let (mut client, mut neighbour) = (Client::connect(port), Client::connect(port));
     client.send(b"1");
     until("it is in hand", || first.waiting() == 1);
     let batches = first.take();
@@ -82,7 +93,7 @@ fn what_a_superseded_worker_has_sent_comes_before_what_the_next_one_sends() {
     let (second, _new) = queue(&broker, Handlers::TEXT);
     old.supersede();
     client.send(b"2");
-    common::pass(&mut client);
+    common::pass(&mut neighbour);
     assert_eq!((first.waiting(), second.waiting()), (0, 0), "the reply of the old one is not on its way");
     cork.flush();
     until("the next has it", || second.waiting() == 1);
@@ -100,16 +111,19 @@ fn before_its_101_a_connection_waits_for_the_worker_that_was_asked() {
     let (_listener, port) = listen(&broker, SocketLimits::default());
     let mut client = Client::request(port);
     until("it is asked", || first.waiting() == 1);
+    let mut asked = first.take();
     let (second, new) = queue(&broker, Handlers::OPEN | Handlers::TEXT);
     old.supersede();
-    // This one has fetched it, and answers.
-    let mut batches = first.take();
-    let event = batches[0].events.remove(0);
-    let Event { socket, kind: EventKind::Open(open) } = event else { panic!("a question") };
-    open.reply.accept(wsbroker_core::Accept::default()).unwrap();
+    let mut other = Client::request(port);
+    until("only the next is asked", || second.waiting() == 1);
+    let (_, reply) = question(second.take().remove(0));
+    reply.accept(Accept::default()).unwrap();
+    other = other.expect("HTTP/1.1 101");
+    let (socket, reply) = question(asked.remove(0));
+    reply.accept(Accept::default()).unwrap();
     client = client.expect("HTTP/1.1 101");
     client.send(b"hello");
-    common::pass(&mut client);
+    common::pass(&mut other);
     assert_eq!((first.waiting(), second.waiting()), (0, 0), "its handler may have more to do");
     old.settle([Event { socket, kind: EventKind::Drain }].iter(), None);
     until("it has moved", || second.waiting() == 1);
@@ -142,14 +156,14 @@ fn one_that_is_removed_before_it_is_empty_leaves_what_it_has_not_begun() {
     let broker = broker();
     let (first, old) = queue(&broker, Handlers::TEXT);
     let (_listener, port) = listen(&broker, SocketLimits::default());
-    let mut client = Client::connect(port);
+    let (mut client, mut neighbour) = (Client::connect(port), Client::connect(port));
     client.send(b"1");
     client.send(b"2");
     until("both are in hand", || first.waiting() == 2);
     let (second, _new) = queue(&broker, Handlers::TEXT);
     old.supersede();
     client.send(b"3");
-    common::pass(&mut client);
+    common::pass(&mut neighbour);
     let emptied = old.emptied();
     let mut batches = first.end();
     let begun = batches[0].events.remove(0);

@@ -4,9 +4,7 @@
 //! soon as everything that had gone there has settled, and what the handlers have sent is in the
 //! shards' queues: so the next worker's answers come behind it. See docs/design/reload.md.
 
-use super::{
-    command::ConnectionKey, connection::Connection, connection_state::Pause, context::ShardContext,
-};
+use super::{command::ConnectionKey, connection::Connection, connection_state::Pause, context::ShardContext};
 use crate::ids::NamespaceId;
 
 impl Connection {

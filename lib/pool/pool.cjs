@@ -181,7 +181,7 @@ class Pool {
                     this.#notify({ type: 'stopped', workerId: thread.id });
             }
             else if (thread.held) {
-                // It has not begun: whoever wanted it to deals with that.
+                // It has not begun, and the take-over deals with that.
             }
             else if (thread.wasReady) {
                 if (thread.age() >= STABLE_AFTER)

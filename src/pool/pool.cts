@@ -192,7 +192,7 @@ export class Pool {
       if (this.#stopping || thread.superseded) {
         if (thread.wasReady) this.#notify({ type: 'stopped', workerId: thread.id });
       } else if (thread.held) {
-        // It has not begun: whoever wanted it to deals with that.
+        // It has not begun, and the take-over deals with that.
       } else if (thread.wasReady) {
         if (thread.age() >= STABLE_AFTER) place.failures = 0;
         this.#replace(thread, 'died', reason, place);

@@ -221,7 +221,10 @@ async function start(
     });
     undo.push(() => native.closeListener(listener));
     throwIfAborted(signal);
-    if (request.cluster?.required === true) await unlessAborted(signal, busReady(BUS_TIMEOUT));
+    if (request.cluster?.required === true) {
+      await unlessAborted(signal, busReady(BUS_TIMEOUT));
+      native.requireCluster();
+    }
     await startWorkers(file, request, { signal, watchers, undo, undoTimeout });
     native.watchWorkers(watchStuckWorkers);
     const location = native.listenerAddress(listener);

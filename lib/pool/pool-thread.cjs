@@ -1,6 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.PoolThread = void 0;
+exports.PoolThread = exports.STABLE_AFTER = void 0;
 const node_path_1 = require("node:path");
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
@@ -9,6 +9,11 @@ const load_cjs_1 = require("../native/load.cjs");
 const promises_cjs_1 = require("../promises.cjs");
 const report_cjs_1 = require("../report.cjs");
 const modules_cjs_1 = require("../worker/modules.cjs");
+/**
+ * A worker that ran for this many milliseconds did not fail at its start: its replacement is
+ * started at once.
+ */
+exports.STABLE_AFTER = 10_000;
 /**
  * How many milliseconds of the time for stopping are kept, at most, to terminate a thread that has
  * not ended by itself.
@@ -31,6 +36,8 @@ class PoolThread {
     held;
     /** Which of the pool's generations it belongs to. */
     generation;
+    /** Called when it has run for {@link STABLE_AFTER}. */
+    onStable;
     /** Others take its place, so it is not replaced when it ends. */
     superseded = false;
     #worker;
@@ -38,6 +45,7 @@ class PoolThread {
     #startedAt = node_perf_hooks_1.performance.now();
     #error;
     #closed = 0;
+    #stable;
     #begun;
     constructor(file, { workerData, options }, startTimeout, { generation, held }) {
         const { port1, port2 } = new node_worker_threads_1.MessageChannel();
@@ -59,6 +67,7 @@ class PoolThread {
                     this.#receive(left.message);
                 }
                 port1.close();
+                clearTimeout(this.#stable);
                 resolve(this.#reason('ERR_WSBROKER_WORKER_DIED', `worker ${this.id} (${file}) exited with code ${code}`));
             });
         });
@@ -86,6 +95,8 @@ class PoolThread {
                     case 'ready':
                         loaded();
                         this.wasReady = true;
+                        this.#stable = setTimeout(() => this.onStable?.(), exports.STABLE_AFTER);
+                        this.#stable.unref?.();
                         return resolve();
                     case 'failed':
                         loaded();

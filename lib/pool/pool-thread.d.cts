@@ -1,5 +1,10 @@
 import { WSBrokerError } from '../errors.cjs';
 import type { CheckedThreadOptions } from '../options/threads.cjs';
+/**
+ * A worker that ran for this many milliseconds did not fail at its start: its replacement is
+ * started at once.
+ */
+export declare const STABLE_AFTER = 10000;
 /** One thread of the pool. */
 export declare class PoolThread {
     #private;
@@ -14,6 +19,8 @@ export declare class PoolThread {
     held: boolean;
     /** Which of the pool's generations it belongs to. */
     readonly generation: number;
+    /** Called when it has run for {@link STABLE_AFTER}. */
+    onStable: (() => void) | undefined;
     /** Others take its place, so it is not replaced when it ends. */
     superseded: boolean;
     constructor(file: string, { workerData, options }: CheckedThreadOptions, startTimeout: number, { generation, held }: {

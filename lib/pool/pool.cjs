@@ -7,11 +7,6 @@ const load_cjs_1 = require("../native/load.cjs");
 const promises_cjs_1 = require("../promises.cjs");
 const report_cjs_1 = require("../report.cjs");
 const pool_thread_cjs_1 = require("./pool-thread.cjs");
-/**
- * A worker that ran for this many milliseconds did not fail at its start: its replacement is
- * started at once.
- */
-const STABLE_AFTER = 10_000;
 /** Milliseconds before the first replacement that follows a failure, doubled each time. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
@@ -166,15 +161,12 @@ class Pool {
             held,
         });
         this.#running.add(thread);
-        let stable;
+        thread.onStable = () => this.#isStable(place);
         thread.ready.then(() => {
             if (!thread.held)
                 this.#notify({ type: 'started', workerId: thread.id });
-            stable = setTimeout(() => this.#isStable(place), STABLE_AFTER);
-            stable.unref?.();
         }, () => undefined);
         void thread.ended.then((reason) => {
-            clearTimeout(stable);
             this.#running.delete(thread);
             if (this.#stopping || thread.superseded) {
                 if (thread.wasReady)
@@ -184,7 +176,7 @@ class Pool {
                 // It has not begun, and the take-over deals with that.
             }
             else if (thread.wasReady) {
-                if (thread.age() >= STABLE_AFTER)
+                if (thread.age() >= pool_thread_cjs_1.STABLE_AFTER)
                     place.failures = 0;
                 this.#replace(thread, 'died', reason, place);
             }

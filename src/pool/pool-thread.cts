@@ -15,6 +15,11 @@ import { loadTimeoutError } from '../worker/modules.cjs';
 import type { FromWorker, ToWorker, WorkerStart } from './thread.cjs';
 
 /**
+ * A worker that ran for this many milliseconds did not fail at its start: its replacement is
+ * started at once.
+ */
+export const STABLE_AFTER = 10_000;
+/**
  * How many milliseconds of the time for stopping are kept, at most, to terminate a thread that has
  * not ended by itself.
  */
@@ -37,6 +42,8 @@ export class PoolThread {
   held: boolean;
   /** Which of the pool's generations it belongs to. */
   readonly generation: number;
+  /** Called when it has run for {@link STABLE_AFTER}. */
+  onStable: (() => void) | undefined;
   /** Others take its place, so it is not replaced when it ends. */
   superseded = false;
   readonly #worker: Worker;
@@ -44,6 +51,7 @@ export class PoolThread {
   readonly #startedAt = performance.now();
   #error: unknown;
   #closed = 0;
+  #stable: NodeJS.Timeout | undefined;
   #begun: (() => void) | undefined;
 
   constructor(
@@ -71,6 +79,7 @@ export class PoolThread {
           this.#receive(left.message as FromWorker);
         }
         port1.close();
+        clearTimeout(this.#stable);
         resolve(
           this.#reason(
             'ERR_WSBROKER_WORKER_DIED',
@@ -104,6 +113,8 @@ export class PoolThread {
           case 'ready':
             loaded();
             this.wasReady = true;
+            this.#stable = setTimeout(() => this.onStable?.(), STABLE_AFTER);
+            this.#stable.unref?.();
             return resolve();
           case 'failed':
             loaded();

@@ -5,13 +5,8 @@ import type { CheckedThreadOptions } from '../options/threads.cjs';
 import { within } from '../promises.cjs';
 import { reportError } from '../report.cjs';
 import type { ReloadReport, WorkerEvent } from '../types/worker-threads.cjs';
-import { PoolThread } from './pool-thread.cjs';
+import { PoolThread, STABLE_AFTER } from './pool-thread.cjs';
 
-/**
- * A worker that ran for this many milliseconds did not fail at its start: its replacement is
- * started at once.
- */
-const STABLE_AFTER = 10_000;
 /** Milliseconds before the first replacement that follows a failure, doubled each time. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
@@ -177,17 +172,14 @@ export class Pool {
       held,
     });
     this.#running.add(thread);
-    let stable: NodeJS.Timeout | undefined;
+    thread.onStable = () => this.#isStable(place);
     thread.ready.then(
       () => {
         if (!thread.held) this.#notify({ type: 'started', workerId: thread.id });
-        stable = setTimeout(() => this.#isStable(place), STABLE_AFTER);
-        stable.unref?.();
       },
       () => undefined,
     );
     void thread.ended.then((reason) => {
-      clearTimeout(stable);
       this.#running.delete(thread);
       if (this.#stopping || thread.superseded) {
         if (thread.wasReady) this.#notify({ type: 'stopped', workerId: thread.id });

@@ -1,5 +1,7 @@
 //! Workers that others take the place of, under open connections.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::sync::Arc;

@@ -15,6 +15,7 @@ import { checkReloadOptions } from './options/reload.cjs';
 import { checkShutdownOptions, checkStartOptions } from './options/start.cjs';
 import { shutdownAll, startServer } from './server/lifecycle.cjs';
 import { reload } from './server/reload.cjs';
+import { watchModules } from './server/watch.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
 import type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
@@ -124,7 +125,9 @@ export type {
  * ```
  */
 export async function start(options: StartOptions): Promise<Server> {
-  return startServer(checkStartOptions(options));
+  const server = await startServer(checkStartOptions(options));
+  watchModules();
+  return server;
 }
 
 /**

@@ -2,7 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.reportImports = reportImports;
 const node_path_1 = require("node:path");
-const module = require("node:module");
+const nodeModule = require("node:module");
 const node_url_1 = require("node:url");
 const node_worker_threads_1 = require("node:worker_threads");
 const package_folders_cjs_1 = require("../package-folders.cjs");
@@ -23,7 +23,7 @@ function reportImports(channel) {
     };
     if (process.versions['bun'] !== undefined)
         return () => Object.keys(require.cache).forEach(report);
-    const hooks = module;
+    const hooks = nodeModule;
     if (hooks.registerHooks !== undefined) {
         hooks.registerHooks({
             load(url, context, next) {

@@ -1,5 +1,5 @@
 import { sep } from 'node:path';
-import module = require('node:module');
+import nodeModule = require('node:module');
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { BroadcastChannel } from 'node:worker_threads';
 import { LIB } from '../package-folders.cjs';
@@ -36,7 +36,7 @@ export function reportImports(channel: string): () => void {
     if (url.startsWith('file:')) report(fileURLToPath(url.replace(/[?#].*$/, '')));
   };
   if (process.versions['bun'] !== undefined) return () => Object.keys(require.cache).forEach(report);
-  const hooks = module as Hooks;
+  const hooks = nodeModule as Hooks;
   if (hooks.registerHooks !== undefined) {
     hooks.registerHooks({
       load(url, context, next) {

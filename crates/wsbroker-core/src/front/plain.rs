@@ -157,12 +157,12 @@ async fn answer<T: Transport>(
     let mut behind = BytesMut::from(behind.as_slice());
     let endpoint = &service.endpoint;
     let counters = &connection.broker.metrics.http;
-    let running = exchange.run(stream, &mut behind, inner, || endpoint.is_closed());
+    let running = exchange.run(stream, &mut behind, inner, || endpoint.is_ending());
     let outcome = tokio::select! {
         biased;
         outcome = running => outcome,
         // A request comes to its end, but a tunnel may never do.
-        () = endpoint.closing(), if tunnels => {
+        () = endpoint.tunnels_end(), if tunnels => {
             counters.count_forwarded(None, 0, 0);
             return Ok(NextStep::End);
         }

@@ -227,6 +227,22 @@ export const GUIDES = {
       },
     },
   },
+  'docs/guide/operating.md': {
+    drain: {
+      on: ['node', 'bun'],
+      async ask(t, { url, child, exited, said }) {
+        const one = await client(t, new URL('/ws', url).href);
+        const end = closed(one);
+        const ready = async () => (await fetch(new URL('/readyz', url.replace('ws:', 'http:')), { headers: { connection: 'close' } })).status;
+        assert.equal(await ready(), 200);
+        child.kill('SIGTERM');
+        while ((await ready()) !== 503);
+        assert.deepEqual(await end, [1012, 'retry-after=1']);
+        assert.deepEqual(await within(exited, () => 'the end'), { code: 0, signal: null });
+        assert.match(said(), /1 connections closed, 0 cut/);
+      },
+    },
+  },
   'docs/guide/deployment.md': {
     pm2: { ask: echo },
     deploy: {
@@ -238,7 +254,7 @@ export const GUIDES = {
         child.kill('SIGTERM');
         await sleep(200);
         assert.equal((await http(ports, '8081', '/')).status, 503);
-        assert.deepEqual(await end, [1012, '']);
+        assert.deepEqual(await end, [1012, 'retry-after=1']);
         assert.deepEqual(await within(exited, () => 'the end'), { code: 0, signal: null });
         assert.match(said(), /1 connections closed, 0 cut/);
       },

@@ -1,7 +1,7 @@
 "use strict";
 /**
- * Hooks of crossws on the threads of wsbroker, and with them what is written for crossws: h3, Nitro,
- * graphql-ws, Hocuspocus.
+ * Hooks of crossws on the threads of wsbroker, and with them what is written for crossws: h3,
+ * Nitro, graphql-ws, Hocuspocus.
  *
  * @packageDocumentation
  */

@@ -1,6 +1,6 @@
 /**
- * Hooks of crossws on the threads of wsbroker, and with them what is written for crossws: h3, Nitro,
- * graphql-ws, Hocuspocus.
+ * Hooks of crossws on the threads of wsbroker, and with them what is written for crossws: h3,
+ * Nitro, graphql-ws, Hocuspocus.
  *
  * @packageDocumentation
  */

@@ -4,8 +4,8 @@
  *
  * @param topic the topic that peers subscribe to
  * @param namespace the namespace of the peers: the path that they connect to, unless the adapter or
- * its `upgrade` hook says otherwise. Without it, the channel reaches the subscribers of the topic in
- * all namespaces
+ * its `upgrade` hook says otherwise. Without it, the channel reaches the subscribers of the topic
+ * in all namespaces
  *
  * @example
  * ```js

@@ -9,8 +9,8 @@ const promises_cjs_1 = require("../promises.cjs");
 const report_cjs_1 = require("../report.cjs");
 const handler_names_cjs_1 = require("./handler-names.cjs");
 /**
- * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections are
- * closed with 1012 when it ends, instead of moving to another worker.
+ * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections
+ * are closed with 1012 when it ends, instead of moving to another worker.
  */
 exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16, pinned: 32 };
 /**

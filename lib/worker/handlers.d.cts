@@ -2,8 +2,8 @@ import { type AsyncScope } from '../async-scope.cjs';
 import type { HandlerName } from '../types/worker-interface.cjs';
 import { HANDLER_NAMES } from './handler-names.cjs';
 /**
- * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections are
- * closed with 1012 when it ends, instead of moving to another worker.
+ * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections
+ * are closed with 1012 when it ends, instead of moving to another worker.
  */
 export declare const MASK: {
     readonly open: 1;

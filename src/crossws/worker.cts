@@ -59,13 +59,13 @@ class WSError extends Error {
 }
 
 /**
- * Runs hooks of crossws on wsbroker: the handlers of a worker module. Peers, topics and messages are
- * as crossws documents them; topics are channels, which reach all threads of the process and, with
- * the option `cluster` of `start`, all instances.
+ * Runs hooks of crossws on wsbroker: the handlers of a worker module. Peers, topics and messages
+ * are as crossws documents them; topics are channels, which reach all threads of the process and,
+ * with the option `cluster` of `start`, all instances.
  *
  * - `peers` has the peers of the same thread, and no others.
- * - Hooks of one connection do not wait for each other's promises, whatever the option `handlers` of
- *   `start` says.
+ * - Hooks of one connection do not wait for each other's promises, whatever the option `handlers`
+ *   of `start` says.
  * - `send` returns what wsbroker's `send` returns: 1, -1 above the limit, 0 if nothing was sent.
  * - The `error` hook gets what other hooks throw or reject with, and protocol errors of clients.
  * - The hooks `ping` and `pong` are not called.

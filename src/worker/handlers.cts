@@ -6,8 +6,8 @@ import type { ErrorContext, HandlerName } from '../types/worker-interface.cjs';
 import { checkNames, classGiven, HANDLER_NAMES, isClassOfHandlers } from './handler-names.cjs';
 
 /**
- * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections are
- * closed with 1012 when it ends, instead of moving to another worker.
+ * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections
+ * are closed with 1012 when it ends, instead of moving to another worker.
  */
 export const MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16, pinned: 32 } as const;
 

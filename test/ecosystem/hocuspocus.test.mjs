@@ -8,12 +8,14 @@ import WebSocket from 'ws';
 import * as Y from 'yjs';
 
 import { launch, until, within } from '../e2e/harness.mjs';
-import { redisServer } from './redis-server.mjs';
+import { startRedis } from '../redis/redis.mjs';
 
 const workerPath = path.join(path.dirname(fileURLToPath(import.meta.url)), 'workers/hocuspocus.mjs');
 
-async function serve(t, threads, env) {
-  const server = await launch(t, { start: false, env });
+async function serve(t, threads, redis) {
+  const server = await launch(t, { start: false });
+  // It ends after the server.
+  if (redis) await server.main((wsb, kit, port) => void (process.env.REDIS = port), (await startRedis(t)).port);
   await server.start({ workerPath, threads });
   return server;
 }
@@ -85,7 +87,7 @@ test('editors see where the others are', async (t) => {
 });
 
 test('two editors on two workers converge through Redis', async (t) => {
-  const server = await serve(t, 2, { REDIS: String(await redisServer(t)) });
+  const server = await serve(t, 2, true);
   const editors = [];
   for (let i = 0; i < 2; i++) {
     editors.push(editor(t, server));

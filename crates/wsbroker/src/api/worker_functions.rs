@@ -39,7 +39,8 @@ functions! {
     slot_bytes = "slotBytes(slot: number): Buffer | undefined";
 }
 
-/// The bit of a worker's mask behind those of [`Handlers`]: its connections are closed when it ends.
+/// The bit of a worker's mask behind those of [`Handlers`]: its connections are closed when it
+/// ends.
 const PINNED: u32 = 32;
 
 fn init<'s>(env: Env<'s>, [schedule, is_shared]: [Value<'s>; 2]) -> JsResult<'s> {

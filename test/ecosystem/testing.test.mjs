@@ -89,6 +89,7 @@ assert.equal((await second.refusal('/')).status, 404);
 await assert.rejects(testServer({ handleOpen() {} }), { code: 'ERR_WSBROKER_CONFLICT' });
 await second.close();
 await assert.rejects(testServer({ handleOpen() {} }, { prot: 1 }), { code: 'ERR_WSBROKER_UNKNOWN_OPTION' });
+await assert.rejects(testServer({ handleOpen() {} }, { bind: '192.0.2.1:0' }), { code: 'ERR_WSBROKER_BIND' });
 await assert.rejects(testServer({ handleOpen() {} }, { workerPath: 'x' }), /is the first argument/);
 await assert.rejects(testServer({ handleStart() { throw new Error('no database'); } }), /no database/);
 await (await testServer({ handleOpen() {} })).close();

@@ -34,6 +34,7 @@ use crate::{
     config::{Config, NamespaceConfig},
     cork::Cork,
     counters::Stats,
+    dispatch::WorkerEntry,
     error::{JoinError, ListenError, StartError, SubscribeError},
     front::{Listener, ListenerConfig},
     ids::{NamespaceId, SocketId},
@@ -211,6 +212,18 @@ impl Broker {
     /// worker.
     pub fn add_worker(&self, worker: Arc<dyn Worker>, handlers: Handlers) -> WorkerHandle {
         let entry = self.state().dispatch.add(worker, handlers);
+        self.joined(entry)
+    }
+
+    /// As [`add_worker`](Self::add_worker), for a worker that keeps what it knows of its
+    /// connections to itself. When it is [removed](WorkerHandle::remove) they are closed (1012).
+    /// Other workers get the events that it has not begun, and the close events.
+    pub fn add_pinned_worker(&self, worker: Arc<dyn Worker>, handlers: Handlers) -> WorkerHandle {
+        let entry = self.state().dispatch.add_pinned(worker, handlers);
+        self.joined(entry)
+    }
+
+    fn joined(&self, entry: Arc<WorkerEntry>) -> WorkerHandle {
         self.state().push_all(|| Command::WorkerJoined);
         WorkerHandle { broker: Arc::clone(self.state()), namespace: None, entry }
     }

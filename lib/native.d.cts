@@ -162,7 +162,8 @@ export interface Native {
      */
     init(scheduleFlush: () => void, isShared?: (value: unknown) => boolean): void;
     /**
-     * Makes this thread a raw worker with the handlers in `mask`. `again` has `drain` called after
+     * Makes this thread a raw worker with the handlers in `mask`; with the bit 32 its connections
+     * are closed when it ends. `again` has `drain` called after
      * other work of the event loop. `slots`, for tests, is how many events can be unsettled.
      */
     attachWorker(mask: number, dispatch: Dispatch, again: () => void, keepAlive: boolean, slots?: number): NativeAttached;

@@ -28,6 +28,7 @@ const start_cjs_1 = require("./options/start.cjs");
 const drain_cjs_2 = require("./server/drain.cjs");
 const lifecycle_cjs_1 = require("./server/lifecycle.cjs");
 const reload_cjs_2 = require("./server/reload.cjs");
+const watch_cjs_1 = require("./server/watch.cjs");
 const register_cjs_1 = require("./worker/register.cjs");
 var errors_cjs_1 = require("./errors.cjs");
 Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_1.WSBrokerError; } });
@@ -74,7 +75,9 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  * ```
  */
 async function start(options) {
-    return (0, lifecycle_cjs_1.startServer)((0, start_cjs_1.checkStartOptions)(options));
+    const server = await (0, lifecycle_cjs_1.startServer)((0, start_cjs_1.checkStartOptions)(options));
+    (0, watch_cjs_1.watchModules)();
+    return server;
 }
 /**
  * Joins other instances through Redis, so that {@link sendToChannel} reaches their subscribers,

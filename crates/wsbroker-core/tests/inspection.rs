@@ -45,7 +45,8 @@ fn a_socket_is_described_with_what_went_through_it() {
     let (_worker, log) = logging(&broker, Handlers::ALL);
     let (_listener, port) = listen_with(&broker, |config| config.protocols = vec!["chat".into()]);
     let before = SystemTime::now() - Duration::from_millis(100);
-    let mut client = Client::request_to(port, "/rooms/1?token=x", "Sec-WebSocket-Protocol: chat\r\n").expect("HTTP/1.1 101");
+    let mut client =
+        Client::request_to(port, "/rooms/1?token=x", "Sec-WebSocket-Protocol: chat\r\n").expect("HTTP/1.1 101");
     until("it is open", || broker.socket_info(id(1)).is_some());
     client.send(b"hello");
     client.send_frame(true, Opcode::Binary, &[0; 300]);

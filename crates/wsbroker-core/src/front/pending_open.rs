@@ -19,7 +19,7 @@ use crate::{
     admission::{ConnectionPermit, Endpoint},
     broker::BrokerState,
     open::{Accept, AcceptError, AwaitsVerdict, LateVerdict, Open, OpenReply, OpenRequest, Reject},
-    registry::{Origin, Socket, SocketState},
+    registry::{Socket, SocketOrigin, SocketState},
     shard::{Attach, Command, ConnectionKey, Reserve},
     stream::Stream,
     worker::Handlers,
@@ -231,7 +231,7 @@ impl Reservation {
     /// Keeps where it comes from, and what was agreed on. Call it before [`attach`](Self::attach).
     pub(crate) fn describe(&self, ip: Option<IpAddr>, path: &str, protocol: Option<&str>) {
         let line = self.broker.request_lines.of(path, protocol);
-        self.socket.set_origin(Origin { ip, line, opened: self.broker.age() });
+        self.socket.set_origin(SocketOrigin { ip, line, opened: self.broker.age() });
     }
 
     /// Hands the stream to the shard: `head` is written first, `rest` is what came behind the

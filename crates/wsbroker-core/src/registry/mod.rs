@@ -22,5 +22,5 @@ pub(crate) use channels::{Channel, ChannelId, ChannelSet, Channels};
 pub(crate) use namespace_state::NamespaceState;
 pub(crate) use request_lines::RequestLines;
 pub(crate) use slow_sockets::SlowSockets;
-pub(crate) use sockets::{Awaited, Membership, Origin, SocketState, Sockets};
+pub(crate) use sockets::{Awaited, Membership, SocketOrigin, SocketState, Sockets};
 pub use sockets::{Socket, Token};

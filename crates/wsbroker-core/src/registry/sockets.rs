@@ -75,7 +75,7 @@ type Ipv6Octets = [u8; 16];
 
 /// Where a socket that was let in comes from.
 #[derive(Clone, Debug)]
-pub(crate) struct Origin {
+pub(crate) struct SocketOrigin {
     /// `None` for a unix socket.
     pub(crate) ip: Option<IpAddr>,
     pub(crate) line: Arc<RequestLine>,
@@ -236,18 +236,18 @@ impl Socket {
     }
 
     /// Where it comes from; `None` before it has been let in.
-    pub(crate) fn origin(&self) -> Option<Origin> {
+    pub(crate) fn origin(&self) -> Option<SocketOrigin> {
         let attached = self.attached.lock();
         let ip = Ipv6Addr::from(attached.ip);
-        Some(Origin {
+        Some(SocketOrigin {
             ip: (!ip.is_unspecified()).then(|| IpAddr::from(ip).to_canonical()),
             line: Arc::clone(attached.line.as_ref()?),
             opened: self.opened.load(Ordering::Relaxed),
         })
     }
 
-    pub(crate) fn set_origin(&self, origin: Origin) {
-        let Origin { ip, line, opened } = origin;
+    pub(crate) fn set_origin(&self, origin: SocketOrigin) {
+        let SocketOrigin { ip, line, opened } = origin;
         self.opened.store(opened, Ordering::Relaxed);
         let mut attached = self.attached.lock();
         attached.line = Some(line);
@@ -569,7 +569,7 @@ mod tests {
         let line = RequestLines::default().of("/ws", Some("chat"));
         for ip in [Some("10.0.0.1"), Some("2001:db8::1"), Some("127.0.0.1"), Some("::1"), None] {
             let ip = ip.map(|text| text.parse().unwrap());
-            socket.set_origin(Origin { ip, line: Arc::clone(&line), opened: 7 });
+            socket.set_origin(SocketOrigin { ip, line: Arc::clone(&line), opened: 7 });
             let origin = socket.origin().unwrap();
             assert_eq!((origin.ip, &*origin.line.path, origin.opened), (ip, "/ws", 7));
         }

@@ -1,5 +1,5 @@
-//! Bytes of a connection that were read but may not be parsed before there is room. Most connections
-//! have none, and then this is a pointer.
+//! Bytes of a connection that were read but may not be parsed before there is room. Most
+//! connections have none, and then this is a pointer.
 
 /// What is kept.
 #[derive(Debug, Default)]

@@ -40,6 +40,11 @@ export interface Native {
     /** The ids of open sockets above `after`, ascending, at most `limit`. */
     getSockets(after: number, limit: number): Array<number>;
     /**
+     * That thread is not waited for any longer, because it cannot be ended: its connections move to
+     * other workers, with the events that it has not fetched.
+     */
+    giveUpWorker(thread: number): void;
+    /**
      * Resolves when the helper has no more connections. After `timeout` milliseconds they are cut.
      */
     helperEmptied(helper: number, timeout: number): Promise<void>;
@@ -126,6 +131,8 @@ export interface Native {
      * there is, or for the next one, until that has been shut down.
      */
     setReady(ready: boolean): void;
+    /** Whether workers end again and again soon after their start, for the answer `ready`. */
+    setWorkersFail(fail: boolean): void;
     /**
      * Closes everything and ends the broker. Afterwards `listen` can begin another one.
      *
@@ -138,12 +145,23 @@ export interface Native {
     /** What is known of a socket that has been let in. */
     socketInfo(socketId: number): NativeSocketInfo | null;
     /**
-     * Tells this thread of workers that are stuck, by the `threadId` of their thread. Without a
-     * function it is no longer told. The function does not keep the thread alive.
+     * Other workers take the place of that thread's: it gets no connections any more, and each that
+     * it
+     * has moves between two of its events.
      */
-    watchWorkers(onStuck?: ((arg: number) => void) | undefined | null): void;
+    supersedeWorker(thread: number): void;
+    /**
+     * Tells this thread of workers that are stuck. Without a function it is no longer told. The
+     * function does not keep the thread alive.
+     */
+    watchWorkers(onStuck?: ((arg: NativeStuckThread) => void) | undefined | null): void;
     /** How many raw workers are attached in the process, on all threads. */
     workerCount(): number;
+    /**
+     * Resolves when that thread's worker, which has been superseded, has no connections any more and
+     * its handlers have settled; at once if there is none.
+     */
+    workerEmptied(thread: number): Promise<void>;
     send(socketId: number, data: Data, options?: Pick<SendOptions, 'compress'>): SendResult;
     sendToChannel(channel: Data, data: Data, options?: SendOptions): number;
     sendToAll(data: Data, options?: SendOptions): number;
@@ -175,7 +193,8 @@ export interface Native {
      */
     init(scheduleFlush: () => void, isShared?: (value: unknown) => boolean): void;
     /**
-     * Makes this thread a raw worker with the handlers in `mask`. `again` has `drain` called after
+     * Makes this thread a raw worker with the handlers in `mask`; with the bit 32 its connections
+     * are closed when it ends. `again` has `drain` called after
      * other work of the event loop. `slots`, for tests, is how many events can be unsettled.
      */
     attachWorker(mask: number, dispatch: Dispatch, again: () => void, keepAlive: boolean, slots?: number): NativeAttached;
@@ -605,6 +624,8 @@ export interface NativeProcessOptions {
     concurrent: boolean;
     /** How long a handler may take to settle. 0 is off. */
     handlerTimeout: number;
+    /** For how long a worker may fetch nothing before it is stuck. */
+    stuckAfter: number;
 }
 /** What one socket may send. */
 export interface NativeRateLimit {
@@ -721,6 +742,17 @@ export interface NativeSocketInfo {
     roundTrip?: number | undefined;
     /** The `threadId` of its worker. */
     workerId?: number | undefined;
+}
+/** A thread that does not come for its events. */
+export interface NativeStuckThread {
+    /** Its `threadId`. */
+    thread: number;
+    /** For how many milliseconds it has not come, about. */
+    duration: number;
+    /** The `EventKind` of the event whose handler has the thread. Absent if that is not known. */
+    kind?: number | undefined;
+    /** The socket of that event. */
+    socketId?: number | undefined;
 }
 /** What a listener encrypts with. */
 export interface NativeTls {

@@ -1,5 +1,6 @@
 /** A socket that does not take what it is sent, as {@link slowSockets} lists it. */
 export interface SlowSocket {
+    /** Its id. */
     readonly socketId: number;
     /** The client's address as `handleOpen` got it; '' for a Unix socket. */
     readonly ip: string;

@@ -45,7 +45,7 @@ test('a level leaves out what matters less, and the default is info', async (t) 
   client.send('wait');
   const record = await server.told.next('record');
   assert.deepEqual([record.level, record.message, record.target], ['warn', 'a worker is stuck', 'wsbroker::process::workers']);
-  assert.equal(typeof record.fields.thread, 'number');
+  assert.equal(typeof record.fields.stuck, 'string');
   await listen(server, { level: 'error' });
   await server.refused('/other');
   await listen(server, { level: 'debug' });

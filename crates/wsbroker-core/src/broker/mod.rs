@@ -36,6 +36,7 @@ use crate::{
     config::{Config, NamespaceConfig},
     cork::Cork,
     counters::Stats,
+    dispatch::WorkerEntry,
     error::{JoinError, ListenError, StartError, SubscribeError},
     front::{Listener, ListenerConfig},
     ids::{NamespaceId, SocketId},
@@ -170,6 +171,13 @@ impl Broker {
         self.state().ready.store(ready, Ordering::Release);
     }
 
+    /// Whether workers end again and again soon after they have started, for
+    /// [`FixedAnswer::Ready`](crate::FixedAnswer::Ready). False from the start. Nothing else
+    /// changes by it.
+    pub fn set_workers_fail(&self, fail: bool) {
+        self.state().workers_fail.store(fail, Ordering::Release);
+    }
+
     /// A handle that does not keep this broker, as a bus needs it.
     #[must_use]
     pub fn downgrade(&self) -> WeakBroker {
@@ -213,6 +221,18 @@ impl Broker {
     /// worker.
     pub fn add_worker(&self, worker: Arc<dyn Worker>, handlers: Handlers) -> WorkerHandle {
         let entry = self.state().dispatch.add(worker, handlers);
+        self.joined(entry)
+    }
+
+    /// As [`add_worker`](Self::add_worker), for a worker that keeps what it knows of its
+    /// connections to itself. When it is [removed](WorkerHandle::remove) they are closed (1012).
+    /// Other workers get the events that it has not begun, and the close events.
+    pub fn add_pinned_worker(&self, worker: Arc<dyn Worker>, handlers: Handlers) -> WorkerHandle {
+        let entry = self.state().dispatch.add_pinned(worker, handlers);
+        self.joined(entry)
+    }
+
+    fn joined(&self, entry: Arc<WorkerEntry>) -> WorkerHandle {
         self.state().push_all(|| Command::WorkerJoined);
         WorkerHandle { broker: Arc::clone(self.state()), namespace: None, entry }
     }

@@ -204,7 +204,10 @@ impl Connection {
         let ip = self.socket.origin().and_then(|origin| origin.ip);
         let ip = ip.map_or_else(String::new, |ip| ip.to_string()).into();
         match &self.worker {
-            Some(worker) => ctx.batches.push(worker, &self.socket, EventKind::Joined(ip)),
+            Some(worker) => {
+                self.socket.enter_other();
+                ctx.batches.push(worker, &self.socket, EventKind::Joined(ip));
+            }
             None => self.close_without_worker(ctx),
         }
     }
@@ -356,10 +359,12 @@ impl Connection {
         }
         match &self.worker {
             Some(worker) if worker.handlers.contains(Handlers::DRAIN) => {
+                self.socket.enter_other();
                 ctx.batches.push(worker, &self.socket, EventKind::Drain);
             }
             // An application that sends nothing before it hears of room would wait for ever.
             None if self.socket.namespace().is_none() => {
+                self.socket.enter_other();
                 ctx.keep(&self.socket, EventKind::Drain, Bytes::new());
             }
             _ => {}

@@ -1,9 +1,9 @@
 //! A Unix socket that is told of bytes to read only.
 //!
-//! A Unix socket wakes whoever waits for room each time that the other side has read something,
-//! however much room there was. tokio's own stream always waits for it, so that every request would
-//! cost one more wake-up of its thread. Here room is waited for only while there is none, by a
-//! second descriptor.
+//! The system wakes those that wait for room in a Unix socket each time that the other side has
+//! read something, however much room there was. tokio's own stream always waits for it, so that
+//! every request would cost one more wake-up of its thread. Here room is waited for only while
+//! there is none, by a second descriptor.
 
 use std::{
     io::{self, IoSlice, Read, Write},
@@ -33,7 +33,7 @@ impl QuietUnixStream {
     pub(crate) async fn connect(path: &Path) -> io::Result<Self> {
         // Non-blocking, and stays so.
         let stream = UnixStream::connect(path).await?.into_std()?;
-        Ok(Self { stream: AsyncFd::try_with_interest(stream, Interest::READABLE)?, room: None })
+        Ok(Self { stream: told_of(stream, Interest::READABLE)?, room: None })
     }
 
     fn poll_write_with(
@@ -50,13 +50,18 @@ impl QuietUnixStream {
             match write(self.stream.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let waiting = self.stream.get_ref().try_clone()?;
-                    self.room = Some(AsyncFd::try_with_interest(waiting, Interest::WRITABLE)?);
+                    self.room = Some(told_of(waiting, Interest::WRITABLE)?);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 written => return Poll::Ready(written),
             }
         }
     }
+}
+
+#[expect(deprecated, reason = "unsound for descriptors that are not owned; the replacement is unsafe for all")]
+fn told_of(stream: net::UnixStream, interest: Interest) -> io::Result<AsyncFd<net::UnixStream>> {
+    AsyncFd::with_interest(stream, interest)
 }
 
 impl AsyncRead for QuietUnixStream {

@@ -2,11 +2,13 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Pool = void 0;
 exports.notifyWatchers = notifyWatchers;
+const node_fs_1 = require("node:fs");
 const node_path_1 = require("node:path");
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("../errors.cjs");
 const load_cjs_1 = require("../native/load.cjs");
+const package_folders_cjs_1 = require("../package-folders.cjs");
 const promises_cjs_1 = require("../promises.cjs");
 const report_cjs_1 = require("../report.cjs");
 const modules_cjs_1 = require("../worker/modules.cjs");
@@ -137,6 +139,16 @@ function notifyWatchers(watchers, event) {
         }
     }
 }
+/** @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a bundle has only its own files */
+function threadFile() {
+    // Written so that tools which trace files find it.
+    const entry = typeof __dirname === 'string' ? (0, node_path_1.join)(__dirname, 'thread.cjs') : (0, node_path_1.join)(package_folders_cjs_1.LIB, 'thread.cjs');
+    if ((0, node_fs_1.existsSync)(entry))
+        return entry;
+    throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', `start: ${entry}, which the threads of the pool run, is missing: wsbroker is in a bundle. ` +
+        'Leave it out (with esbuild: --external:wsbroker), or run the handlers on the calling ' +
+        'thread (threads: 0)');
+}
 /** One thread. */
 class PoolThread {
     id;
@@ -152,7 +164,7 @@ class PoolThread {
     constructor(file, { workerData, options }, startTimeout) {
         const { port1, port2 } = new node_worker_threads_1.MessageChannel();
         const wsbroker = { file, port: port2, workerData };
-        const worker = new node_worker_threads_1.Worker((0, node_path_1.join)(__dirname, 'thread.cjs'), {
+        const worker = new node_worker_threads_1.Worker(threadFile(), {
             ...options,
             workerData: { wsbroker },
             transferList: [port2],

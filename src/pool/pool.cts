@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { fromPortable, WSBrokerError } from '../errors.cjs';
 import { native } from '../native/load.cjs';
 import type { CheckedThreadOptions } from '../options/threads.cjs';
+import { LIB } from '../package-folders.cjs';
 import { within } from '../promises.cjs';
 import { errorText, reportError, warnOnce } from '../report.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
@@ -147,6 +149,20 @@ export function notifyWatchers(
   }
 }
 
+/** @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a bundle has only its own files */
+function threadFile(): string {
+  // Written so that tools which trace files find it.
+  const entry =
+    typeof __dirname === 'string' ? join(__dirname, 'thread.cjs') : join(LIB, 'thread.cjs');
+  if (existsSync(entry)) return entry;
+  throw new WSBrokerError(
+    'ERR_WSBROKER_WORKER_FAILED',
+    `start: ${entry}, which the threads of the pool run, is missing: wsbroker is in a bundle. ` +
+      'Leave it out (with esbuild: --external:wsbroker), or run the handlers on the calling ' +
+      'thread (threads: 0)',
+  );
+}
+
 /** One thread. */
 class PoolThread {
   readonly id: number;
@@ -163,7 +179,7 @@ class PoolThread {
   constructor(file: string, { workerData, options }: CheckedThreadOptions, startTimeout: number) {
     const { port1, port2 } = new MessageChannel();
     const wsbroker: WorkerStart = { file, port: port2, workerData };
-    const worker = new Worker(join(__dirname, 'thread.cjs'), {
+    const worker = new Worker(threadFile(), {
       ...options,
       workerData: { wsbroker },
       transferList: [port2],

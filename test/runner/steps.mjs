@@ -102,7 +102,7 @@ const rust = [
   },
 ];
 
-const GENERATED = ['lib', 'docs/reference.md', 'platforms', 'src/native.cts', 'src/native/shared-numbers.cts'];
+const GENERATED = ['lib', 'docs/reference.md', 'platforms', 'src/native.cts', 'src/native/shared-numbers.cts', 'src/native/packages.cts'];
 const SOURCES = ['src', 'crates/wsbroker/src', 'scripts', 'package.json'];
 const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' });
 
@@ -230,6 +230,7 @@ export const steps = [
   // With a stand-in for the addon.
   ...folder('unit', 'unit tests', 'test/unit', { after: ['TypeScript'] }),
   ...folder('native', 'the addon alone', 'test/native', {}),
+  ...folder('package', 'the packages of a release', 'test/package', {}),
   ...runtimes,
   ...abuse,
   leak,

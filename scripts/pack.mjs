@@ -1,6 +1,7 @@
 // `npm run pack`: makes dist/, the packages of a release, as they are published: the main package,
 // and one for each platform with nothing but its addon. The main package names the others as
-// optional dependencies of its own version, and loads nothing else.
+// optional dependencies of its own version, and loads nothing else. Beside them is a bill of
+// materials: what is in the addon.
 //
 //   npm run pack                           builds the addon of this machine, and packs it
 //   npm run pack -- --scope @acme          as @acme/wsbroker, @acme/wsbroker-linux-x64-gnu and so on
@@ -21,6 +22,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { packedLinks } from './pack/links.mjs';
+import { billOfMaterials } from './notices.mjs';
 import { loaderSource, mainManifest, platformsOf, root, scoped } from './packages.mjs';
 import { addonFile, json, manifest as platformManifest, platformPackage, readme as platformReadme } from './platforms.mjs';
 
@@ -127,13 +129,16 @@ function npm(args, cwd) {
   return stdout;
 }
 
+/** What is in the addon, in the format CycloneDX. */
+const BILL = 'bill-of-materials.cdx.json';
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({
     options: { scope: { type: 'string' }, 'no-build': { type: 'boolean' }, all: { type: 'boolean' }, to: { type: 'string' } },
   });
   const to = path.resolve(values.to ?? path.join(root, 'dist'));
   // Its files are replaced by the packages.
-  const others = existsSync(to) ? readdirSync(to).filter((name) => !name.endsWith('.tgz')) : [];
+  const others = existsSync(to) ? readdirSync(to).filter((name) => !name.endsWith('.tgz') && name !== BILL) : [];
   if (others.length > 0) fail(`${to} holds other files than packages (${others[0]} …): name an empty folder`);
   if (!values['no-build']) {
     const { status } = spawnSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' });
@@ -145,6 +150,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   } catch (error) {
     fail(error.message);
   }
+  writeFileSync(path.join(to, BILL), json(billOfMaterials()));
   if (repository === undefined) console.log('WSBROKER_REPOSITORY is not set: the packages name no repository');
 }
 

@@ -47,7 +47,7 @@ describe('a release under a scope', { timeout: 240_000 }, () => {
     assert.deepEqual(packedFiles(installed).filter((file) => file.endsWith('.node')), []);
     const platform = path.join(app, 'node_modules/@acme', `wsbroker-${target}`);
     assert.ok(existsSync(path.join(platform, `wsbroker.${target}.node`)));
-    assert.ok(existsSync(path.join(platform, 'LICENSE.txt')));
+    for (const file of ['LICENSE.txt', 'THIRD-PARTY.txt']) assert.ok(existsSync(path.join(platform, file)), file);
     assert.equal(manifestOf(platform).version, main.version);
   });
 

@@ -230,6 +230,9 @@ export const steps = [
   // With a stand-in for the addon.
   ...folder('unit', 'unit tests', 'test/unit', { after: ['TypeScript'] }),
   ...folder('native', 'the addon alone', 'test/native', {}),
+  check('package', 'licenses', 'cargo', ['deny', 'check', 'licenses', 'bans', 'sources'], {
+    missing: () => (answers('cargo', 'deny', '--version') ? undefined : { why: 'no cargo-deny', enable: 'cargo install cargo-deny' }),
+  }),
   ...folder('package', 'the packages of a release', 'test/package', {}),
   ...runtimes,
   ...abuse,

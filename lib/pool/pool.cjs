@@ -141,13 +141,20 @@ function notifyWatchers(watchers, event) {
 }
 /** @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a bundle has only its own files */
 function threadFile() {
-    // Written so that tools which trace files find it.
-    const entry = typeof __dirname === 'string' ? (0, node_path_1.join)(__dirname, 'thread.cjs') : (0, node_path_1.join)(package_folders_cjs_1.LIB, 'thread.cjs');
-    if ((0, node_fs_1.existsSync)(entry))
+    let entry;
+    try {
+        // Tools that trace files follow this.
+        entry = require.resolve('./thread.cjs');
+    }
+    catch {
+        entry = (0, node_path_1.join)(package_folders_cjs_1.LIB, 'thread.cjs');
+    }
+    // Some bundlers put a number of their own there.
+    if (typeof entry === 'string' && (0, node_fs_1.existsSync)(entry))
         return entry;
-    throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', `start: ${entry}, which the threads of the pool run, is missing: wsbroker is in a bundle. ` +
-        'Leave it out (with esbuild: --external:wsbroker), or run the handlers on the calling ' +
-        'thread (threads: 0)');
+    throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', `start: the file that the threads of the pool run, thread.cjs, is missing: wsbroker is in a ` +
+        'bundle. Leave it out (with esbuild: --external:wsbroker), or run the handlers on the ' +
+        'calling thread (threads: 0)');
 }
 /** One thread. */
 class PoolThread {

@@ -151,15 +151,20 @@ export function notifyWatchers(
 
 /** @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a bundle has only its own files */
 function threadFile(): string {
-  // Written so that tools which trace files find it.
-  const entry =
-    typeof __dirname === 'string' ? join(__dirname, 'thread.cjs') : join(LIB, 'thread.cjs');
-  if (existsSync(entry)) return entry;
+  let entry: unknown;
+  try {
+    // Tools that trace files follow this.
+    entry = require.resolve('./thread.cjs');
+  } catch {
+    entry = join(LIB, 'thread.cjs');
+  }
+  // Some bundlers put a number of their own there.
+  if (typeof entry === 'string' && existsSync(entry)) return entry;
   throw new WSBrokerError(
     'ERR_WSBROKER_WORKER_FAILED',
-    `start: ${entry}, which the threads of the pool run, is missing: wsbroker is in a bundle. ` +
-      'Leave it out (with esbuild: --external:wsbroker), or run the handlers on the calling ' +
-      'thread (threads: 0)',
+    `start: the file that the threads of the pool run, thread.cjs, is missing: wsbroker is in a ` +
+      'bundle. Leave it out (with esbuild: --external:wsbroker), or run the handlers on the ' +
+      'calling thread (threads: 0)',
   );
 }
 

@@ -51,7 +51,10 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_WORKER_FAILED'
 /** A worker ended although nothing asked it to. */
  | 'ERR_WSBROKER_WORKER_DIED'
-/** A worker has not taken any event for a second, although events are waiting for it. */
+/**
+ * A worker has not taken any event for a second, or what `watchdog.after` says, although events
+ * are waiting for it.
+ */
  | 'ERR_WSBROKER_WORKER_STUCK'
 /** An async handler did not settle within `handlerTimeout`. */
  | 'ERR_WSBROKER_HANDLER_TIMEOUT'
@@ -67,6 +70,8 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_SHUT_DOWN'
 /** The system refuses the threads that a broker needs. */
  | 'ERR_WSBROKER_START'
+/** Of `wsbroker/testing`: what a test waited for did not happen. */
+ | 'ERR_WSBROKER_TEST'
 /** A fault in this package. */
  | 'ERR_WSBROKER_INTERNAL'
 /** `handleOpen` returned something that is not a verdict. The connection was refused with 500. */

@@ -7,7 +7,7 @@
 
 mod stuck;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 
@@ -28,6 +28,8 @@ pub(crate) struct WorkerEntry {
     pub(crate) handlers: Handlers,
     /// The namespace whose connections it gets; `None` for a raw worker.
     pub(crate) namespace: Option<Arc<NamespaceState>>,
+    /// Its connections do not outlive it: they are closed (1012) when it ends.
+    pub(crate) pinned: bool,
     /// Whether it gets new ones. Those without a namespace always do.
     accepts: AtomicBool,
     /// Operations of other workers that it has not dealt with yet.
@@ -49,7 +51,9 @@ pub(crate) struct WorkerEntry {
     /// waits for that ([`AWAITED`]), and the number of its next flush in the bits above.
     held: AtomicU32,
     gone: AtomicBool,
-    /// Something has waited for it for a second.
+    /// Others take its place: it gets no connection any more, and those it has move to others.
+    superseded: AtomicBool,
+    /// Something has waited for it for too long.
     stuck: AtomicBool,
     /// Shards that no longer know it.
     let_go: AtomicUsize,
@@ -87,7 +91,21 @@ impl WorkerEntry {
     }
 
     fn is_for(&self, namespace: NamespaceId) -> bool {
-        self.namespace_id() == namespace && self.accepts.load(Ordering::Acquire)
+        self.namespace_id() == namespace && self.accepts.load(Ordering::Acquire) && !self.is_superseded()
+    }
+
+    /// Its connections move to others, each between two of its events. False when it was before.
+    pub(crate) fn supersede(&self) -> bool {
+        !self.superseded.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn is_superseded(&self) -> bool {
+        self.superseded.load(Ordering::Acquire)
+    }
+
+    /// Whether it has no connection, and all its events have settled.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.connections.load(Ordering::Acquire) == 0 && self.delivered() == self.handled()
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -203,10 +221,11 @@ impl WorkerEntry {
         self.stuck.load(Ordering::Relaxed)
     }
 
-    /// Tells it, if that is new.
-    pub(crate) fn set_stuck(&self, stuck: bool) {
+    /// Tells it, if that is new. `for_how_long` is `None` if it is not stuck.
+    pub(crate) fn set_stuck(&self, for_how_long: Option<Duration>) {
+        let stuck = for_how_long.is_some();
         if self.stuck.swap(stuck, Ordering::Relaxed) != stuck {
-            self.sink.set_stuck(stuck);
+            self.sink.set_stuck(for_how_long);
         }
     }
 
@@ -266,12 +285,17 @@ struct Workers {
 
 impl Dispatch {
     pub(crate) fn add(&self, sink: Arc<dyn Worker>, handlers: Handlers) -> Arc<WorkerEntry> {
-        self.enter(sink, handlers, None)
+        self.enter(sink, handlers, None, false)
+    }
+
+    /// A raw worker whose connections are closed (1012) when it ends.
+    pub(crate) fn add_pinned(&self, sink: Arc<dyn Worker>, handlers: Handlers) -> Arc<WorkerEntry> {
+        self.enter(sink, handlers, None, true)
     }
 
     /// A worker of a namespace. It gets no connections before [`WorkerEntry::set_accepts`].
     pub(crate) fn add_to(&self, namespace: &Arc<NamespaceState>, sink: Arc<dyn Worker>) -> Arc<WorkerEntry> {
-        self.enter(sink, Handlers::WITHOUT_OPEN, Some(Arc::clone(namespace)))
+        self.enter(sink, Handlers::WITHOUT_OPEN, Some(Arc::clone(namespace)), true)
     }
 
     fn enter(
@@ -279,6 +303,7 @@ impl Dispatch {
         sink: Arc<dyn Worker>,
         handlers: Handlers,
         namespace: Option<Arc<NamespaceState>>,
+        pinned: bool,
     ) -> Arc<WorkerEntry> {
         let mut workers = self.workers.lock();
         let index = workers.free.pop().unwrap_or_else(|| {
@@ -291,6 +316,7 @@ impl Dispatch {
             handlers,
             accepts: AtomicBool::new(namespace.is_none()),
             namespace,
+            pinned,
             operations: WaitingBytes::default(),
             dropped: AtomicU64::new(0),
             drops_reported: AtomicBool::new(false),
@@ -302,6 +328,7 @@ impl Dispatch {
             starving: AtomicBool::new(false),
             held: AtomicU32::new(0),
             gone: AtomicBool::new(false),
+            superseded: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
             let_go: AtomicUsize::new(0),
         });
@@ -358,7 +385,7 @@ impl Dispatch {
     /// has a handler.
     pub(crate) fn has_no_raw_handler(&self) -> bool {
         let workers = self.workers.lock();
-        let mut raw = workers.live.iter().filter(|entry| entry.namespace.is_none()).peekable();
+        let mut raw = workers.live.iter().filter(|entry| entry.is_for(NamespaceId::RAW)).peekable();
         raw.peek().is_some() && raw.all(|entry| entry.handlers == Handlers::default())
     }
 

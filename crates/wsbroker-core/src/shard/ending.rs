@@ -97,9 +97,11 @@ impl Connection {
     /// it no longer waits.
     pub(super) fn go_ahead(&mut self, ctx: &mut ShardContext) {
         match self.paused {
-            Pause::Window => self.resume(ctx),
             Pause::Ending if self.socket.is_at_rest() => ctx.ending.push(ConnectionKey::of(&self.socket)),
-            Pause::No | Pause::Worker | Pause::Rate | Pause::Ending => {}
+            Pause::Ending => {}
+            _ if self.worker.as_ref().is_some_and(|worker| worker.is_superseded()) => self.move_on(ctx),
+            Pause::Window => self.resume(ctx),
+            Pause::No | Pause::Worker | Pause::Rate | Pause::Moving => {}
         }
     }
 
@@ -232,13 +234,16 @@ impl Connection {
         ctx.retired.push(Retired { socket: Arc::clone(&self.socket), notice: Some(notice) });
     }
 
-    /// Its namespace's worker has ended, and none takes over: it is closed (1012), and leaves its
-    /// channels at once.
+    /// Its worker has ended, and none takes over: it is closed (1012), and in a namespace it leaves
+    /// its channels at once.
     pub(super) fn close_without_worker(&mut self, ctx: &mut ShardContext) {
-        if self.is_attached() {
-            ctx.retired.push(Retired { socket: Arc::clone(&self.socket), notice: None });
-            self.begin_close(ctx, CloseCause::WorkerEnded, CloseCode::RESTART, "Worker ended");
+        if !self.is_attached() {
+            return;
         }
+        if self.socket.namespace().is_some() {
+            ctx.retired.push(Retired { socket: Arc::clone(&self.socket), notice: None });
+        }
+        self.begin_close(ctx, CloseCause::WorkerEnded, CloseCode::RESTART, "Worker ended");
     }
 
     /// Its client was turned away, and its worker has not answered. The worker keeps it only for

@@ -107,6 +107,7 @@ test('a gateway hears of its clients', async (t) => {
   await bob.close(4001, 'bye');
   assert.equal(await hear(ada, 'left'), 'bob');
   assert.deepEqual(await ask(ada, 'told'), [['init', '/chat'], ['left', 'bob', 4001, 'bye', 3, 1]]);
+  assert.equal(ada.messages.filter((text) => text.includes('welcome')).length, 1, 'connected once');
 });
 
 test('handleOpen of the adapter decides, and a mistake lets nobody in', async (t) => {

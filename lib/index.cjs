@@ -36,6 +36,7 @@ const drain_cjs_2 = require("./server/drain.cjs");
 const lifecycle_cjs_1 = require("./server/lifecycle.cjs");
 const reload_cjs_2 = require("./server/reload.cjs");
 const watch_cjs_1 = require("./server/watch.cjs");
+const handler_names_cjs_1 = require("./worker/handler-names.cjs");
 const register_cjs_1 = require("./worker/register.cjs");
 var errors_cjs_1 = require("./errors.cjs");
 Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_1.WSBrokerError; } });
@@ -211,6 +212,7 @@ async function drain(options) {
     const { native: checked, onProgress } = (0, drain_cjs_1.checkDrainOptions)(options);
     return (0, drain_cjs_2.drainAll)(checked, onProgress);
 }
+handler_names_cjs_1.OWN_FUNCTIONS.add(drain);
 /**
  * Replaces the worker threads by new ones, with new code, while every connection stays open. The
  * new threads load the module, as it is now, and run `handleStart`. When all of them are ready they

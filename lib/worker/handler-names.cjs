@@ -1,6 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.HANDLER_NAMES = void 0;
+exports.OWN_FUNCTIONS = exports.HANDLER_NAMES = void 0;
 exports.checkNames = checkNames;
 exports.isClassOfHandlers = isClassOfHandlers;
 exports.classExported = classExported;
@@ -150,11 +150,15 @@ function isHolder(value) {
         Object.hasOwn(value, 'toString') &&
         Object.getPrototypeOf(value) === null) && value !== Function.prototype);
 }
-/** A module that re-exports wsbroker has a `close`, which is not a mistake. */
+/**
+ * Functions of this package with the names that others give to handlers: a module that re-exports
+ * wsbroker has them, which is not a mistake.
+ */
+exports.OWN_FUNCTIONS = new Set([load_cjs_1.native.close]);
 function isForeignFunction(holder, key) {
     try {
         const value = Reflect.get(holder, key);
-        return typeof value === 'function' && value !== load_cjs_1.native.close;
+        return typeof value === 'function' && !exports.OWN_FUNCTIONS.has(value);
     }
     catch {
         return false;

@@ -27,3 +27,8 @@ export declare function classExported(call: string, { name }: {
 export declare function classGiven(call: string, { name }: {
     readonly name: string;
 }): TypeError;
+/**
+ * Functions of this package with the names that others give to handlers: a module that re-exports
+ * wsbroker has them, which is not a mistake.
+ */
+export declare const OWN_FUNCTIONS: Set<unknown>;

@@ -176,11 +176,16 @@ function isHolder(value: unknown): value is object {
   );
 }
 
-/** A module that re-exports wsbroker has a `close`, which is not a mistake. */
+/**
+ * Functions of this package with the names that others give to handlers: a module that re-exports
+ * wsbroker has them, which is not a mistake.
+ */
+export const OWN_FUNCTIONS = new Set<unknown>([native.close]);
+
 function isForeignFunction(holder: unknown, key: string): boolean {
   try {
     const value: unknown = Reflect.get(holder as object, key);
-    return typeof value === 'function' && value !== native.close;
+    return typeof value === 'function' && !OWN_FUNCTIONS.has(value);
   } catch {
     return false;
   }

@@ -122,7 +122,9 @@ impl BrokerState {
     /// Why no socket should be opened at this endpoint at the moment: `starting`, `noWorker`,
     /// `workersFail`, `shuttingDown`, `draining`, `setReady` and `bus`. Empty when all is well.
     pub(crate) fn unready_reasons(&self, endpoint: &Endpoint) -> Vec<&'static str> {
-        let namespace = endpoint.namespace.as_ref().map_or(NamespaceId::RAW, |namespace| namespace.id);
+        // One without paths speaks for all that is served beside it.
+        let namespace = (!endpoint.is_without_paths)
+            .then(|| endpoint.namespace.as_ref().map_or(NamespaceId::RAW, |namespace| namespace.id));
         let bus_is_lost = || self.channels.bus().is_some_and(|bus| bus.is_required() && !bus.is_ready());
         let reasons = [
             ("starting", endpoint.is_reserved()),

@@ -11,14 +11,25 @@ import { native } from './native/load.cjs';
 import { channelBytes, checkCloseChannel, checkSubscriberCount } from './options/channel-calls.cjs';
 import { wrongType } from './options/checks.cjs';
 import { checkClusterOptions } from './options/cluster.cjs';
+import { checkDrainOptions } from './options/drain.cjs';
+import { checkReloadOptions } from './options/reload.cjs';
 import { checkShutdownOptions, checkStartOptions } from './options/start.cjs';
+import { drainAll } from './server/drain.cjs';
 import { shutdownAll, startServer } from './server/lifecycle.cjs';
+import { reload } from './server/reload.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
-import type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
+import type {
+  DrainOptions,
+  DrainReport,
+  Server,
+  ShutdownOptions,
+  ShutdownReport,
+} from './types/server.cjs';
 import type { StartOptions } from './types/start-options.cjs';
 import type { Stats } from './types/stats.cjs';
 import type { WorkerInterface } from './types/worker-interface.cjs';
+import type { ReloadOptions, ReloadReport } from './types/worker-threads.cjs';
 import { register } from './worker/register.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
@@ -47,7 +58,14 @@ export type {
   TlsOptions,
   TrustProxy,
 } from './types/start-options.cjs';
-export type { ThreadLimits, ThreadOptions, WorkerEvent } from './types/worker-threads.cjs';
+export type {
+  ReloadOptions,
+  ReloadReport,
+  ThreadLimits,
+  ThreadOptions,
+  Watchdog,
+  WorkerEvent,
+} from './types/worker-threads.cjs';
 export type {
   BusEvent,
   ClusterCount,
@@ -56,7 +74,14 @@ export type {
   RedisOptions,
   RedisTlsOptions,
 } from './types/cluster-options.cjs';
-export type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
+export type {
+  DrainOptions,
+  DrainProgress,
+  DrainReport,
+  Server,
+  ShutdownOptions,
+  ShutdownReport,
+} from './types/server.cjs';
 export type {
   BusStats,
   CloseCounts,
@@ -213,6 +238,83 @@ export async function shutdown(options?: ShutdownOptions): Promise<ShutdownRepor
 }
 
 /**
+ * Closes all connections of the process evenly over a time, so that their clients come back evenly,
+ * too, to other instances or to the next version.
+ *
+ * The answer `'ready'` of {@link StartOptions.answers} turns to 503 at once, with the reason
+ * `draining`, whatever {@link setReady} says, and {@link start} rejects. After `delay`, upgrades
+ * get 503, and requests are no longer forwarded; those under way go on. An address with `answers`
+ * gives them until {@link shutdown}, also to the health check of a load balancer; one without, or
+ * with `reusePort`, is released, so that the next version can have it. Then connections are closed
+ * one by one, each with its `handleClose`. Connections that are left at `deadline` are cut.
+ *
+ * Called again, on any thread, each time becomes the earlier of the two; `code`, `retryAfter` and
+ * `notice` stay as they were, and both promises resolve to the same. There is no way back: call
+ * {@link shutdown} next. It may be called before the drain is over, which ends it.
+ *
+ * @returns how many connections ended in time and how many were cut. It resolves when no
+ * connection, request or handler is left, and at most half a second after `deadline`. Without a
+ * server it resolves at once
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ *
+ * @example
+ * ```js
+ * import { drain, shutdown } from 'wsbroker';
+ *
+ * process.once('SIGTERM', async () => {
+ *   await drain({ delay: 5_000, over: 20_000 });
+ *   await shutdown();
+ * });
+ * ```
+ */
+export async function drain(options?: DrainOptions): Promise<DrainReport> {
+  const { native: checked, onProgress } = checkDrainOptions(options);
+  return drainAll(checked, onProgress);
+}
+
+/**
+ * Replaces the worker threads by new ones, with new code, while every connection stays open. The
+ * new threads load the module, as it is now, and run `handleStart`. When all of them are ready they
+ * get the new connections, and every connection of an old thread moves to one of them between two
+ * of its events, after its handlers there have settled: no message is lost, repeated or reordered,
+ * and subscriptions, tokens and limits stay. An old thread without connections runs `handleStop`
+ * and ends; intervals and the like do not keep it.
+ *
+ * If a new thread fails, the promise rejects and the old ones go on. A call during another one
+ * waits for it. Later calls of {@link start} are compared with the new module and number of
+ * threads. What the old threads keep in variables is lost, and clients of server helpers that live
+ * there are closed with 1012, after their `clientDisconnectedFn`.
+ *
+ * @param options `workerPath`: another module. `threads`: another number of threads. `timeout`: how
+ * long the old threads have, in milliseconds, 0 to 2^31-1, 30000 by default; then they are cut
+ * @returns when the old threads have ended, how many started, stopped and were cut
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: there is no file at `workerPath`
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a new worker threw or ended before it was
+ * ready, or did not load within `startTimeout`; its own error is the `cause`
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the workers are not threads of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: there are no workers
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called in a worker of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before the new
+ * workers were ready
+ *
+ * @example
+ * ```js
+ * import { reloadWorkers } from 'wsbroker';
+ *
+ * process.on('SIGHUP', () => {
+ *   reloadWorkers().then(
+ *     ({ started, cut }) => console.log(`${started} workers reloaded, ${cut} cut`),
+ *     (error) => console.error('the old workers go on:', error),
+ *   );
+ * });
+ * ```
+ */
+export async function reloadWorkers(options?: ReloadOptions): Promise<ReloadReport> {
+  return reload(checkReloadOptions(options));
+}
+
+/**
  * Says whether this process is ready for connections, for the answer `'ready'` of
  * {@link StartOptions.answers}. After `setReady(false)` that answer is 503 and names `setReady` as
  * a reason; connections are accepted nevertheless. Call it on any thread, before {@link start} or
@@ -286,6 +388,26 @@ export const send: (
  */
 export const sendToChannel: (channel: Data, data: Data, options?: SendOptions) => number =
   native.sendToChannel;
+
+/**
+ * Sends to every connection of this process, without a channel. The message is encoded once, and
+ * compressed once for all clients that share its parameters. Clients of the server helper, and
+ * connections of other instances, do not get it.
+ *
+ * @param data as in {@link send}
+ * @param options as in {@link sendToChannel}
+ * @returns the number of connections at the time of the call, including excluded ones; not how many
+ * received it. 0 if there is none, or send memory is used up
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message names
+ * the most similar one
+ *
+ * @example
+ * ```js
+ * sendToAll(JSON.stringify({ event: 'maintenance', at: '22:00' }), { exclude: socketId });
+ * ```
+ */
+export const sendToAll: (data: Data, options?: SendOptions) => number = native.sendToAll;
 
 /**
  * Subscribes the socket to the channel. Anything published later, on any thread, reaches it. The

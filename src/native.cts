@@ -31,10 +31,20 @@ export interface Native {
   /** Resolves when the bus is ready; false when there is none any more. */
   clusterReady(): Promise<boolean>;
   /**
+   * Closes all connections evenly. Called again, it makes the drain under way shorter. Without a
+   * broker there is nothing to do, and when the broker ends first nothing is counted.
+   */
+  drainBroker(options: NativeDrainOptions, onProgress?: ((arg: NativeDrainProgress) => void) | undefined | null): Promise<NativeDrainReport>;
+  /**
    * What this thread listens on, now and later, ends with its environment. Not needed for the main
    * thread, with which everything ends.
    */
   endWithThread(): void;
+  /**
+   * That thread is not waited for any longer, because it cannot be ended: its connections move to
+   * other workers, with the events that it has not fetched.
+   */
+  giveUpWorker(thread: number): void;
   /**
    * Resolves when the helper has no more connections. After `timeout` milliseconds they are cut.
    */
@@ -115,6 +125,8 @@ export interface Native {
    * there is, or for the next one, until that has been shut down.
    */
   setReady(ready: boolean): void;
+  /** Whether workers end again and again soon after their start, for the answer `ready`. */
+  setWorkersFail(fail: boolean): void;
   /**
    * Closes everything and ends the broker. Afterwards `listen` can begin another one.
    *
@@ -123,14 +135,26 @@ export interface Native {
    */
   shutdownBroker(code: number, timeout: number, replaced?: boolean | undefined | null): Promise<NativeShutdownReport>;
   /**
-   * Tells this thread of workers that are stuck, by the `threadId` of their thread. Without a
-   * function it is no longer told. The function does not keep the thread alive.
+   * Other workers take the place of that thread's: it gets no connections any more, and each that
+   * it
+   * has moves between two of its events.
    */
-  watchWorkers(onStuck?: ((arg: number) => void) | undefined | null): void;
+  supersedeWorker(thread: number): void;
+  /**
+   * Tells this thread of workers that are stuck. Without a function it is no longer told. The
+   * function does not keep the thread alive.
+   */
+  watchWorkers(onStuck?: ((arg: NativeStuckThread) => void) | undefined | null): void;
   /** How many raw workers are attached in the process, on all threads. */
   workerCount(): number;
+  /**
+   * Resolves when that thread's worker, which has been superseded, has no connections any more and
+   * its handlers have settled; at once if there is none.
+   */
+  workerEmptied(thread: number): Promise<void>;
   send(socketId: number, data: Data, options?: Pick<SendOptions, 'compress'>): SendResult;
   sendToChannel(channel: Data, data: Data, options?: SendOptions): number;
+  sendToAll(data: Data, options?: SendOptions): number;
   subscribe(socketId: number, channel: Data): boolean;
   unsubscribe(socketId: number, channel: Data): boolean;
   subscribeMany(socketId: number, channels: readonly Data[]): number;
@@ -373,6 +397,44 @@ export interface NativeDeflate {
   level: number;
 }
 
+/** How connections are drained. Times are in milliseconds from the call. */
+export interface NativeDrainOptions {
+  /** How long connections are still accepted. */
+  delay: number;
+  /** Over how long they are closed, behind `delay`. */
+  over: number;
+  /** As a fraction of the interval between two. */
+  jitter: number;
+  /** When those that are left are cut. */
+  deadline: number;
+  /** The close code. */
+  code: number;
+  /** What clients are told to wait before they come back. */
+  retryAfter: number;
+  /** What is sent first. */
+  notice?: Buffer | undefined;
+  /** Whether that is text. */
+  noticeIsText: boolean;
+}
+
+/** How far a drain is. */
+export interface NativeDrainProgress {
+  /** Connections that are still open. */
+  open: number;
+  /** Connections that have ended since the delay. */
+  closed: number;
+  /** Connections that were cut. */
+  cut: number;
+}
+
+/** What a drain did. */
+export interface NativeDrainReport {
+  /** Connections that ended in time. */
+  closed: number;
+  /** Connections that were cut. */
+  cut: number;
+}
+
 /** A header of a fixed answer. */
 export interface NativeHeader {
   /** As HTTP allows it. */
@@ -561,6 +623,8 @@ export interface NativeProcessOptions {
   concurrent: boolean;
   /** How long a handler may take to settle. 0 is off. */
   handlerTimeout: number;
+  /** For how long a worker may fetch nothing before it is stuck. */
+  stuckAfter: number;
 }
 
 /** What one socket may send. */
@@ -647,6 +711,18 @@ export interface NativeShutdownReport {
   closed: number;
   /** Connections that were cut. */
   terminated: number;
+}
+
+/** A thread that does not come for its events. */
+export interface NativeStuckThread {
+  /** Its `threadId`. */
+  thread: number;
+  /** For how many milliseconds it has not come, about. */
+  duration: number;
+  /** The `EventKind` of the event whose handler has the thread. Absent if that is not known. */
+  kind?: number | undefined;
+  /** The socket of that event. */
+  socketId?: number | undefined;
 }
 
 /** What a listener encrypts with. */

@@ -6,11 +6,13 @@
 
 pub(crate) mod available_memory;
 pub(crate) mod cluster_functions;
+pub(crate) mod drain;
 pub(crate) mod http_options;
 pub(crate) mod lifecycle;
 pub(crate) mod messaging;
 pub(crate) mod option_values;
 pub(crate) mod options;
+pub(crate) mod pool_functions;
 pub(crate) mod stats_object;
 pub(crate) mod tls_options;
 pub(crate) mod worker_functions;

@@ -102,7 +102,7 @@ const rust = [
   },
 ];
 
-const GENERATED = ['lib', 'docs/reference.md', 'platforms', 'src/native.cts', 'src/native/shared-numbers.cts'];
+const GENERATED = ['lib', 'docs/reference.md', 'platforms', 'src/native.cts', 'src/native/shared-numbers.cts', 'src/native/packages.cts'];
 const SOURCES = ['src', 'crates/wsbroker/src', 'scripts', 'package.json'];
 const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' });
 
@@ -250,6 +250,10 @@ export const steps = [
   // With a stand-in for the addon.
   ...folder('unit', 'unit tests', 'test/unit', { after: ['TypeScript'] }),
   ...folder('native', 'the addon alone', 'test/native', {}),
+  check('package', 'licenses', 'cargo', ['deny', 'check', 'licenses', 'bans', 'sources'], {
+    missing: () => (answers('cargo', 'deny', '--version') ? undefined : { why: 'no cargo-deny', enable: 'cargo install cargo-deny' }),
+  }),
+  ...folder('package', 'the packages of a release', 'test/package', {}),
   ...runtimes,
   ...abuse,
   leak,

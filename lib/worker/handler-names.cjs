@@ -6,9 +6,9 @@ exports.isClassOfHandlers = isClassOfHandlers;
 exports.classExported = classExported;
 exports.classGiven = classGiven;
 const errors_cjs_1 = require("../errors.cjs");
-const load_cjs_1 = require("../native/load.cjs");
 const checks_cjs_1 = require("../options/checks.cjs");
 const report_cjs_1 = require("../report.cjs");
+const own_functions_cjs_1 = require("./own-functions.cjs");
 // The names of handlers, and names that look like a mistake: a misspelled handler would never be
 // called, and with a misspelled `handleOpen` every connection would be accepted.
 exports.HANDLER_NAMES = [
@@ -154,7 +154,7 @@ function isHolder(value) {
 function isForeignFunction(holder, key) {
     try {
         const value = Reflect.get(holder, key);
-        return typeof value === 'function' && value !== load_cjs_1.native.close;
+        return typeof value === 'function' && !own_functions_cjs_1.ownFunctions.has(value);
     }
     catch {
         return false;

@@ -1,8 +1,8 @@
 import { WSBrokerError, WSBrokerTypeError } from '../errors.cjs';
-import { native } from '../native/load.cjs';
 import { editDistance } from '../options/checks.cjs';
 import { warnOnce } from '../report.cjs';
 import type { WorkerInterface } from '../types/worker-interface.cjs';
+import { ownFunctions } from './own-functions.cjs';
 
 // The names of handlers, and names that look like a mistake: a misspelled handler would never be
 // called, and with a misspelled `handleOpen` every connection would be accepted.
@@ -180,7 +180,7 @@ function isHolder(value: unknown): value is object {
 function isForeignFunction(holder: unknown, key: string): boolean {
   try {
     const value: unknown = Reflect.get(holder as object, key);
-    return typeof value === 'function' && value !== native.close;
+    return typeof value === 'function' && !ownFunctions.has(value);
   } catch {
     return false;
   }

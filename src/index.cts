@@ -40,7 +40,7 @@ import type { StartOptions } from './types/start-options.cjs';
 import type { Stats } from './types/stats.cjs';
 import type { WorkerInterface } from './types/worker-interface.cjs';
 import type { ReloadOptions, ReloadReport } from './types/worker-threads.cjs';
-import { OWN_FUNCTIONS } from './worker/handler-names.cjs';
+import { ownFunctions } from './worker/own-functions.cjs';
 import { register } from './worker/register.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
@@ -286,7 +286,8 @@ export async function drain(options?: DrainOptions): Promise<DrainReport> {
   const { native: checked, onProgress } = checkDrainOptions(options);
   return drainAll(checked, onProgress);
 }
-OWN_FUNCTIONS.add(drain);
+
+ownFunctions.add(drain);
 
 /**
  * Replaces the worker threads by new ones, with new code, while every connection stays open. The

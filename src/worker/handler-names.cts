@@ -1,8 +1,8 @@
 import { WSBrokerError, WSBrokerTypeError } from '../errors.cjs';
-import { native } from '../native/load.cjs';
 import { editDistance } from '../options/checks.cjs';
 import { warnOnce } from '../report.cjs';
 import type { WorkerInterface } from '../types/worker-interface.cjs';
+import { ownFunctions } from './own-functions.cjs';
 
 // The names of handlers, and names that look like a mistake: a misspelled handler would never be
 // called, and with a misspelled `handleOpen` every connection would be accepted.
@@ -176,16 +176,11 @@ function isHolder(value: unknown): value is object {
   );
 }
 
-/**
- * Functions of this package with the names that others give to handlers: a module that re-exports
- * wsbroker has them, which is not a mistake.
- */
-export const OWN_FUNCTIONS = new Set<unknown>([native.close]);
-
+/** A module that re-exports wsbroker has a `close`, which is not a mistake. */
 function isForeignFunction(holder: unknown, key: string): boolean {
   try {
     const value: unknown = Reflect.get(holder as object, key);
-    return typeof value === 'function' && !OWN_FUNCTIONS.has(value);
+    return typeof value === 'function' && !ownFunctions.has(value);
   } catch {
     return false;
   }

@@ -174,6 +174,45 @@ export const GUIDES = {
         await endsOnSigterm(program);
       },
     },
+    express: {
+      on: ['node', 'bun'],
+      async ask(t, program) {
+        const { url, ports } = program;
+        const origin = `http://127.0.0.1:${ports.get('8080')}`;
+        const answer = await http(ports, '8080', '/login', { method: 'POST' });
+        const cookie = answer.headers.get('set-cookie').split(';')[0];
+        assert.equal(await refusal(`${url}/ws`, { origin }), 401);
+        for (const wrong of [`${cookie}x`, 'connect.sid=s%3Aunknown.x', 'connect.sid=', 'connect.sid=%E0']) {
+          assert.equal(await refusal(`${url}/ws`, { origin, headers: { cookie: wrong } }), 401);
+        }
+        const ada = await client(t, `${url}/ws`, { origin, headers: { cookie: `theme=dark; ${cookie}` } });
+        ada.say('hello');
+        assert.equal(await ada.hear(), 'ada said: hello');
+        await endsOnSigterm(program);
+      },
+    },
+    traces: {
+      on: ['node', 'bun'],
+      async ask(t, program) {
+        const traceId = '0af7651916cd43dd8448eb211c80319c';
+        const headers = { traceparent: `00-${traceId}-b7ad6b7169203331-01` };
+        const one = await client(t, program.url, { headers });
+        one.say('hello');
+        assert.equal(await one.hear(), 'hello');
+        one.ws.close();
+        await closed(one);
+        await endsOnSigterm(program);
+        // Each span is an object on several lines.
+        const spans = program.said().split(/^\}$/m).map((text) => Object.fromEntries([...text.matchAll(/^ *(traceId|id|name|spanId): '([^']*)'/gm)].map(([, key, value]) => [key === 'spanId' ? 'parent' : key, value])));
+        const span = (name) => spans.find((one) => one.name === name);
+        assert.equal(span('ws.open').traceId, traceId);
+        assert.equal(span('ws.open').parent, 'b7ad6b7169203331');
+        assert.equal(span('find user').parent, span('ws.open').id);
+        assert.equal(span('store').parent, span('ws.message').id);
+        assert.notEqual(span('ws.message').traceId, traceId, 'a message has a trace of its own');
+        assert.ok(span('ws.close'));
+      },
+    },
     jwt: {
       async ask(t, { url }) {
         const key = new TextEncoder().encode('change me');

@@ -18,6 +18,7 @@ use crate::{
     counters::Metrics,
     dispatch::{Dispatch, StuckWorkers, WorkerEntry},
     front::Front,
+    history::Histories,
     ids::NamespaceId,
     memory::Memory,
     registry::{Channels, Socket, Sockets},
@@ -31,6 +32,7 @@ pub(crate) struct BrokerState {
     pub(crate) config: Config,
     pub(crate) sockets: Sockets,
     pub(crate) channels: Channels,
+    pub(crate) histories: Arc<Histories>,
     pub(crate) dispatch: Dispatch,
     pub(crate) memory: Memory,
     pub(crate) metrics: Metrics,
@@ -58,9 +60,11 @@ impl BrokerState {
             polls.push(poll);
             shards.push(handle);
         }
+        let histories = Arc::new(Histories::new(&config.history, config.max_history_memory));
         let inner = Arc::new(Self {
             sockets: Sockets::default(),
-            channels: Channels::new(count),
+            channels: Channels::new(count).with_histories(Arc::clone(&histories)),
+            histories,
             dispatch: Dispatch::default(),
             memory: Memory::new(config.max_send_memory, config.max_receive_memory),
             metrics: Metrics::default(),

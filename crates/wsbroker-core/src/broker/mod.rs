@@ -4,6 +4,7 @@
 mod broker_state;
 mod gather_stats;
 mod membership;
+mod recovery;
 mod shutdown;
 pub(crate) mod stuck_watch;
 mod weak_broker;
@@ -21,6 +22,7 @@ use tokio::runtime::{Handle, Runtime};
 use wsbroker_proto::CloseCode;
 
 pub(crate) use broker_state::BrokerState;
+pub use recovery::{HistoryMessage, HistorySlice, Recovery};
 pub use shutdown::ShutdownReport;
 pub use weak_broker::WeakBroker;
 pub use worker_handle::WorkerHandle;
@@ -32,6 +34,7 @@ use crate::{
     counters::Stats,
     error::{JoinError, ListenError, StartError, SubscribeError},
     front::{Listener, ListenerConfig},
+    history,
     ids::{NamespaceId, SocketId},
     namespace::{Helper, Namespace},
     registry::Token,
@@ -67,6 +70,9 @@ impl Broker {
             shard::spawn(Arc::clone(broker.state()), index, poll)?;
         }
         broker.threads.handle.spawn(stuck_watch::run(Arc::downgrade(broker.state())));
+        if !broker.state().histories.is_off() {
+            broker.threads.handle.spawn(history::sweep(Arc::downgrade(broker.state())));
+        }
         Ok(broker)
     }
 

@@ -110,6 +110,9 @@ causes! {
         RateLimit = "rateLimit",
         /// 1012: `max_lifetime`.
         MaxLifetime = "maxLifetime",
+        /// 4009: messages of a channel with history were lost to it, and no handler is told of
+        /// that.
+        HistoryLost = "historyLost",
         /// 1012: the worker of a [`Namespace`](crate::Namespace) ended, whose connections do not
         /// move.
         WorkerEnded = "workerEnded",

@@ -10,6 +10,7 @@ use crate::{
     admission::{ConnectionPermit, Endpoint},
     dispatch::{Flush, WorkerEntry},
     event::Event,
+    history::{HistoryEntry, HistoryPosition},
     ids::SocketId,
     open::Open,
     registry::{Channel, ChannelId, Socket},
@@ -70,8 +71,17 @@ pub(crate) enum Command {
     Arena(Bytes),
     Send(ConnectionKey, FrameRange),
     Publish(Arc<Channel>, FrameRange, Option<Arc<Broadcast>>),
+    /// A message of a channel with history, pushed while the channel's ring was locked.
+    Numbered(Arc<Channel>, Arc<HistoryEntry>),
     Subscribe(ConnectionKey, Arc<Channel>),
+    /// Subscribes, and replays what follows this position. Pushed while the channel's ring was
+    /// locked.
+    Recover(ConnectionKey, Arc<Channel>, HistoryPosition),
     Unsubscribe(ConnectionKey, Arc<Channel>),
+    /// A new epoch has begun in the history of a channel. Pushed while its ring was locked.
+    EpochChanged(Arc<Channel>, HistoryPosition),
+    /// The socket was told what it has lost of a channel, and goes on.
+    Continue(ConnectionKey, ChannelId),
     /// Adds a socket to channels, or takes it out.
     Change(ConnectionKey, Change, Box<[ChannelId]>),
     Close(ConnectionKey, Box<(CloseCode, Box<str>)>),

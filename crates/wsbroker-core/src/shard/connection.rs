@@ -10,6 +10,7 @@ use super::{
     codec::Inflating,
     connection_state::{ConnectionPhase, Pause, PeerEnd, ReadState, WriteState},
     context::ShardContext,
+    cursors::Cursors,
     meter::RateMeter,
     outbox::{Outbox, Written},
     progress::{ClosingProgress, WriteProgress},
@@ -82,6 +83,8 @@ pub(super) struct Connection {
     pub(super) ending: Option<Box<PeerEnd>>,
     /// Why it ends: what came first.
     pub(super) cause: Option<CloseCause>,
+    /// The channels with history in which it is behind; `None` in most.
+    pub(super) cursors: Option<Box<Cursors>>,
 }
 
 impl Connection {
@@ -125,6 +128,7 @@ impl Connection {
             uncounted: false,
             ending: None,
             cause: None,
+            cursors: None,
         }
     }
 
@@ -311,6 +315,9 @@ impl Connection {
             }
         }
         self.tell_drain(ctx);
+        if self.cursors.is_some() {
+            self.refill(ctx);
+        }
         written == Written::Enough
     }
 

@@ -98,6 +98,17 @@ impl Shard {
                 None => self.ctx.tally.count_drop(DropCause::Gone),
             },
             Command::Publish(channel, range, broadcast) => self.publish(&channel, range, broadcast),
+            Command::Numbered(channel, entry) => self.publish_numbered(channel, entry),
+            Command::Recover(key, channel, since) => self.recover(key, &channel, since),
+            Command::EpochChanged(channel, position) => {
+                let slots = self.lists.of(channel.id()).to_vec();
+                self.go_on(LongCommand::EpochChanged(channel, position, slots.into_iter()));
+            }
+            Command::Continue(key, channel) => {
+                if let Some(connection) = self.connections.find(key) {
+                    connection.continue_channel(&mut self.ctx, channel);
+                }
+            }
             Command::Subscribe(key, channel) => {
                 self.ctx.turn.spend(budget::CHANGE);
                 if self.connections.find(key).is_some_and(|connection| connection.takes_part()) {
@@ -108,6 +119,9 @@ impl Shard {
             Command::Unsubscribe(key, channel) => {
                 self.ctx.turn.spend(budget::CHANGE);
                 self.lists.remove(channel.id(), key.slot);
+                if let Some(connection) = self.connections.find(key) {
+                    connection.leave_behind(channel.id());
+                }
             }
             Command::Change(key, change, channels) => {
                 self.go_on(LongCommand::Change(key, change, channels.into_iter()));

@@ -15,6 +15,7 @@ mod command;
 mod connection;
 mod connection_state;
 mod context;
+mod cursors;
 mod deflate;
 mod ending;
 mod execute;

@@ -6,7 +6,7 @@ import type { ErrorContext, HandlerName } from '../types/worker-interface.cjs';
 import { checkNames, classGiven, HANDLER_NAMES, isClassOfHandlers } from './handler-names.cjs';
 
 /** Which events the addon sends to a worker: those that have a handler. */
-export const MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16 } as const;
+export const MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16, lost: 32 } as const;
 
 type Handler = (...args: unknown[]) => unknown;
 
@@ -64,6 +64,7 @@ export function handlerTable(
     pick('handleBinaryMessage'),
   ];
   const [handleClose, handleDrain] = [pick('handleClose'), pick('handleDrain')];
+  const handleLost = pick('handleLost');
   const onError = pick('onError');
   const scope = scopeHere();
   // Tokens are cached by socket until its close event, so any handler that gets tokens needs that.
@@ -75,6 +76,7 @@ export function handlerTable(
     handleBinaryMessage,
     handleClose,
     handleDrain,
+    handleLost,
     handleStart: pick('handleStart'),
     handleStop: pick('handleStop'),
     mask:
@@ -82,7 +84,8 @@ export function handlerTable(
       (handleTextMessage ? MASK.text : 0) |
       (handleBinaryMessage ? MASK.binary : 0) |
       (closes ? MASK.close : 0) |
-      (handleDrain ? MASK.drain : 0),
+      (handleDrain ? MASK.drain : 0) |
+      (handleLost ? MASK.lost : 0),
     scope,
     report: (error, handler, socketId) =>
       report(scope, handlers, onError, error, { handler, socketId }),

@@ -540,13 +540,19 @@ impl Cork {
             let Ok(ring) = histories.binary_search_by_key(&number, |history| history.number()) else { continue };
             let Some(ring) = rings.get_mut(ring) else { continue };
             let (start, end) = message.payload;
-            let outcome = broker.histories.publish(&message.history, ring, now, message.id.as_deref(), Unnumbered {
-                kind: message.kind,
-                payload: arena.get(start..end).unwrap_or_default(),
-                compress: message.compress,
-                may_compress: message.may_compress,
-                exclude: message.exclude.clone(),
-            });
+            let outcome = broker.histories.publish(
+                &message.history,
+                ring,
+                now,
+                message.id.as_deref(),
+                Unnumbered {
+                    kind: message.kind,
+                    payload: arena.get(start..end).unwrap_or_default(),
+                    compress: message.compress,
+                    may_compress: message.may_compress,
+                    exclude: message.exclude.clone(),
+                },
+            );
             self.numbering.last = Some((outcome.position, outcome.entry.is_none()));
             // The channel of the call may have lost its last subscriber since, and have got another
             // one: that is another life.

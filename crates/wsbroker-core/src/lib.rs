@@ -44,13 +44,13 @@ mod worker;
 pub use broker::{Broker, HistoryMessage, HistorySlice, Recovery, ShutdownReport, WeakBroker, WorkerHandle};
 pub use bus::{Bus, BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, MessageForm};
 pub use config::{
-    Bind, Cidr, Config, DeflateConfig, ForwardedHeader, HistoryRule, InFlight, NamespaceConfig, Overflow, RateAction, RateLimit,
-    SocketLimits, TrustProxy,
+    Bind, Cidr, Config, DeflateConfig, ForwardedHeader, HistoryRule, InFlight, NamespaceConfig, Overflow, RateAction,
+    RateLimit, SocketLimits, TrustProxy,
 };
 pub use cork::{Cork, PublishReceipt, SendOutcome, Staged};
 pub use counters::{
-    CauseCounts, CloseCause, DropCause, HistoryStats, HttpFailureCause, HttpStats, RejectCause, ShardStats, Stats, Traffic,
-    WorkerStats,
+    CauseCounts, CloseCause, DropCause, HistoryStats, HttpFailureCause, HttpStats, RejectCause, ShardStats, Stats,
+    Traffic, WorkerStats,
 };
 pub use error::{BindError, CidrError, HistoryError, JoinError, ListenError, StartError, SubscribeError, TlsError};
 pub use event::{Batch, Event, EventKind, EventPayload, LostMessages};

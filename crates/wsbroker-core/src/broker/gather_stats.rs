@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::BrokerState;
 use crate::{
     counters::{
-        CauseCounts, CloseCause, DropCause, Flow, HistoryStats, HttpCounters, HttpFailureCause, HttpStats, RejectCause, ShardStats,
-        Stats, Traffic, WorkerStats,
+        CauseCounts, CloseCause, DropCause, Flow, HistoryStats, HttpCounters, HttpFailureCause, HttpStats, RejectCause,
+        ShardStats, Stats, Traffic, WorkerStats,
     },
     dispatch::WorkerEntry,
     history::Histories,

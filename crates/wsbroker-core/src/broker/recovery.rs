@@ -29,6 +29,14 @@ pub struct Recovery {
     pub replayed: u64,
 }
 
+impl Recovery {
+    /// Of a socket that is gone.
+    #[must_use]
+    pub fn none(position: HistoryPosition) -> Self {
+        Self { recovered: false, position, replayed: 0 }
+    }
+}
+
 /// A part of a channel's history.
 #[derive(Clone, Debug)]
 pub struct HistorySlice {
@@ -114,7 +122,7 @@ impl Broker {
         cork.flush();
         let Some(socket) = self.state().sockets.get(id) else {
             let position = self.state().histories.position(&history);
-            return Ok(Recovery { recovered: false, position, replayed: 0 });
+            return Ok(Recovery::none(position));
         };
         self.state().recover_socket(&socket, &history, since, or_reject)
     }
@@ -125,12 +133,7 @@ impl Broker {
     ///
     /// # Errors
     /// [`HistoryError::NoHistory`].
-    pub fn delete_history(
-        &self,
-        cork: &mut Cork,
-        channel: &[u8],
-        before: Option<u64>,
-    ) -> Result<(), HistoryError> {
+    pub fn delete_history(&self, cork: &mut Cork, channel: &[u8], before: Option<u64>) -> Result<(), HistoryError> {
         let inner = self.state();
         let history = inner.history_of(channel)?;
         cork.flush();
@@ -175,13 +178,15 @@ impl BrokerState {
         let position = ring.position();
         if membership.sealed || (next.is_none() && or_reject) {
             HistoryTotals::count(&totals.not_recovered, 1);
-            return Ok(Recovery { recovered: false, position, replayed: 0 });
+            return Ok(Recovery::none(position));
         }
         let channel = join(&self.channels, &mut membership, socket, history.name());
         let key = ConnectionKey::of(socket);
         let replayed = next.map_or(0, |next| position.offset + 1 - next);
         self.shard(socket.shard()).push(match next {
-            Some(next) if replayed > 0 => Command::Recover(key, channel, HistoryPosition { offset: next - 1, ..position }),
+            Some(next) if replayed > 0 => {
+                Command::Recover(key, channel, HistoryPosition { offset: next - 1, ..position })
+            }
             _ => Command::Subscribe(key, channel),
         });
         HistoryTotals::count(if next.is_some() { &totals.recovered } else { &totals.not_recovered }, 1);

@@ -126,4 +126,5 @@ impl HistoryEntry {
 
 /// What an entry takes besides its bytes: itself, its counts of references, its place in the ring,
 /// and what shares the frame.
-const OVERHEAD: usize = size_of::<HistoryEntry>() + 2 * size_of::<usize>() + size_of::<usize>() + 3 * size_of::<usize>();
+const OVERHEAD: usize =
+    size_of::<HistoryEntry>() + 2 * size_of::<usize>() + size_of::<usize>() + 3 * size_of::<usize>();

@@ -31,14 +31,14 @@ use dashmap::{DashMap, Entry};
 use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval};
 
+pub use self::position::{HistoryEpoch, HistoryPosition, Since};
+use self::{account::ChannelAccount, use_order::UseOrder};
 pub(crate) use self::{
     account::HistoryTotals,
     channel_history::ChannelHistory,
     entry::{HistoryEntry, Unnumbered},
     ring::{HistoryPage, HistoryRead, HistoryRing, Published},
 };
-pub use self::position::{HistoryEpoch, HistoryPosition, Since};
-use self::{account::ChannelAccount, use_order::UseOrder};
 use crate::{broker::BrokerState, config::HistoryRule};
 
 /// The part of the memory that channels get of which only the position is known.
@@ -140,7 +140,8 @@ impl Histories {
     /// An epoch that was never given out.
     fn epoch(&self) -> HistoryEpoch {
         // A bijection of a count, so that no two are alike (splitmix64).
-        let mut mixed = self.seed.wrapping_add(self.epochs.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut mixed =
+            self.seed.wrapping_add(self.epochs.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         HistoryEpoch::new(mixed ^ (mixed >> 31))
@@ -211,12 +212,7 @@ impl Histories {
 
     /// Lets go of the messages before this offset, or of all. True if a new epoch has begun. The
     /// caller holds the ring.
-    pub(crate) fn delete(
-        &self,
-        history: &Arc<ChannelHistory>,
-        ring: &mut HistoryRing,
-        before: Option<u64>,
-    ) -> bool {
+    pub(crate) fn delete(&self, history: &Arc<ChannelHistory>, ring: &mut HistoryRing, before: Option<u64>) -> bool {
         let all = before.is_none_or(|offset| ring.delete_before(offset));
         if all {
             ring.restart(self.epoch());

@@ -70,7 +70,8 @@ fn positions_are_bounded_and_come_back_in_another_epoch() {
 #[test]
 fn no_two_epochs_are_alike() {
     let (one, other) = (histories(1), histories(1));
-    let mut epochs: Vec<String> = (0..1000).flat_map(|_| [one.epoch(), other.epoch()]).map(|epoch| epoch.to_string()).collect();
+    let mut epochs: Vec<String> =
+        (0..1000).flat_map(|_| [one.epoch(), other.epoch()]).map(|epoch| epoch.to_string()).collect();
     epochs.sort();
     epochs.dedup();
     assert_eq!(epochs.len(), 2000);

@@ -71,8 +71,7 @@ enum CursorState {
 
 impl Cursors {
     fn put(&mut self, channel: &Arc<Channel>, since: HistoryPosition, state: CursorState) {
-        let cursor =
-            Cursor { channel: Arc::clone(channel), epoch: since.epoch, next: since.offset + 1, state };
+        let cursor = Cursor { channel: Arc::clone(channel), epoch: since.epoch, next: since.offset + 1, state };
         self.by_channel.insert(channel.id(), cursor);
         if state == CursorState::Behind {
             self.behind.push_back(channel.id());
@@ -103,8 +102,8 @@ impl Cursors {
 }
 
 impl Connection {
-    /// Queues a message of a channel with history, unless it is excluded, has it, or is behind. At
-    /// its limit, and `room` if that is less, it falls behind.
+    /// Queues a message of a channel with history, unless it is excluded, has it, or is behind. If
+    /// too much waits already, or more than `room`, it falls behind.
     #[inline]
     fn queue_numbered(&mut self, ctx: &mut ShardContext, channel: &Arc<Channel>, entry: &HistoryEntry, room: usize) {
         if let Some(cursors) = &mut self.cursors
@@ -115,7 +114,7 @@ impl Connection {
         if entry.excludes(self.id()) {
             return;
         }
-        let room = room.min(self.endpoint.limits.max_backpressure);
+        let room = room.min(self.room_beside_others());
         if self.outbox.len() >= room && self.takes_messages() {
             // What piled up within this turn is not the client's fault.
             self.flush_all(ctx);
@@ -127,6 +126,13 @@ impl Connection {
             }
         }
         self.enqueue_entry(ctx, entry);
+    }
+
+    /// Bytes that may wait before it falls behind. The last quarter is for what else is sent to it:
+    /// a reply must not find the outbox full because it reads a channel slowly.
+    fn room_beside_others(&self) -> usize {
+        let limit = self.endpoint.limits.max_backpressure;
+        limit - limit / 4
     }
 
     fn enqueue_entry(&mut self, ctx: &mut ShardContext, entry: &HistoryEntry) {
@@ -155,7 +161,7 @@ impl Connection {
             self.cursors = None;
             return;
         }
-        let room = self.endpoint.limits.max_backpressure.min(ctx.broker.memory.room_beside_history());
+        let room = self.room_beside_others().min(ctx.broker.memory.room_beside_history());
         if self.outbox.len() > room / 2 {
             return;
         }

@@ -73,7 +73,13 @@ impl Connection {
     }
 
     /// Queues a compressed frame in the place of one of that length.
-    pub(super) fn enqueue_compressed(&mut self, ctx: &mut ShardContext, frame: &Bytes, instead_of: usize, counted: bool) {
+    pub(super) fn enqueue_compressed(
+        &mut self,
+        ctx: &mut ShardContext,
+        frame: &Bytes,
+        instead_of: usize,
+        counted: bool,
+    ) {
         let queued = ctx.tally.flow.messages_out;
         self.enqueue(ctx, frame, 0, frame.len(), counted);
         if ctx.tally.flow.messages_out != queued {

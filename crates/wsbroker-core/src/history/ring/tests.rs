@@ -71,7 +71,7 @@ fn the_head_recovers_even_if_nothing_is_kept_any_more() {
 fn compressed_forms_count_until_their_entry_goes_and_never_longer() {
     let (mut ring, totals) = ring();
     let rule = rule(1, 1000, 1 << 20);
-    let Published::New(entry) = ring.publish(0, &rule, b"", None, message(b"hello")) else { panic!("it is new") };
+    let Published::New(entry) = ring.publish(0, &rule, b" c\n", None, message(b"hello")) else { panic!("it is new") };
     let before = totals.bytes.load(Ordering::Relaxed);
     entry.count_compressed(100);
     assert_eq!(totals.bytes.load(Ordering::Relaxed), before + 100);

@@ -9,7 +9,7 @@ const promises_cjs_1 = require("../promises.cjs");
 const report_cjs_1 = require("../report.cjs");
 const handler_names_cjs_1 = require("./handler-names.cjs");
 /** Which events the addon sends to a worker: those that have a handler. */
-exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16 };
+exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16, lost: 32 };
 /** Whether the value has a property with the name of a handler. */
 function hasHandlers(value) {
     return (value !== null &&
@@ -44,6 +44,7 @@ function handlerTable(call, handlers, holders = [handlers]) {
         pick('handleBinaryMessage'),
     ];
     const [handleClose, handleDrain] = [pick('handleClose'), pick('handleDrain')];
+    const handleLost = pick('handleLost');
     const onError = pick('onError');
     const scope = (0, async_scope_cjs_1.scopeHere)();
     // Tokens are cached by socket until its close event, so any handler that gets tokens needs that.
@@ -55,13 +56,15 @@ function handlerTable(call, handlers, holders = [handlers]) {
         handleBinaryMessage,
         handleClose,
         handleDrain,
+        handleLost,
         handleStart: pick('handleStart'),
         handleStop: pick('handleStop'),
         mask: (handleOpen ? exports.MASK.open : 0) |
             (handleTextMessage ? exports.MASK.text : 0) |
             (handleBinaryMessage ? exports.MASK.binary : 0) |
             (closes ? exports.MASK.close : 0) |
-            (handleDrain ? exports.MASK.drain : 0),
+            (handleDrain ? exports.MASK.drain : 0) |
+            (handleLost ? exports.MASK.lost : 0),
         scope,
         report: (error, handler, socketId) => report(scope, handlers, onError, error, { handler, socketId }),
     };

@@ -8,6 +8,7 @@ export declare const MASK: {
     readonly binary: 4;
     readonly close: 8;
     readonly drain: 16;
+    readonly lost: 32;
 };
 type Handler = (...args: unknown[]) => unknown;
 /** A worker's handlers. They are looked up once: later changes of the object have no effect. */

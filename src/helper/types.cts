@@ -293,6 +293,8 @@ export type TNativeOptions = Partial<
     | 'keepAliveTimeout'
     | 'requestTimeout'
     | 'forwardTimeout'
+    | 'history'
+    | 'maxHistoryMemory'
   >
 >;
 

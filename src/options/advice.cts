@@ -45,6 +45,8 @@ export const HELPER_OPTION_HINTS: Readonly<Record<string, string>> = {
   keepAliveTimeout: START_BESIDE,
   requestTimeout: START_BESIDE,
   forwardTimeout: START_BESIDE,
+  history: 'rooms and users of a helper have no history; pass this option to start',
+  maxHistoryMemory: 'rooms and users of a helper have no history; pass this option to start',
 };
 
 /** A valid `bind`, with the port if a port was given. */

@@ -291,7 +291,7 @@ exports.unsubscribeAll = load_cjs_1.native.unsubscribeAll;
  *
  * @example
  * ```js
- * const { offset, duplicate } = await publish('chat:42', text, { id: `${userName}:${messageId}` });
+ * const { offset, duplicate } = await publish('chat:42', 'hello', { id: 'ada:17' });
  * ```
  */
 async function publish(channel, data, options) {

@@ -263,7 +263,7 @@ export declare const unsubscribeAll: (socketId: number) => number;
  *
  * @example
  * ```js
- * const { offset, duplicate } = await publish('chat:42', text, { id: `${userName}:${messageId}` });
+ * const { offset, duplicate } = await publish('chat:42', 'hello', { id: 'ada:17' });
  * ```
  */
 export declare function publish(channel: Data, data: Data, options?: PublishOptions): Promise<PublishReceipt>;

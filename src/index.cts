@@ -374,7 +374,7 @@ export const unsubscribeAll: (socketId: number) => number = native.unsubscribeAl
  *
  * @example
  * ```js
- * const { offset, duplicate } = await publish('chat:42', text, { id: `${userName}:${messageId}` });
+ * const { offset, duplicate } = await publish('chat:42', 'hello', { id: 'ada:17' });
  * ```
  */
 export async function publish(

@@ -74,7 +74,9 @@ function checkRecover(call, options) {
     const bag = (0, checks_cjs_1.knownKeys)(call, 'options', options, ['orReject']);
     return (0, checks_cjs_1.optional)(call, 'orReject', bag['orReject'], 'boolean') ?? false;
 }
-/** @returns the offset and epoch of `since` (-1: there is no `since`), the limit and the direction */
+/**
+ * @returns the offset and epoch of `since` (-1: there is no `since`), the limit and the direction
+ */
 function checkQuery(call, query) {
     const bag = query === undefined ? {} : (0, checks_cjs_1.knownKeys)(call, 'options', query, ['since', 'limit', 'reverse']);
     const since = bag['since'];

@@ -6,7 +6,9 @@ export declare function checkHistory(call: string, value: unknown): NativeHistor
 export declare function checkSince(call: string, since: Since): [kind: number, offset: number, epoch: string];
 /** @returns the options of `recover`, checked */
 export declare function checkRecover(call: string, options: unknown): boolean;
-/** @returns the offset and epoch of `since` (-1: there is no `since`), the limit and the direction */
+/**
+ * @returns the offset and epoch of `since` (-1: there is no `since`), the limit and the direction
+ */
 export declare function checkQuery(call: string, query: HistoryQuery | undefined): [offset: number, epoch: string, limit: number, reverse: boolean];
 /** @returns the offset; -1: all */
 export declare function checkDelete(call: string, options: unknown): number;

@@ -83,7 +83,9 @@ export function checkRecover(call: string, options: unknown): boolean {
   return optional(call, 'orReject', bag['orReject'], 'boolean') ?? false;
 }
 
-/** @returns the offset and epoch of `since` (-1: there is no `since`), the limit and the direction */
+/**
+ * @returns the offset and epoch of `since` (-1: there is no `since`), the limit and the direction
+ */
 export function checkQuery(
   call: string,
   query: HistoryQuery | undefined,

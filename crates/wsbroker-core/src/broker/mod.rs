@@ -3,6 +3,7 @@
 
 mod broker_state;
 mod gather_stats;
+mod history_sweep;
 mod membership;
 mod recovery;
 mod shutdown;
@@ -34,7 +35,6 @@ use crate::{
     counters::Stats,
     error::{JoinError, ListenError, StartError, SubscribeError},
     front::{Listener, ListenerConfig},
-    history,
     ids::{NamespaceId, SocketId},
     namespace::{Helper, Namespace},
     registry::Token,
@@ -71,7 +71,7 @@ impl Broker {
         }
         broker.threads.handle.spawn(stuck_watch::run(Arc::downgrade(broker.state())));
         if !broker.state().histories.is_off() {
-            broker.threads.handle.spawn(history::sweep(Arc::downgrade(broker.state())));
+            broker.threads.handle.spawn(history_sweep::run(Arc::downgrade(broker.state())));
         }
         Ok(broker)
     }

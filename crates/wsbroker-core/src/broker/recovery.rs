@@ -128,8 +128,8 @@ impl Broker {
     }
 
     /// Deletes the messages of a channel below this offset, or all. If none is left a new epoch
-    /// begins: its subscribers are told, see [`EventKind::Lost`](crate::EventKind::Lost), or closed.
-    /// What is on its way to a socket already is not taken back.
+    /// begins: its subscribers are told, see [`EventKind::Lost`](crate::EventKind::Lost), or
+    /// closed. What is on its way to a socket already is not taken back.
     ///
     /// # Errors
     /// [`HistoryError::NoHistory`].

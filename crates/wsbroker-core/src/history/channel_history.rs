@@ -42,7 +42,8 @@ impl ChannelHistory {
         &self.name
     }
 
-    /// A thread that publishes holds this from the number that a message gets until every shard has it.
+    /// A thread that publishes holds this from the number that a message gets until every shard has
+    /// it.
     pub(crate) fn lock(&self) -> MutexGuard<'_, HistoryRing> {
         self.ring.lock()
     }

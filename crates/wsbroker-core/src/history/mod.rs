@@ -2,7 +2,7 @@
 //!
 //! Here is what is kept and where its bounds are. Who publishes is in [`cork`](crate::cork), who
 //! subscribes in `broker/recovery.rs`, and how a connection that is behind is served in
-//! `shard/cursors.rs`. Nothing here knows a connection or a shard. docs/design/history.md has the
+//! `shard/catching_up.rs`. Nothing here knows a connection or a shard. docs/design/history.md has the
 //! rules.
 //!
 //! Locks: a channel's ring comes after a socket's membership and before a channel's subscribers and
@@ -21,15 +21,14 @@ mod use_order;
 use std::{
     hash::{BuildHasher, Hash, Hasher, RandomState},
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use dashmap::{DashMap, Entry};
 use parking_lot::Mutex;
-use tokio::time::{MissedTickBehavior, interval};
 
 pub use self::position::{HistoryEpoch, HistoryPosition, Since};
 use self::{account::ChannelAccount, use_order::UseOrder};
@@ -39,12 +38,10 @@ pub(crate) use self::{
     entry::{HistoryEntry, Unnumbered},
     ring::{HistoryPage, HistoryRead, HistoryRing, Published},
 };
-use crate::{broker::BrokerState, config::HistoryRule};
+use crate::config::HistoryRule;
 
 /// The part of the memory that channels get of which only the position is known.
 const FOR_POSITIONS: usize = 8;
-/// Between two looks for messages that are too old.
-const SWEEP: Duration = Duration::from_secs(1);
 /// Channels that are looked at each time.
 const SWEPT: usize = 4096;
 
@@ -274,7 +271,7 @@ impl Histories {
 
     /// Lets go of messages that are too old, in some of the channels. Returns the place to go on
     /// from.
-    fn sweep_some(&self, from: u64) -> u64 {
+    pub(crate) fn sweep_some(&self, from: u64) -> u64 {
         let (some, next) = self.order.lock().some(from, SWEPT);
         let now = self.now();
         for history in some {
@@ -290,18 +287,6 @@ impl Histories {
     /// How many channels have a history.
     pub(crate) fn len(&self) -> usize {
         self.map.len()
-    }
-}
-
-/// Lets go of messages that are too old, until the broker is gone.
-pub(crate) async fn sweep(broker: Weak<BrokerState>) {
-    let mut ticks = interval(SWEEP);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut next = 0;
-    loop {
-        ticks.tick().await;
-        let Some(broker) = broker.upgrade() else { return };
-        next = broker.histories.sweep_some(next);
     }
 }
 

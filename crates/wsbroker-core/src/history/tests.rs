@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use wsbroker_proto::MessageKind;
 
 use super::*;

@@ -8,6 +8,7 @@
 
 mod batches;
 mod budget;
+mod catching_up;
 mod clock;
 mod closing;
 mod codec;

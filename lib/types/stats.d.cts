@@ -137,7 +137,10 @@ export interface CloseCounts {
     readonly maxLifetime: number;
     /** 4009: a subscriber lost messages of a channel with history, and there is no `handleLost`. */
     readonly historyLost: number;
-    /** 1012: the worker of a server helper ended. Its connections do not move to another worker. */
+    /**
+     * 1012: the worker ended, and its connections do not move to another one: that of a server
+     * helper, of `wsbroker/crossws` or of `wsbroker/nest`.
+     */
     readonly workerEnded: number;
     /**
      * 1006: accepted by `handleOpen`, but gone before the 101 was sent. Such a connection does not
@@ -168,10 +171,10 @@ export interface HttpFailureCounts {
     readonly badResponse: number;
     /**
      * 504: no response within {@link StartOptions.forwardTimeout}. Cut: its body stopped for
-     * {@link StartOptions.requestTimeout}.
+     * {@link StartOptions.requestTimeout}, or had not ended so long after {@link Server.close}.
      */
     readonly timeout: number;
-    /** 408, or cut: the client sent no more of its body, or read no more of the response. */
+    /** 408, or cut: the client sent its body or read the response too slowly, or not at all. */
     readonly clientTimeout: number;
     /** 400, or cut: the request's body was not well-formed. */
     readonly badBody: number;

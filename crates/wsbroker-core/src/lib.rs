@@ -41,7 +41,10 @@ mod sys;
 mod tls;
 mod worker;
 
-pub use broker::{Broker, HistoryMessage, HistorySlice, Recovery, ShutdownReport, WeakBroker, WorkerHandle};
+pub use broker::{
+    Broker, DrainConfig, DrainObserver, DrainProgress, DrainReport, HistoryMessage, HistorySlice, Recovery,
+    ShutdownReport, WeakBroker, WorkerHandle,
+};
 pub use bus::{Bus, BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, MessageForm};
 pub use config::{
     Bind, Cidr, Config, DeflateConfig, ForwardedHeader, HistoryRule, InFlight, NamespaceConfig, Overflow, RateAction,

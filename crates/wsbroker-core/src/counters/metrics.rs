@@ -113,8 +113,8 @@ causes! {
         /// 4009: messages of a channel with history were lost to it, and no handler is told of
         /// that.
         HistoryLost = "historyLost",
-        /// 1012: the worker of a [`Namespace`](crate::Namespace) ended, whose connections do not
-        /// move.
+        /// 1012: a [pinned](crate::Broker::add_pinned_worker) worker ended, or one of a
+        /// [`Namespace`](crate::Namespace). Their connections do not move.
         WorkerEnded = "workerEnded",
         /// 1006: let in, but gone before there was a 101. Such a connection was never open.
         BeforeOpen = "beforeOpen",

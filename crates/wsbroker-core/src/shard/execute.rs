@@ -109,6 +109,7 @@ impl Shard {
                     connection.continue_channel(&mut self.ctx, channel);
                 }
             }
+            Command::SendToAll(range, broadcast) => self.go_on(LongCommand::SendToAll(range, broadcast, 0)),
             Command::Subscribe(key, channel) => {
                 self.ctx.turn.spend(budget::CHANGE);
                 if self.connections.find(key).is_some_and(|connection| connection.takes_part()) {
@@ -177,6 +178,7 @@ impl Shard {
                 }
                 self.go_on(LongCommand::CloseAll(endpoint, code, 0));
             }
+            Command::Drain(order) => self.drain(order),
             Command::TerminateOf(worker) => self.go_on(LongCommand::TerminateOf(worker.map(|worker| worker.id), 0)),
             // The turn ends with it.
             Command::Relieve => {}

@@ -21,6 +21,8 @@ pub(super) enum LongCommand {
     Numbered(Arc<Channel>, Arc<HistoryEntry>, IntoIter<u32>),
     /// These are told that a new epoch has begun.
     EpochChanged(Arc<Channel>, HistoryPosition, IntoIter<u32>),
+    /// From this slot on.
+    SendToAll(FrameRange, Option<Arc<Broadcast>>, u32),
     Change(ConnectionKey, Change, IntoIter<ChannelId>),
     CloseMany(IntoIter<ConnectionKey>, Box<(CloseCode, Box<str>)>),
     /// From this slot on, as the following.

@@ -2,8 +2,8 @@
 //!
 //! Here is what is kept and where its bounds are. Who publishes is in [`cork`](crate::cork), who
 //! subscribes in `broker/recovery.rs`, and how a connection that is behind is served in
-//! `shard/catching_up.rs`. Nothing here knows a connection or a shard. docs/design/history.md has the
-//! rules.
+//! `shard/catching_up.rs`. Nothing here knows a connection or a shard. docs/design/history.md has
+//! the rules.
 //!
 //! Locks: a channel's ring comes after a socket's membership and before a channel's subscribers and
 //! a shard's FIFO; the order of use comes last. A thread that locks several rings does so by their

@@ -25,9 +25,9 @@ use tokio::runtime::{Handle, Runtime};
 use wsbroker_proto::CloseCode;
 
 pub(crate) use broker_state::BrokerState;
-pub use recovery::{HistoryMessage, HistorySlice, Recovery};
 pub use drain::DrainConfig;
 pub use drain_state::{DrainObserver, DrainProgress, DrainReport};
+pub use recovery::{HistoryMessage, HistorySlice, Recovery};
 pub use shutdown::ShutdownReport;
 pub use weak_broker::WeakBroker;
 pub use worker_handle::WorkerHandle;

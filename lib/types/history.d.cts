@@ -1,3 +1,4 @@
+import type { Buffer } from '../ambient.cjs';
 import type { Data, SendOptions } from './messages.cjs';
 /**
  * A place in the history of a channel: behind the message with this offset. Keep it as it is, for

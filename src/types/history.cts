@@ -1,3 +1,4 @@
+import type { Buffer } from '../ambient.cjs';
 import type { Data, SendOptions } from './messages.cjs';
 
 /**

@@ -185,7 +185,7 @@ impl BrokerState {
         let replayed = next.map_or(0, |next| position.offset + 1 - next);
         self.shard(socket.shard()).push(match next {
             Some(next) if replayed > 0 => {
-                Command::Recover(key, channel, HistoryPosition { offset: next - 1, ..position })
+                Command::Recover(key, Box::new((channel, HistoryPosition { offset: next - 1, ..position })))
             }
             _ => Command::Subscribe(key, channel),
         });

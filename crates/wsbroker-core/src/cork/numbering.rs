@@ -184,13 +184,21 @@ impl Cork {
         let shards = self.queues.len();
         let mut all = 0;
         for (index, queue) in self.queues.iter_mut().enumerate() {
-            let reached = numbered.iter().filter(|(_, channel, _)| channel.has_subscribers_in(index)).count();
+            // What waits in queues is bounded. Then it need not wait there: subscribers take it from
+            // the ring.
+            let full = broker.memory.send_is_full();
+            let (mut reached, mut frames) = (0, 0);
+            for (_, channel, entry) in &numbered {
+                if channel.has_subscribers_in(index) {
+                    reached += 1;
+                    frames += if full { 0 } else { entry.frame.len() };
+                }
+            }
             if queue.commands.is_empty() && reached == 0 {
                 continue;
             }
             let shard = broker.shard(index);
-            // What the messages take is counted in their histories.
-            let own = (queue.commands.len() + reached) * size_of::<Command>();
+            let own = (queue.commands.len() + reached) * size_of::<Command>() + frames;
             let bytes = std::mem::take(&mut queue.bytes) + own;
             all += bytes;
             broker.memory.queued(&shard.queued, bytes);
@@ -207,9 +215,13 @@ impl Cork {
                         commands.push(command);
                         taken += 1;
                     }
-                    if channel.has_subscribers_in(index) {
-                        commands.push(Command::Numbered(Arc::clone(channel), Arc::clone(entry)));
+                    if !channel.has_subscribers_in(index) {
+                        continue;
                     }
+                    commands.push(match full {
+                        false => Command::Numbered(Arc::clone(channel), Arc::clone(entry)),
+                        true => Command::FallBehind(Arc::clone(channel), entry.before()),
+                    });
                 }
                 commands.extend(others);
             });

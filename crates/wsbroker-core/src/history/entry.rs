@@ -91,6 +91,11 @@ impl HistoryEntry {
         }
     }
 
+    /// Where a reader is that gets this next.
+    pub(crate) fn before(&self) -> HistoryPosition {
+        HistoryPosition { offset: self.offset - 1, epoch: self.epoch }
+    }
+
     /// The payload as it was published.
     pub(crate) fn payload(&self) -> &[u8] {
         self.frame.get(self.payload..).unwrap_or_default()

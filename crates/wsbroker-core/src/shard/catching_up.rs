@@ -55,13 +55,17 @@ impl Connection {
             // What piled up within this turn is not the client's fault.
             self.flush_all(ctx);
             if self.outbox.len() >= room && self.takes_messages() {
-                let since = HistoryPosition { offset: entry.offset - 1, epoch: entry.epoch };
-                self.cursors.get_or_insert_default().put(channel, since, CursorState::Behind);
-                self.mark_dirty(ctx);
+                self.fall_behind(ctx, channel, entry.before());
                 return;
             }
         }
         self.enqueue_entry(ctx, entry);
+    }
+
+    fn fall_behind(&mut self, ctx: &mut ShardContext, channel: &Arc<Channel>, since: HistoryPosition) {
+        if self.takes_messages() && self.cursors.get_or_insert_default().fall_behind(channel, since) {
+            self.mark_dirty(ctx);
+        }
     }
 
     /// Bytes that may wait before it falls behind. The last quarter is for what else is sent to it:
@@ -234,6 +238,24 @@ impl Shard {
         let before = self.ctx.unflushed;
         connection.refill(&mut self.ctx);
         self.ctx.turn.spend(budget::delivery(self.ctx.unflushed.saturating_sub(before)));
+    }
+
+    pub(super) fn fall_behind_on(
+        &mut self,
+        channel: Arc<Channel>,
+        since: HistoryPosition,
+        mut slots: IntoIter<u32>,
+    ) -> Option<LongCommand> {
+        for slot in slots.by_ref() {
+            if let Some(connection) = self.connections.at(slot) {
+                connection.fall_behind(&mut self.ctx, &channel, since);
+            }
+            self.ctx.turn.spend(1);
+            if self.ctx.turn.is_spent() {
+                break;
+            }
+        }
+        (slots.len() > 0).then_some(LongCommand::FallBehind(channel, since, slots))
     }
 
     pub(super) fn epoch_changed_on(

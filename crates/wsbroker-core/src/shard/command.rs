@@ -87,9 +87,12 @@ pub(crate) enum Command {
     /// A message for every raw connection.
     SendToAll(FrameRange, Option<Arc<Broadcast>>),
     Subscribe(ConnectionKey, Arc<Channel>),
+    /// Send memory is full: subscribers of that channel take what follows this position from its
+    /// ring. Pushed while that was locked.
+    FallBehind(Arc<Channel>, HistoryPosition),
     /// Subscribes, and replays what follows this position. Pushed while the channel's ring was
     /// locked.
-    Recover(ConnectionKey, Arc<Channel>, HistoryPosition),
+    Recover(ConnectionKey, Box<(Arc<Channel>, HistoryPosition)>),
     Unsubscribe(ConnectionKey, Arc<Channel>),
     /// A new epoch has begun in the history of a channel. Pushed while its ring was locked.
     EpochChanged(Arc<Channel>, HistoryPosition),
@@ -137,6 +140,9 @@ pub(crate) enum Command {
     /// Ends the thread.
     Stop,
 }
+
+// Every message is one, in a queue of its shard.
+const _: () = assert!(size_of::<Command>() <= 40);
 
 /// What a shard needs to keep a slot.
 #[derive(Debug)]

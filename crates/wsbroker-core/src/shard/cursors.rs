@@ -60,6 +60,20 @@ impl Cursors {
         None
     }
 
+    /// From now on what follows this position comes out of the ring. True if that is new.
+    pub(super) fn fall_behind(&mut self, channel: &Arc<Channel>, since: HistoryPosition) -> bool {
+        let Some(cursor) = self.by_channel.get_mut(&channel.id()) else {
+            self.put(channel, since, CursorState::Behind);
+            return true;
+        };
+        if cursor.state != CursorState::CaughtUp || since.offset + 1 < cursor.next {
+            return false;
+        }
+        cursor.state = CursorState::Behind;
+        self.behind.push_back(channel.id());
+        true
+    }
+
     /// Whether a message that comes as a command is the one that the connection gets next.
     pub(super) fn admits(&mut self, channel: ChannelId, offset: u64) -> bool {
         let hash_map::Entry::Occupied(entry) = self.by_channel.entry(channel) else { return true };

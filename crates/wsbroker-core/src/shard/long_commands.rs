@@ -25,6 +25,7 @@ impl Shard {
         self.put_off.rest = match rest {
             LongCommand::Publish(range, broadcast, slots) => self.publish_on(range, broadcast, slots),
             LongCommand::Numbered(channel, entry, slots) => self.numbered_on(channel, entry, slots),
+            LongCommand::FallBehind(channel, since, slots) => self.fall_behind_on(channel, since, slots),
             LongCommand::EpochChanged(channel, position, slots) => self.epoch_changed_on(channel, position, slots),
             LongCommand::SendToAll(range, broadcast, from) => self.send_to_all_on(range, broadcast, from),
             LongCommand::Change(key, change, channels) => self.change_on(key, change, channels),

@@ -19,6 +19,8 @@ pub(super) enum LongCommand {
     Publish(FrameRange, Option<Arc<Broadcast>>, IntoIter<u32>),
     /// The same, of a channel with history.
     Numbered(Arc<Channel>, Arc<HistoryEntry>, IntoIter<u32>),
+    /// These take what follows from the channel's ring.
+    FallBehind(Arc<Channel>, HistoryPosition, IntoIter<u32>),
     /// These are told that a new epoch has begun.
     EpochChanged(Arc<Channel>, HistoryPosition, IntoIter<u32>),
     /// From this slot on.

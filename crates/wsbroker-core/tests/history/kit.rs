@@ -34,9 +34,18 @@ impl World {
         rule: HistoryRule,
         limits: SocketLimits,
         handlers: Handlers,
-        mut handler: impl FnMut(&mut Scope<'_>, SocketId, &Seen) + Send + 'static,
+        handler: impl FnMut(&mut Scope<'_>, SocketId, &Seen) + Send + 'static,
     ) -> Self {
         let config = Config { io_threads: 2, history: vec![rule], ..Config::default() };
+        Self::on(config, limits, handlers, handler)
+    }
+
+    pub(crate) fn on(
+        config: Config,
+        limits: SocketLimits,
+        handlers: Handlers,
+        mut handler: impl FnMut(&mut Scope<'_>, SocketId, &Seen) + Send + 'static,
+    ) -> Self {
         let broker = Broker::new(config).unwrap();
         let (listener, port) = listen(&broker, limits);
         let opened = Arc::<Mutex<Vec<SocketId>>>::default();

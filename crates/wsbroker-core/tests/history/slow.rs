@@ -1,6 +1,6 @@
 //! Subscribers that read more slowly than is published.
 
-use wsbroker_core::{Handlers, HistoryRule, MessageKind, Overflow, Since, SocketId, SocketLimits};
+use wsbroker_core::{Config, Handlers, HistoryRule, MessageKind, Overflow, Since, SocketId, SocketLimits};
 
 use crate::{
     common::{Client, Got, Seen, pass, until},
@@ -57,6 +57,27 @@ fn a_slow_subscriber_falls_behind_and_loses_nothing_whatever_the_overflow_is() {
         assert_eq!(next(&mut slow), (COUNT + 1, "live".into()), "{overflow:?}");
         assert_eq!(world.broker.stats().dropped.total(), 0);
     }
+}
+
+#[test]
+fn while_send_memory_is_full_subscribers_take_everything_from_the_history() {
+    let config = Config { io_threads: 1, max_send_memory: 64 << 10, history: vec![large()], ..Config::default() };
+    let mut world = World::on(config, SocketLimits::default(), Handlers::OPEN | Handlers::CLOSE, |_, _, _| {});
+    let (mut client, id) = world.connect();
+    world.recover(id, "h:a", Since::Now);
+    let payload = "x".repeat(1000);
+    for _ in 0..COUNT {
+        let staged = world.cork.stage_slice(MessageKind::Text, payload.as_bytes());
+        world.cork.publish(b"h:a", staged, &[]);
+    }
+    world.cork.flush();
+    for offset in 1..=COUNT {
+        assert_eq!(next(&mut client).0, offset);
+    }
+    world.publish("h:a", "live");
+    assert_eq!(next(&mut client), (COUNT + 1, "live".into()));
+    assert_eq!(world.broker.stats().dropped.total(), 0);
+    assert!(world.broker.stats().send_memory < 64 << 10);
 }
 
 #[test]

@@ -184,8 +184,8 @@ impl Cork {
         let shards = self.queues.len();
         let mut all = 0;
         for (index, queue) in self.queues.iter_mut().enumerate() {
-            // What waits in queues is bounded. Then it need not wait there: subscribers take it from
-            // the ring.
+            // What waits in queues is bounded. Then it need not wait there: subscribers take it
+            // from the ring.
             let full = broker.memory.send_is_full();
             let (mut reached, mut frames) = (0, 0);
             for (_, channel, entry) in &numbered {

@@ -13,6 +13,7 @@ export const HANDLER_NAMES = [
   'handleBinaryMessage',
   'handleClose',
   'handleDrain',
+  'handleLost',
   'handleStart',
   'handleStop',
   'onError',
@@ -34,6 +35,7 @@ const FOREIGN_NAMES: Readonly<Record<string, readonly HandlerKey[]>> = {
   handleconnection: ['handleOpen'],
   onclose: ['handleClose'],
   ondrain: ['handleDrain'],
+  onlost: ['handleLost'],
 };
 /** The same, but only in this spelling: `Message` may be a class. */
 const FOREIGN_NAMES_EXACT: Readonly<Record<string, readonly HandlerKey[]>> = {
@@ -48,7 +50,7 @@ const FOREIGN_NAMES_EXACT: Readonly<Record<string, readonly HandlerKey[]>> = {
  * is not a misspelled `handleStop`.
  */
 const OWN_WORDS = new Set([
-  'pen', 'oven', 'omen', 'clone', 'chose', 'lose', 'closet', 'train', 'brain', 'grain', 'rain',
+  'pen', 'oven', 'omen', 'clone', 'chose', 'lose', 'host', 'last', 'list', 'post', 'most', 'cost', 'loss', 'log', 'load', 'closet', 'train', 'brain', 'grain', 'rain',
   'drawn', 'star', 'stars', 'stat', 'smart', 'step', 'shop', 'top', 'stoop', 'nextmessage',
   'testmessage',
 ]);

@@ -20,6 +20,7 @@ use crate::{
     counters::Metrics,
     dispatch::{Dispatch, StuckWorkers, WorkerEntry},
     front::Front,
+    history::Histories,
     ids::NamespaceId,
     memory::Memory,
     registry::{Channels, RequestLines, SlowSockets, Socket, Sockets},
@@ -36,6 +37,7 @@ pub(crate) struct BrokerState {
     pub(crate) slow: SlowSockets,
     pub(crate) request_lines: RequestLines,
     pub(crate) channels: Channels,
+    pub(crate) histories: Arc<Histories>,
     pub(crate) dispatch: Dispatch,
     pub(crate) memory: Memory,
     pub(crate) metrics: Metrics,
@@ -67,11 +69,13 @@ impl BrokerState {
             polls.push(poll);
             shards.push(handle);
         }
+        let histories = Arc::new(Histories::new(&config.history, config.max_history_memory));
         let inner = Arc::new(Self {
             sockets: Sockets::default(),
             slow: SlowSockets::default(),
             request_lines: RequestLines::default(),
-            channels: Channels::new(count),
+            channels: Channels::new(count).with_histories(Arc::clone(&histories)),
+            histories,
             dispatch: Dispatch::default(),
             memory: Memory::new(config.max_send_memory, config.max_receive_memory),
             metrics: Metrics::default(),

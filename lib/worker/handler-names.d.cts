@@ -1,5 +1,5 @@
 import { WSBrokerError } from '../errors.cjs';
-export declare const HANDLER_NAMES: readonly ["handleOpen", "handleTextMessage", "handleBinaryMessage", "handleClose", "handleDrain", "handleStart", "handleStop", "onError"];
+export declare const HANDLER_NAMES: readonly ["handleOpen", "handleTextMessage", "handleBinaryMessage", "handleClose", "handleDrain", "handleLost", "handleStart", "handleStop", "onError"];
 /**
  * Looks for functions that were meant to be handlers.
  *
@@ -27,8 +27,3 @@ export declare function classExported(call: string, { name }: {
 export declare function classGiven(call: string, { name }: {
     readonly name: string;
 }): TypeError;
-/**
- * Functions of this package with the names that others give to handlers: a module that re-exports
- * wsbroker has them, which is not a mistake.
- */
-export declare const OWN_FUNCTIONS: Set<unknown>;

@@ -112,6 +112,7 @@ function listenOptions({ process: processOptions, ...options } = {}) {
       maxHistoryMemory: 2 ** 26,
       concurrent: false,
       handlerTimeout: 30_000,
+      stuckAfter: 1_000,
       ...processOptions,
     },
   };

@@ -43,7 +43,7 @@ mod worker;
 
 pub use broker::{
     Broker, DrainConfig, DrainObserver, DrainProgress, DrainReport, HistoryMessage, HistorySlice, Recovery,
-    ShutdownReport, WeakBroker, WorkerHandle,
+    ShutdownReport, SlowSocket, SocketInfo, WeakBroker, WorkerHandle,
 };
 pub use bus::{Bus, BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, MessageForm};
 pub use config::{

@@ -50,6 +50,10 @@ pub struct Config {
     /// been used for the longest time. Default 256 MiB here; the Node package passes an eighth of
     /// the memory it finds.
     pub max_history_memory: usize,
+    /// A worker is stuck when something waits for it and it has fetched nothing for this long: it
+    /// is passed over, and told. Looked at four times within it, or every 250 ms. Default 1 s: no
+    /// handler should keep its thread for so long.
+    pub stuck_after: Duration,
 }
 
 impl Default for Config {
@@ -67,6 +71,7 @@ impl Default for Config {
             max_channel_name_length: None,
             history: Vec::new(),
             max_history_memory: 256 << 20,
+            stuck_after: Duration::from_secs(1),
         }
     }
 }

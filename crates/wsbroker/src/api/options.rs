@@ -60,6 +60,8 @@ pub struct NativeProcessOptions {
     pub concurrent: bool,
     /// How long a handler may take to settle. 0 is off.
     pub handler_timeout: f64,
+    /// For how long a worker may fetch nothing before it is stuck.
+    pub stuck_after: f64,
 }
 
 /// A history for some channels.
@@ -192,6 +194,7 @@ pub(crate) fn process_options(options: &NativeProcessOptions) -> ProcessOptions 
         max_channel_name_length: options.max_channel_name_length.map(size),
         history: options.history.iter().map(history_rule).collect(),
         max_history_memory: size(options.max_history_memory),
+        stuck_after: milliseconds(options.stuck_after),
     };
     ProcessOptions { config, concurrent: options.concurrent, handler_timeout: options.handler_timeout as u32 }
 }
@@ -217,6 +220,7 @@ pub(crate) fn native(options: ProcessOptions) -> NativeProcessOptions {
         max_history_memory: config.max_history_memory as f64,
         concurrent: options.concurrent,
         handler_timeout: f64::from(options.handler_timeout),
+        stuck_after: config.stuck_after.as_secs_f64() * 1000.0,
     }
 }
 

@@ -44,6 +44,7 @@ pub(super) fn config_difference(a: &Config, b: &Config) -> Option<&'static str> 
         ("maxChannelNameLength", a.max_channel_name_length != b.max_channel_name_length),
         ("history", a.history != b.history),
         ("maxHistoryMemory", a.max_history_memory != b.max_history_memory),
+        ("watchdog.after", a.stuck_after != b.stuck_after),
     ];
     differs.into_iter().find_map(|(name, differs)| differs.then_some(name))
 }

@@ -144,6 +144,7 @@ impl Connection {
             // Before the 101 no handler but `handleOpen` knows it.
             Some(worker) if self.is_attached() && worker.handlers.contains(Handlers::LOST) => {
                 let lost = LostMessages { channel: channel.name().into(), position };
+                self.socket.enter_other();
                 ctx.batches.push(worker, &self.socket, EventKind::Lost(Box::new(lost)));
             }
             _ => self.close_lost(ctx),

@@ -86,3 +86,27 @@ impl Cursors {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SocketId, registry::Channels};
+
+    #[test]
+    fn what_came_out_of_the_ring_is_skipped_when_its_command_comes() {
+        let channel = Channels::new(1).join(b"a", SocketId::new(1).unwrap(), 0);
+        let since = |offset| HistoryPosition { offset, epoch: HistoryEpoch::parse("0123456789abcdef") };
+        let mut cursors = Cursors::default();
+        assert!(cursors.admits(channel.id(), 1), "it is not behind");
+        assert!(cursors.fall_behind(&channel, since(1)));
+        assert!(!cursors.admits(channel.id(), 2), "it comes out of the ring");
+        let cursor = cursors.take_behind().unwrap();
+        (cursor.next, cursor.state) = (5, CursorState::CaughtUp);
+        assert!(!cursors.admits(channel.id(), 4), "it came out of the ring");
+        assert!(!cursors.fall_behind(&channel, since(3)), "the same");
+        assert!(cursors.admits(channel.id(), 5), "the first that did not");
+        assert!(cursors.by_channel.is_empty());
+        cursors.put(&channel, since(5), CursorState::Lost);
+        assert!(!cursors.admits(channel.id(), 6) && cursors.take_behind().is_none(), "it waits for its handler");
+    }
+}

@@ -6,16 +6,21 @@
  */
 import type { Buffer } from './ambient.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
+import type { SlowSocket, SocketInfo } from './types/inspection.cjs';
+import type { LoggerOptions, LogRecord } from './types/log.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
 import type { DrainOptions, DrainReport, Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
 import type { StartOptions } from './types/start-options.cjs';
 import type { Stats } from './types/stats.cjs';
 import type { WorkerInterface } from './types/worker-interface.cjs';
+import type { ReloadOptions, ReloadReport } from './types/worker-threads.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type { AcceptVerdict, ClientCertificate, ErrorContext, HandlerName, HeaderOptions, OpenRequest, OpenVerdict, RejectVerdict, WorkerInterface, } from './types/worker-interface.cjs';
+export type { SlowSocket, SocketInfo } from './types/inspection.cjs';
+export type { LoggerOptions, LogRecord } from './types/log.cjs';
 export type { Data, SendOptions, SendResult } from './types/messages.cjs';
 export type { FixedAnswer, HttpForward, HttpRequestListener, HttpServer, MaxInFlight, PemSource, PerMessageDeflate, RateLimit, StartOptions, TlsOptions, TrustProxy, } from './types/start-options.cjs';
-export type { ThreadLimits, ThreadOptions, WorkerEvent } from './types/worker-threads.cjs';
+export type { ReloadOptions, ReloadReport, ThreadLimits, ThreadOptions, Watchdog, WorkerEvent, } from './types/worker-threads.cjs';
 export type { BusEvent, ClusterCount, ClusterOptions, RedisNode, RedisOptions, RedisTlsOptions, } from './types/cluster-options.cjs';
 export type { DrainOptions, DrainProgress, DrainReport, Server, ShutdownOptions, ShutdownReport, } from './types/server.cjs';
 export type { BusStats, CloseCounts, DropCounts, HttpFailureCounts, HttpStats, RejectCounts, ShardStats, Stats, Traffic, WorkerStats, } from './types/stats.cjs';
@@ -172,6 +177,45 @@ export declare function shutdown(options?: ShutdownOptions): Promise<ShutdownRep
  * ```
  */
 export declare function drain(options?: DrainOptions): Promise<DrainReport>;
+/**
+ * Replaces the worker threads by new ones, with new code, while every connection stays open. The
+ * new threads load the module, as it is now, and run `handleStart`. When all of them are ready they
+ * get the new connections, and every connection of an old thread moves to one of them between two
+ * of its events, after its handlers there have settled: no message is lost, repeated or reordered,
+ * and subscriptions, tokens and limits stay. An old thread without connections runs `handleStop`
+ * and ends; intervals and the like do not keep it.
+ *
+ * If a new thread fails, the promise rejects and the old ones go on. A call during another one
+ * waits for it. Later calls of {@link start} are compared with the new module and number of
+ * threads. What the old threads keep in variables is lost, and clients of server helpers that live
+ * there are closed with 1012, after their `clientDisconnectedFn`.
+ *
+ * @param options `workerPath`: another module. `threads`: another number of threads. `timeout`: how
+ * long the old threads have, in milliseconds, 0 to 2^31-1, 30000 by default; then they are cut
+ * @returns when the old threads have ended, how many started, stopped and were cut
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: there is no file at `workerPath`
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a new worker threw or ended before it was
+ * ready, or did not load within `startTimeout`; its own error is the `cause`
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the workers are not threads of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: there are no workers
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called in a worker of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before the new
+ * workers were ready
+ *
+ * @example
+ * ```js
+ * import { reloadWorkers } from 'wsbroker';
+ *
+ * process.on('SIGHUP', () => {
+ *   reloadWorkers().then(
+ *     ({ started, cut }) => console.log(`${started} workers reloaded, ${cut} cut`),
+ *     (error) => console.error('the old workers go on:', error),
+ *   );
+ * });
+ * ```
+ */
+export declare function reloadWorkers(options?: ReloadOptions): Promise<ReloadReport>;
 /**
  * Says whether this process is ready for connections, for the answer `'ready'` of
  * {@link StartOptions.answers}. After `setReady(false)` that answer is 503 and names `setReady` as
@@ -424,3 +468,77 @@ export declare const connectionCount: () => number;
  * ```
  */
 export declare const stats: () => Stats;
+/**
+ * The ids of open sockets, ascending. It looks at every connection of the process, whatever `limit`
+ * is: for 100,000 connections that takes some milliseconds, so let pages be large. It may be called
+ * from any thread.
+ *
+ * @param options `after`: only ids above this, 0 by default. `limit`: how many at most, by default
+ * all
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ *
+ * @example
+ * ```js
+ * for (let page = getSockets({ limit: 10_000 }); page.length > 0; ) {
+ *   for (const socketId of page) console.log(socketId, info(socketId)?.path);
+ *   page = getSockets({ after: page.at(-1), limit: 10_000 });
+ * }
+ * ```
+ */
+export declare function getSockets(options?: {
+    readonly after?: number | undefined;
+    readonly limit?: number | undefined;
+}): number[];
+/**
+ * The sockets that do not take what they are sent, those with most bytes waiting first. It looks at
+ * these alone, however many connections there are, and may be called from any thread. A socket is
+ * in the list from the moment at which the operating system takes no more bytes for it until all
+ * are written.
+ *
+ * @param n how many at most, an integer from 0, 10 by default
+ * @throws {TypeError | RangeError} `n` is wrong
+ */
+export declare function slowSockets(n?: number): SlowSocket[];
+/**
+ * How long the socket's last answered ping took, in milliseconds: from when it was queued until the
+ * I/O thread saw the pong. Pings go out as {@link StartOptions.pingInterval} says, so to sockets
+ * on which one direction is silent, and browsers answer them by themselves.
+ *
+ * @returns `undefined` before the first answer, and if the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare function roundTrip(socketId: number): number | undefined;
+/**
+ * What is known of a socket: where it comes from, since when, what went through it, and which
+ * worker runs its handlers. It asks nobody and may be called from any thread.
+ *
+ * @returns `undefined` while `handleOpen` runs, and if the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ *
+ * @example
+ * ```js
+ * const { ip, path, messagesIn, roundTrip } = info(socketId) ?? {};
+ * console.log(`${ip} at ${path}: ${messagesIn} messages, ${roundTrip} ms`);
+ * ```
+ */
+export declare function info(socketId: number): SocketInfo | undefined;
+/**
+ * Passes what the addon logs to a function, as structured records, on the calling thread. The
+ * process has one such function: a later call, on any thread, replaces it, and `null` removes it.
+ * It outlives {@link shutdown}, does not keep the process alive, and ends with its thread. What
+ * `RUST_LOG` writes to stderr is written all the same.
+ *
+ * Records never have header values, tokens, queries or payloads in them. Up to 1,024 wait for the
+ * function; what comes meanwhile is dropped, and the next record says how many.
+ *
+ * @param logger what it throws is written to stderr, once
+ * @param options `level`: the least important level that is passed on, `'info'` by default;
+ * `'debug'` has a record for each connection that is let in or refused
+ * @throws {TypeError | RangeError | WSBrokerError} an argument is wrong; the message names it
+ *
+ * @example
+ * ```js
+ * setLogger(({ level, message, fields }) => console.log(level, message, fields), { level: 'warn' });
+ * ```
+ */
+export declare function setLogger(logger: ((record: LogRecord) => void) | null | undefined, options?: LoggerOptions): void;

@@ -1,5 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
+exports.HANDLER_OF_EVENT = void 0;
 exports.createDispatcher = createDispatcher;
 const node_crypto_1 = require("node:crypto");
 const node_worker_threads_1 = require("node:worker_threads");
@@ -20,7 +21,8 @@ const verdict_cjs_1 = require("./verdict.cjs");
 const TICKS = 8;
 /** Objects that are kept for the next promises, so that a busy worker makes none. */
 const MAX_SPARE = 256;
-const NAMES = [
+/** By `EventKind`. */
+exports.HANDLER_OF_EVENT = [
     'handleOpen',
     'handleOpen',
     'handleTextMessage',
@@ -391,7 +393,7 @@ function createDispatcher(native, table, onBrokerGone) {
     }
     function expire(pending) {
         const { id, kind, slot } = pending;
-        const name = NAMES[kind];
+        const name = exports.HANDLER_OF_EVENT[kind];
         const outcome = kind === 1 /* EventKind.Open */
             ? 'the connection was refused with 503'
             : "the connection's next event is handled now";
@@ -430,7 +432,7 @@ function createDispatcher(native, table, onBrokerGone) {
         return Math.max(0, control[5 /* ControlWord.HandlerTimeout */] - 1);
     }
     function report(error, kind, id) {
-        table.report(error, NAMES[kind], id);
+        table.report(error, exports.HANDLER_OF_EVENT[kind], id);
     }
     return {
         dispatch,

@@ -1,6 +1,6 @@
 // What the programs of docs/guide and docs/migrating are asked; docs/checks.mjs says how.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -103,6 +103,24 @@ export const GUIDES = {
     bun: { on: ['bun'], ask: helped },
     native: { on: ['node', 'bun'], ask: helped },
     threads: { ask: helped },
+  },
+  'docs/guide/nest.md': {
+    nest: {
+      on: ['compiled'],
+      async ask(t, program) {
+        const { url, ports } = program;
+        assert.equal(await (await http(ports, '3000', '/')).text(), 'a page');
+        assert.equal(await refusal(`${url}/chat`), 401);
+        const [ada, bob] = await clients(t, `${url}/chat?name=ada`, `${url}/chat?name=bob`);
+        for (const one of [ada, bob]) {
+          one.say('{"event":"join","data":"tea"}');
+          assert.equal(await one.hear(), '{"event":"joined","data":"tea"}');
+        }
+        ada.say('{"event":"say","data":{"room":"tea","text":"hot"}}');
+        for (const one of [ada, bob]) assert.deepEqual(JSON.parse(await one.hear()), { event: 'said', data: { from: 'ada', text: 'hot' } });
+        await endsOnSigterm(program);
+      },
+    },
   },
   'docs/guide/crossws.md': {
     hooks: {
@@ -273,6 +291,27 @@ export const GUIDES = {
         assert.deepEqual(await end, [1012, 'retry-after=1']);
         assert.deepEqual(await within(exited, () => 'the end'), { code: 0, signal: null });
         assert.match(said(), /1 connections closed, 0 cut/);
+      },
+    },
+  },
+  'docs/guide/reload.md': {
+    reload: {
+      on: process.platform === 'win32' ? [] : ['node', 'bun'],
+      async ask(t, { url, child, folder, said, exited }) {
+        const one = await client(t, url);
+        one.say('hello');
+        assert.equal(await one.hear(), 'version 1: hello');
+        const file = path.join(folder, 'worker.mjs');
+        writeFileSync(file, readFileSync(file, 'utf8').replace('version 1', 'version 2'));
+        child.kill('SIGHUP');
+        const reloaded = async () => {
+          while (!/workers started, \d+ stopped, 0 of them cut/.test(said())) await sleep(20);
+        };
+        await within(reloaded(), () => `the reload: ${said()}`);
+        one.say('hello');
+        assert.equal(await one.hear(), 'version 2: hello');
+        child.kill('SIGTERM');
+        assert.deepEqual(await within(exited, () => 'the end'), { code: 0, signal: null });
       },
     },
   },

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering, fence},
     },
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -21,7 +22,7 @@ use crate::{
     front::Front,
     ids::NamespaceId,
     memory::Memory,
-    registry::{Channels, Socket, Sockets},
+    registry::{Channels, RequestLines, SlowSockets, Socket, Sockets},
     shard::{Command, ShardHandle},
     sync::AtomicUsize,
 };
@@ -31,6 +32,9 @@ use crate::{
 pub(crate) struct BrokerState {
     pub(crate) config: Config,
     pub(crate) sockets: Sockets,
+    /// Sockets that do not take what they are sent.
+    pub(crate) slow: SlowSockets,
+    pub(crate) request_lines: RequestLines,
     pub(crate) channels: Channels,
     pub(crate) dispatch: Dispatch,
     pub(crate) memory: Memory,
@@ -47,6 +51,9 @@ pub(crate) struct BrokerState {
     pub(super) drain: DrainState,
     /// Whether the application says that it is ready.
     pub(super) ready: AtomicBool,
+    pub(super) began: (SystemTime, Instant),
+    /// Whether workers end again and again soon after their start.
+    pub(super) workers_fail: AtomicBool,
 }
 
 impl BrokerState {
@@ -62,12 +69,14 @@ impl BrokerState {
         }
         let inner = Arc::new(Self {
             sockets: Sockets::default(),
+            slow: SlowSockets::default(),
+            request_lines: RequestLines::default(),
             channels: Channels::new(count),
             dispatch: Dispatch::default(),
             memory: Memory::new(config.max_send_memory, config.max_receive_memory),
             metrics: Metrics::default(),
             front: Front::new(&config),
-            stuck_workers: Mutex::default(),
+            stuck_workers: Mutex::new(StuckWorkers::new(config.stuck_after)),
             compress_from: AtomicUsize::new(usize::MAX),
             shards: shards.into_boxed_slice(),
             endpoints: AtomicU32::new(0),
@@ -75,6 +84,8 @@ impl BrokerState {
             closing: AtomicBool::new(false),
             drain: DrainState::default(),
             ready: AtomicBool::new(true),
+            began: (SystemTime::now(), Instant::now()),
+            workers_fail: AtomicBool::new(false),
             config,
         });
         Ok((inner, polls))
@@ -94,12 +105,22 @@ impl BrokerState {
         self.endpoints.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Tenths of a second since it began.
+    pub(crate) fn age(&self) -> u32 {
+        u32::try_from(self.began.1.elapsed().as_millis() / 100).unwrap_or(u32::MAX)
+    }
+
+    /// The time at which it had this [age](Self::age).
+    pub(crate) fn time_at(&self, age: u32) -> SystemTime {
+        self.began.0 + Duration::from_millis(100) * age
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }
 
     /// Why no socket should be opened at this endpoint at the moment: `starting`, `noWorker`,
-    /// `shuttingDown`, `draining`, `setReady` and `bus`. Empty when all is well.
+    /// `workersFail`, `shuttingDown`, `draining`, `setReady` and `bus`. Empty when all is well.
     pub(crate) fn unready_reasons(&self, endpoint: &Endpoint) -> Vec<&'static str> {
         // One without paths speaks for all that is served beside it.
         let namespace = (!endpoint.is_without_paths)
@@ -108,6 +129,7 @@ impl BrokerState {
         let reasons = [
             ("starting", endpoint.is_reserved()),
             ("noWorker", !endpoint.is_reserved() && !self.dispatch.has_free(namespace)),
+            ("workersFail", self.workers_fail.load(Ordering::Acquire)),
             ("shuttingDown", self.is_closing() || endpoint.is_closed()),
             ("draining", self.drain.is_asked()),
             ("setReady", !self.ready.load(Ordering::Acquire)),

@@ -5,6 +5,7 @@ mod broker_state;
 mod drain;
 mod drain_state;
 mod gather_stats;
+mod inspection;
 mod membership;
 mod shutdown;
 pub(crate) mod stuck_watch;
@@ -25,6 +26,7 @@ use wsbroker_proto::CloseCode;
 pub(crate) use broker_state::BrokerState;
 pub use drain::DrainConfig;
 pub use drain_state::{DrainObserver, DrainProgress, DrainReport};
+pub use inspection::{SlowSocket, SocketInfo};
 pub use shutdown::ShutdownReport;
 pub use weak_broker::WeakBroker;
 pub use worker_handle::WorkerHandle;
@@ -167,6 +169,13 @@ impl Broker {
     /// by it: connections are taken as before.
     pub fn set_ready(&self, ready: bool) {
         self.state().ready.store(ready, Ordering::Release);
+    }
+
+    /// Whether workers end again and again soon after they have started, for
+    /// [`FixedAnswer::Ready`](crate::FixedAnswer::Ready). False from the start. Nothing else
+    /// changes by it.
+    pub fn set_workers_fail(&self, fail: bool) {
+        self.state().workers_fail.store(fail, Ordering::Release);
     }
 
     /// A handle that does not keep this broker, as a bus needs it.

@@ -112,6 +112,8 @@ pub(crate) enum Command {
     WorkerFlushed(Arc<WorkerEntry>, Flush),
     /// There is a worker where there was none.
     WorkerJoined,
+    /// A worker's connections move to others, each between two of its events.
+    WorkerSuperseded(Arc<WorkerEntry>),
     /// A worker has ended; these events it had not begun.
     WorkerGone(Arc<WorkerEntry>, Vec<(Event, Bytes)>),
     /// A worker is stuck; these open events it has given back.
@@ -138,8 +140,8 @@ pub(crate) struct Reserve {
     pub(crate) open: Option<Box<Open>>,
     /// The window to compress for; `None` when compression was not agreed on.
     pub(crate) deflate: Option<WindowBits>,
-    /// Of a namespace's connection: the client's address, which its worker is told with the 101.
-    pub(crate) ip: Option<Box<str>>,
+    /// It is a namespace's: its worker is told of it with the 101.
+    pub(crate) joins: bool,
 }
 
 /// What turns a reserved slot into an open connection.

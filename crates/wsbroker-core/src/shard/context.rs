@@ -25,6 +25,8 @@ pub(super) struct ShardContext {
     /// Events that have no worker to go to.
     pub(super) unassigned: UnassignedEvents,
     pub(super) wheel: Wheel,
+    /// When the shard began.
+    pub(super) started: Instant,
     /// When this turn began to work.
     pub(super) time: Instant,
     /// Tells connections apart, in each process anew.
@@ -47,6 +49,8 @@ pub(super) struct ShardContext {
     pub(super) ending: Vec<ConnectionKey>,
     /// Those of them that wait for this worker's flush.
     pub(super) unflushed_ends: Vec<((WorkerId, Flush), ConnectionKey)>,
+    /// Connections that move once this worker's flush has come.
+    pub(super) unflushed_moves: Vec<((WorkerId, Flush), ConnectionKey)>,
     /// Bytes in all outboxes.
     pub(super) outbox_bytes: usize,
     /// Bytes that were queued since connections were last flushed.
@@ -68,6 +72,7 @@ impl ShardContext {
             batches: Batches::default(),
             unassigned: UnassignedEvents::default(),
             wheel: Wheel::new(time),
+            started: time,
             time,
             seed: RandomState::new(),
             spare: Spare::default(),
@@ -79,6 +84,7 @@ impl ShardContext {
             waiting_for_room: Vec::new(),
             ending: Vec::new(),
             unflushed_ends: Vec::new(),
+            unflushed_moves: Vec::new(),
             outbox_bytes: 0,
             unflushed: 0,
             receive_bytes: 0,

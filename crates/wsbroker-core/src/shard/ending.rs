@@ -97,9 +97,11 @@ impl Connection {
     /// it no longer waits.
     pub(super) fn go_ahead(&mut self, ctx: &mut ShardContext) {
         match self.paused {
-            Pause::Window => self.resume(ctx),
             Pause::Ending if self.socket.is_at_rest() => ctx.ending.push(ConnectionKey::of(&self.socket)),
-            Pause::No | Pause::Worker | Pause::Rate | Pause::Ending => {}
+            Pause::Ending => {}
+            _ if self.worker.as_ref().is_some_and(|worker| worker.is_superseded()) => self.move_on(ctx),
+            Pause::Window => self.resume(ctx),
+            Pause::No | Pause::Worker | Pause::Rate | Pause::Moving => {}
         }
     }
 
@@ -182,7 +184,7 @@ impl Connection {
         self.ended(ctx, cause, code, reason);
         self.phase = ConnectionPhase::Lingering;
         self.ending = None;
-        self.leftover = Vec::new();
+        self.leftover.clear();
         self.parser = Parser::new(Role::Server);
         self.count_receive(ctx);
         self.unpause();
@@ -208,7 +210,7 @@ impl Connection {
         if self.is_attached() {
             self.report_close(ctx, code, reason);
         } else {
-            self.early_end = Some((code, reason.into()));
+            self.early_end = Some(Box::new((code, reason.into())));
         }
     }
 

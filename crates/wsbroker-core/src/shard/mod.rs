@@ -22,9 +22,11 @@ mod execute;
 mod handle;
 mod inbound;
 mod inflating;
+mod leftover;
 mod long_commands;
 mod meter;
 mod migrate;
+mod moving;
 mod opening;
 mod outbox;
 mod pressure;
@@ -296,6 +298,11 @@ impl Shard {
         for (_, key) in self.ctx.unflushed_ends.extract_if(.., come).collect::<Vec<_>>() {
             self.end_at_last(key);
         }
+        for (_, key) in self.ctx.unflushed_moves.extract_if(.., come).collect::<Vec<_>>() {
+            if let Some(connection) = self.connections.find(key) {
+                connection.move_on_flushed(&mut self.ctx);
+            }
+        }
     }
 
     /// How long to wait for events. Zero when there is work already.
@@ -431,6 +438,9 @@ impl Shard {
             let Some(mut connection) = self.connections.take(slot) else { continue };
             if let Some(mut stream) = connection.stream.take() {
                 stream.deregister(self.poll.registry());
+            }
+            if connection.slow {
+                self.ctx.broker.slow.remove(connection.id());
             }
             self.ctx.settle_outbox(&connection.socket, connection.outbox.len(), 0);
             self.ctx.receive_bytes = self.ctx.receive_bytes.saturating_sub(connection.receive_held);

@@ -323,7 +323,9 @@ impl Runner {
         let dispatch = self.dispatch(env).ok_or(Failed)?;
         let arguments = call.arguments(env)?;
         thread_cork::begin_call();
+        self.control().begin_call(events.len());
         let called = env.call(dispatch, arguments);
+        self.control().end_call();
         thread_cork::end_call();
         self.collect(&events);
         if called.is_err() {

@@ -24,6 +24,7 @@ import { checkShutdownOptions, checkStartOptions } from './options/start.cjs';
 import { drainAll } from './server/drain.cjs';
 import { shutdownAll, startServer } from './server/lifecycle.cjs';
 import { reload } from './server/reload.cjs';
+import { watchModules } from './server/watch.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
 import type { SlowSocket, SocketInfo } from './types/inspection.cjs';
 import type { LoggerOptions, LogRecord } from './types/log.cjs';
@@ -150,7 +151,9 @@ export type {
  * ```
  */
 export async function start(options: StartOptions): Promise<Server> {
-  return startServer(checkStartOptions(options));
+  const server = await startServer(checkStartOptions(options));
+  watchModules();
+  return server;
 }
 
 /**

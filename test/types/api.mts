@@ -103,6 +103,21 @@ await start({ bind: 'a:1', trustProxy: true });
 await start({ bind: 'a:1', trustProxy: { from: '::1', header: 'x-real-ip' } });
 wsbroker.send(1, 'x', { compress: undefined });
 wsbroker.sendToChannel('a', 'x', { compress: true, exclude: [1] });
+wsbroker.sendToAll(new Uint8Array(1), { exclude: [1], compress: false }) satisfies number;
+const drained: wsbroker.DrainReport = await wsbroker.drain({ delay: 1, over: undefined, notice: 'bye', onProgress: ({ open, closed, cut }) => open + closed + cut });
+void drained;
+// @ts-expect-error a fraction is a number
+await wsbroker.drain({ jitter: '10 %' });
+for (const { socketId, ip, since } of wsbroker.slowSockets()) void [socketId satisfies number, ip satisfies string, since satisfies number];
+wsbroker.getSockets({ after: wsbroker.getSockets().at(-1), limit: 10 });
+const known: wsbroker.SocketInfo | undefined = wsbroker.info(1);
+void (known?.roundTrip ?? wsbroker.roundTrip(1));
+// @ts-expect-error it may be gone
+void wsbroker.info(1).path;
+wsbroker.setLogger(({ level, fields }) => console[level](fields['path']), { level: 'trace' });
+wsbroker.setLogger(null);
+// @ts-expect-error a level that does not exist
+wsbroker.setLogger(() => undefined, { level: 'loud' });
 // @ts-expect-error there is one receiver only
 wsbroker.send(1, 'x', { exclude: 1 });
 // @ts-expect-error no data

@@ -208,7 +208,7 @@ fn a_connection_whose_verdict_is_awaited_is_refused() {
     // Its worker never answers.
     let queue = Arc::new(common::Queue::default());
     let _worker = broker.add_worker(Arc::clone(&queue) as Arc<dyn wsbroker_core::Worker>, Handlers::ALL);
-    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let (_listener, port) = listen_with(&broker, |config| config.open_timeout = HOUR);
     let client = Client::request(port);
     until("the worker is asked", || queue.waiting() > 0);
     // The question stays, and with it the drain.

@@ -36,6 +36,9 @@ fn raw_calls_take_a_namespace_s_socket_for_one_that_is_gone() {
     assert_eq!(cork.send(id, staged), SendOutcome::Dropped);
     let staged = cork.stage_slice(MessageKind::Text, b"no");
     assert_eq!(cork.publish(b"room", staged, &[]), 0);
+    let staged = cork.stage_slice(MessageKind::Text, b"no");
+    assert_eq!(cork.send_to_all(staged, &[]), 0);
+    assert!(broker.sockets(0, 10).is_empty() && broker.socket_info(id).is_none() && broker.round_trip(id).is_none());
     assert_eq!(cork.close_channel(b"room", CloseCode::NORMAL, ""), 0);
     cork.close(id, CloseCode::NORMAL, "");
     cork.terminate(id);

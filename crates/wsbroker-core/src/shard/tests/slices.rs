@@ -149,9 +149,6 @@ fn a_drain_closes_at_most_so_many_in_a_turn_while_others_are_read() {
         manual.turn();
         let now = closing(&mut manual);
         assert!(now - before <= 4, "{} in a turn", now - before);
-        if before < 40 {
-            assert_eq!(manual.shard.wait(), Some(Duration::ZERO), "nobody will wake it");
-        }
         if now == 36 {
             assert_eq!(told(&events, peers[39].id()), ["hello"]);
         }

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import {
   MessageChannel,
@@ -13,6 +12,7 @@ import { within } from '../promises.cjs';
 import { errorText, warnOnce } from '../report.cjs';
 import { loadTimeoutError } from '../worker/modules.cjs';
 import type { FromWorker, ToWorker, WorkerStart } from './thread.cjs';
+import { threadFile } from './thread-file.cjs';
 
 /**
  * A worker that ran for this many milliseconds did not fail at its start: its replacement is
@@ -70,7 +70,7 @@ export class PoolThread {
   ) {
     const { port1, port2 } = new MessageChannel();
     const wsbroker: WorkerStart = { file, port: port2, workerData, held, imports };
-    const worker = new Worker(join(__dirname, 'thread.cjs'), {
+    const worker = new Worker(threadFile(), {
       ...options,
       workerData: { wsbroker },
       transferList: [port2],

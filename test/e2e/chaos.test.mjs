@@ -2,7 +2,7 @@
 // or reordered. By default some seconds with some sockets; CHAOS=full is 5 minutes with 2,000. CHAOS_SEED repeats a run,
 // CHAOS_SECONDS and CHAOS_SOCKETS change its size.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, renameSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { launch, until } from './harness.mjs';
@@ -131,7 +131,8 @@ test(`workers are killed, hung and reloaded for ${seconds} s under ${sockets} so
     const what = pick(['reload', 'reload', 'exit', 'throw', 'hang']);
     counts[what]++;
     if (what === 'reload') {
-      server.file(workerPath.split('/').pop(), `${source}// version ${counts.reload}\n`);
+      // Replaced at once: a thread that is just starting must not read half of it.
+      renameSync(server.file('next.tmp', `${source}// version ${counts.reload}\n`), workerPath);
       const { cut } = await server.main((wsb, kit, options) => wsb.reloadWorkers(options), { threads: pick([2, 3, 4]), timeout: 5_000 });
       counts.cut += cut;
     } else {

@@ -1,5 +1,7 @@
 // Workers that are reloaded under open connections: nothing is lost, repeated or reordered, and nobody is dropped.
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 
 import { failure, launch, until } from './harness.mjs';
@@ -135,16 +137,22 @@ test('new code that does not load is refused, and the old workers go on', async 
   assert.match(error.message, /not today/);
   const missing = await failure(reload(server, { workerPath: './nothing.cjs' }));
   assert.equal(missing.code, 'ERR_WSBROKER_WORKER_NOT_FOUND');
-  // One of two fails, in its handleStart, after the other is ready.
+  // One of two fails, in its handleStart, long after the other is ready.
   const half = server.file('half.cjs', `
-    const { threadId } = require('node:worker_threads');
     const fs = require('node:fs');
     exports.handleStart = async () => {
-      try { fs.mkdirSync(__dirname + '/first'); } catch { throw new Error('the second fails'); }
+      try { return fs.mkdirSync(__dirname + '/first'); } catch {}
+      fs.mkdirSync(__dirname + '/second');
+      while (!fs.existsSync(__dirname + '/go')) await new Promise((resolve) => setTimeout(resolve, 10));
+      throw new Error('the second fails');
     };
     exports.handleOpen = () => false;
   `);
-  assert.match((await failure(reload(server, { workerPath: half }))).message, /the second fails/);
+  const halfway = failure(reload(server, { workerPath: half }));
+  await until(() => existsSync(path.join(server.folder, 'second')), 'the second waits');
+  for (let i = 0; i < 6; i++) await server.connect();
+  server.file('go', '');
+  assert.match((await halfway).message, /the second fails/);
   client.send('still');
   assert.equal(await client.next(), 'v1 still');
   await server.connect();

@@ -296,6 +296,25 @@ fn a_connection_that_ends_is_told_of_the_last_handler() {
     });
 }
 
+#[test]
+fn a_connection_that_moves_is_told_of_the_last_event_in_hand() {
+    check_to(3, || {
+        let limit = InFlight { messages: 10, bytes: 100, worker_bytes: 1000 };
+        let (shard, socket) = (Shard::new(), socket(&SocketLimits::default()));
+        socket.enter_window(1);
+        socket.enter_other();
+        let message = settles(&shard, &socket, 1, limit);
+        let (fifo, own) = (Arc::clone(&shard.fifo), Arc::clone(&socket));
+        let other = thread::spawn(move || {
+            if own.leave_other() {
+                fifo.push(Command::Resume(ConnectionKey::of(&own)));
+            }
+        });
+        told_until(&shard, || socket.is_quiet());
+        join([message, other]);
+    });
+}
+
 /// A worker that is never asked.
 struct UnusedWorker;
 

@@ -9,7 +9,7 @@
 // TypeScript is already there.
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -27,6 +27,7 @@ mkdirSync(join(root, 'lib'), { recursive: true });
 if (profile === 'release') withoutPaths();
 if (has('@napi-rs/cli') && !quick) await buildWithNapi();
 else buildWithCargo();
+noteProfile();
 if (has('typescript')) {
   // Not in the published package, whose lib/ is complete.
   const { writeLoaderSource } = await import('./packages.mjs');
@@ -45,6 +46,12 @@ function withoutPaths() {
   if (encoded !== undefined) process.env.CARGO_ENCODED_RUSTFLAGS = [encoded, ...flags].filter(Boolean).join('\x1f');
   // The variable cannot hold a path with a space, and napi-rs adds flags of its own to it.
   else process.env.RUSTFLAGS = [plain, ...flags.filter((flag) => !flag.includes(' '))].filter(Boolean).join(' ');
+}
+
+/** What the addon in lib/ is, for tests that concern one kind only. */
+function noteProfile() {
+  mkdirSync(join(root, 'target'), { recursive: true });
+  writeFileSync(join(root, 'target', 'addon.json'), JSON.stringify({ profile }));
 }
 
 async function buildWithNapi() {

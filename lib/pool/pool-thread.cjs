@@ -47,9 +47,9 @@ class PoolThread {
     #closed = 0;
     #stable;
     #begun;
-    constructor(file, { workerData, options }, startTimeout, { generation, held }) {
+    constructor(file, { workerData, options }, startTimeout, { generation, held, imports }) {
         const { port1, port2 } = new node_worker_threads_1.MessageChannel();
-        const wsbroker = { file, port: port2, workerData, held };
+        const wsbroker = { file, port: port2, workerData, held, imports };
         const worker = new node_worker_threads_1.Worker((0, thread_file_cjs_1.threadFile)(), {
             ...options,
             workerData: { wsbroker },

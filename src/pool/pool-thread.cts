@@ -29,6 +29,14 @@ const CUT_TIMEOUT = 250;
 /** How long a thread may take to end when it is terminated. Then it is left behind. */
 const TERMINATION_TIMEOUT = 1_000;
 
+/** What a thread is in its pool. */
+export interface PoolThreadPlace {
+  readonly generation: number;
+  readonly held: boolean;
+  /** The channel on which it reports the files that it loads; `undefined`: it does not. */
+  readonly imports: string | undefined;
+}
+
 /** One thread of the pool. */
 export class PoolThread {
   readonly id: number;
@@ -58,10 +66,10 @@ export class PoolThread {
     file: string,
     { workerData, options }: CheckedThreadOptions,
     startTimeout: number,
-    { generation, held }: { readonly generation: number; readonly held: boolean },
+    { generation, held, imports }: PoolThreadPlace,
   ) {
     const { port1, port2 } = new MessageChannel();
-    const wsbroker: WorkerStart = { file, port: port2, workerData, held };
+    const wsbroker: WorkerStart = { file, port: port2, workerData, held, imports };
     const worker = new Worker(threadFile(), {
       ...options,
       workerData: { wsbroker },

@@ -10,6 +10,7 @@ use super::{
     codec::Inflating,
     connection_state::{ConnectionPhase, Pause, PeerEnd, ReadState, WriteState},
     context::ShardContext,
+    leftover::Leftover,
     meter::RateMeter,
     outbox::{Outbox, Written},
     progress::{ClosingProgress, WriteProgress},
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     admission::{ConnectionPermit, Endpoint},
     config::Overflow,
-    counters::{CloseCause, DropCause},
+    counters::{CloseCause, DropCause, payload_of},
     dispatch::WorkerEntry,
     event::EventKind,
     ids::SocketId,
@@ -42,7 +43,7 @@ pub(super) struct Connection {
     pub(super) parser: Parser,
     pub(super) outbox: Outbox,
     /// Bytes that were read but may not be parsed before there is room.
-    pub(super) leftover: Vec<u8>,
+    pub(super) leftover: Leftover,
     /// A message that was parsed but did not fit the window.
     pub(super) held: Option<Box<(MessageKind, Vec<u8>)>>,
     /// A message that is not inflated to its end yet. Comes before the leftover.
@@ -62,6 +63,11 @@ pub(super) struct Connection {
     /// When the kernel took bytes.
     pub(super) last_sent: Tick,
     pub(super) last_ping: Tick,
+    /// When the ping went out that has not been answered, in microseconds of the shard's time that
+    /// wrap; 0: there is none.
+    pub(super) ping_sent: u32,
+    /// It is among the slow sockets.
+    pub(super) slow: bool,
     /// What the peer has taken.
     pub(super) progress: WriteProgress,
     pub(super) closing: ClosingProgress,
@@ -71,11 +77,11 @@ pub(super) struct Connection {
     /// What was counted of its unfinished inbound messages.
     pub(super) receive_held: usize,
     /// How it ended, for a connection that ended before its 101.
-    pub(super) early_end: Option<(CloseCode, Box<str>)>,
+    pub(super) early_end: Option<Box<(CloseCode, Box<str>)>>,
     /// Bytes of one inbound message.
     pub(super) max_payload: usize,
-    /// Of a namespace's connection before its 101: the client's address, to be told.
-    pub(super) ip: Option<Box<str>>,
+    /// Of a namespace's connection before its 101: its worker is to be told.
+    pub(super) joins: bool,
     /// It no longer counts among the connections of its listener and of its worker.
     pub(super) uncounted: bool,
     /// How it ends once the handlers at work have settled.
@@ -101,7 +107,7 @@ impl Connection {
             permit: None,
             parser: Parser::new(Role::Server),
             outbox: Outbox::default(),
-            leftover: Vec::new(),
+            leftover: Leftover::default(),
             held: None,
             inflating: None,
             deflate,
@@ -114,6 +120,8 @@ impl Connection {
             last_seen: 0,
             last_sent: 0,
             last_ping: 0,
+            ping_sent: 0,
+            slow: false,
             progress: WriteProgress::default(),
             closing: ClosingProgress::default(),
             timers: ConnectionTimers::default(),
@@ -121,7 +129,7 @@ impl Connection {
             receive_held: 0,
             early_end: None,
             max_payload,
-            ip: None,
+            joins: false,
             uncounted: false,
             ending: None,
             cause: None,
@@ -161,7 +169,7 @@ impl Connection {
         self.permit = Some(permit);
         self.account(ctx, |outbox, _| outbox.push_front(head));
         ctx.tally.flow.wire_in += rest.len() as u64;
-        self.leftover = rest;
+        self.leftover.extend(&rest);
         ctx.broker.sockets.opened(&self.socket);
         ctx.tally.flow.opened += 1;
         self.tell_joined(ctx);
@@ -174,13 +182,13 @@ impl Connection {
             }
             ConnectionPhase::CloseSent | ConnectionPhase::Lingering => {
                 self.start_closing(ctx);
-                if let Some((code, reason)) = self.early_end.take() {
-                    self.report_close(ctx, code, &reason);
+                if let Some(end) = self.early_end.take() {
+                    self.report_close(ctx, end.0, &end.1);
                 }
             }
             ConnectionPhase::Dead => {
-                let (code, reason) = self.early_end.take().unwrap_or((CloseCode::ABNORMAL, "".into()));
-                self.report_close(ctx, code, &reason);
+                let end = self.early_end.take().unwrap_or_else(|| Box::new((CloseCode::ABNORMAL, "".into())));
+                self.report_close(ctx, end.0, &end.1);
                 ctx.remove_later(self.slot());
             }
         }
@@ -190,7 +198,11 @@ impl Connection {
 
     /// A namespace's worker was not asked: it is told, before anything else.
     fn tell_joined(&mut self, ctx: &mut ShardContext) {
-        let Some(ip) = self.ip.take() else { return };
+        if !std::mem::take(&mut self.joins) {
+            return;
+        }
+        let ip = self.socket.origin().and_then(|origin| origin.ip);
+        let ip = ip.map_or_else(String::new, |ip| ip.to_string()).into();
         match &self.worker {
             Some(worker) => {
                 self.socket.enter_other();
@@ -247,6 +259,7 @@ impl Connection {
             self.socket.add_queued(length);
         }
         ctx.tally.message_out(length);
+        self.socket.count_out(payload_of(length));
         let waits = self.write_state == WriteState::Blocked || self.stream.is_none();
         self.outbox.push(arena, start, end, waits, &mut ctx.spare);
         ctx.outbox_bytes += length;
@@ -258,6 +271,7 @@ impl Connection {
     #[cold]
     pub(super) fn count_drops(&self, ctx: &mut ShardContext, cause: DropCause, count: u64) {
         ctx.tally.count_drops(cause, count);
+        ctx.broker.slow.count_drops(self.id(), count);
         if let Some(worker) = &self.worker {
             worker.drop_frames(count);
         }
@@ -296,11 +310,20 @@ impl Connection {
         }
         ctx.settle_outbox(&self.socket, before, self.outbox.len());
         match written {
-            Written::All => self.written_all(ctx),
+            Written::All => {
+                if self.slow {
+                    self.slow = false;
+                    ctx.broker.slow.remove(self.id());
+                }
+                self.written_all(ctx);
+            }
             Written::Enough => self.mark_dirty(ctx),
             Written::Blocked => {
                 if self.write_state == WriteState::Open {
                     self.write_state = WriteState::Blocked;
+                }
+                if !std::mem::replace(&mut self.slow, true) {
+                    ctx.broker.slow.insert(&self.socket);
                 }
                 if self.outbox.len() > self.endpoint.limits.max_backpressure {
                     self.socket.want_drain();
@@ -429,6 +452,6 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_connection_stays_small() {
-        assert!(size_of::<Connection>() <= 432, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 392, "{} bytes", size_of::<Connection>());
     }
 }

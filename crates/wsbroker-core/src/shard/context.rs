@@ -25,6 +25,8 @@ pub(super) struct ShardContext {
     /// Events that have no worker to go to.
     pub(super) unassigned: UnassignedEvents,
     pub(super) wheel: Wheel,
+    /// When the shard began.
+    pub(super) started: Instant,
     /// When this turn began to work.
     pub(super) time: Instant,
     /// Tells connections apart, in each process anew.
@@ -70,6 +72,7 @@ impl ShardContext {
             batches: Batches::default(),
             unassigned: UnassignedEvents::default(),
             wheel: Wheel::new(time),
+            started: time,
             time,
             seed: RandomState::new(),
             spare: Spare::default(),

@@ -184,7 +184,7 @@ impl Connection {
         self.ended(ctx, cause, code, reason);
         self.phase = ConnectionPhase::Lingering;
         self.ending = None;
-        self.leftover = Vec::new();
+        self.leftover.clear();
         self.parser = Parser::new(Role::Server);
         self.count_receive(ctx);
         self.unpause();
@@ -210,7 +210,7 @@ impl Connection {
         if self.is_attached() {
             self.report_close(ctx, code, reason);
         } else {
-            self.early_end = Some((code, reason.into()));
+            self.early_end = Some(Box::new((code, reason.into())));
         }
     }
 

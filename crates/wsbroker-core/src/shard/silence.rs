@@ -1,7 +1,7 @@
 //! What silence does to a connection: it is asked whether it is still there, and cut when it does
 //! not answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{
     connection::Connection,
@@ -16,6 +16,11 @@ use crate::{config::SocketLimits, counters::CloseCause};
 fn ping_after(limits: &SocketLimits) -> Option<Duration> {
     let interval = limits.ping_interval.filter(|_| limits.pings)?;
     Some(limits.idle_timeout.map_or(interval, |idle| interval.min(idle / 2)))
+}
+
+/// Microseconds from one time to another, which wrap after 71 minutes; never 0.
+fn micros(from: Instant, to: Instant) -> u32 {
+    (to.saturating_duration_since(from).as_micros() as u32).max(1)
 }
 
 impl Connection {
@@ -87,7 +92,18 @@ impl Connection {
         if length > 0 {
             let length = self.stream.as_ref().map_or(length, |stream| stream.on_the_wire(length));
             self.progress.add_ping(length);
+            if self.ping_sent == 0 {
+                self.ping_sent = micros(ctx.started, Instant::now());
+            }
             self.mark_dirty(ctx);
+        }
+    }
+
+    /// A pong came: what the ping took is known. Clients may send pongs unasked.
+    pub(super) fn ponged(&mut self, ctx: &ShardContext) {
+        let sent = std::mem::take(&mut self.ping_sent);
+        if sent != 0 {
+            self.socket.set_round_trip(micros(ctx.started, ctx.time).wrapping_sub(sent));
         }
     }
 }

@@ -11,10 +11,11 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+
+import { pathFlags } from './path-flags.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -35,13 +36,8 @@ if (has('typescript')) {
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']);
 }
 
-/**
- * Paths of this machine are not to be in what others get: those of crates and of this folder are
- * replaced.
- */
 function withoutPaths() {
-  const cargoHome = process.env.CARGO_HOME || join(homedir(), '.cargo');
-  const flags = [[join(cargoHome, 'registry', 'src'), '/crates'], [root, '/wsbroker']].map(([from, to]) => `--remap-path-prefix=${from}=${to}`);
+  const flags = pathFlags(root);
   const { CARGO_ENCODED_RUSTFLAGS: encoded, RUSTFLAGS: plain = '' } = process.env;
   if (encoded !== undefined) process.env.CARGO_ENCODED_RUSTFLAGS = [encoded, ...flags].filter(Boolean).join('\x1f');
   // The variable cannot hold a path with a space, and napi-rs adds flags of its own to it.

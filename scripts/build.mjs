@@ -9,12 +9,13 @@
 // TypeScript is already there.
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+
+import { pathFlags } from './path-flags.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -27,6 +28,7 @@ mkdirSync(join(root, 'lib'), { recursive: true });
 if (profile === 'release') withoutPaths();
 if (has('@napi-rs/cli') && !quick) await buildWithNapi();
 else buildWithCargo();
+noteProfile();
 if (has('typescript')) {
   // Not in the published package, whose lib/ is complete.
   const { writeLoaderSource } = await import('./packages.mjs');
@@ -34,17 +36,18 @@ if (has('typescript')) {
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']);
 }
 
-/**
- * Paths of this machine are not to be in what others get: those of crates and of this folder are
- * replaced.
- */
 function withoutPaths() {
-  const cargoHome = process.env.CARGO_HOME || join(homedir(), '.cargo');
-  const flags = [[join(cargoHome, 'registry', 'src'), '/crates'], [root, '/wsbroker']].map(([from, to]) => `--remap-path-prefix=${from}=${to}`);
+  const flags = pathFlags(root);
   const { CARGO_ENCODED_RUSTFLAGS: encoded, RUSTFLAGS: plain = '' } = process.env;
   if (encoded !== undefined) process.env.CARGO_ENCODED_RUSTFLAGS = [encoded, ...flags].filter(Boolean).join('\x1f');
   // The variable cannot hold a path with a space, and napi-rs adds flags of its own to it.
   else process.env.RUSTFLAGS = [plain, ...flags.filter((flag) => !flag.includes(' '))].filter(Boolean).join(' ');
+}
+
+/** What the addon in lib/ is, for tests that concern one kind only. */
+function noteProfile() {
+  mkdirSync(join(root, 'target'), { recursive: true });
+  writeFileSync(join(root, 'target', 'addon.json'), JSON.stringify({ profile }));
 }
 
 async function buildWithNapi() {

@@ -6,7 +6,8 @@
 //   npm run pack                           builds the addon of this machine, and packs it
 //   npm run pack -- --scope @acme          as @acme/wsbroker, @acme/wsbroker-linux-x64-gnu and so on
 //   npm run pack -- --no-build             packs the addons that are there
-//   npm run pack -- --all                  fails unless there is an addon for every platform
+//   npm run pack -- --all                  fails unless there is an addon for every platform, none of
+//                                          them with paths of the machine that it was built on
 //   npm run pack -- --to folder            into another folder
 //
 // Addons are taken from platforms/<platform>/, where `npm run cross` puts them, and from lib/.
@@ -43,6 +44,8 @@ export function packRelease({ to, scope, repository, all = false, addonOf: find 
   const missing = found.filter(({ addon }) => addon === undefined).map(({ name }) => name);
   if (all && missing.length > 0) throw new Error(`no addon for ${missing.join(', ')}: each is expected in platforms/<platform>/ or lib/`);
   const platforms = found.filter(({ addon }) => addon !== undefined);
+  const personal = all ? platforms.filter(({ addon }) => REGISTRY.test(readFileSync(addon, 'latin1'))).map(({ name }) => name) : [];
+  if (personal.length > 0) throw new Error(`the addon for ${personal.join(', ')} has paths of the machine that it was built on: build it for release, with the flags of scripts/path-flags.mjs`);
   if (platforms.length === 0) throw new Error('there is no addon to pack: run npm run build');
   main.optionalDependencies = Object.fromEntries(platforms.map((one) => [platformPackage(main, one), main.version]));
 
@@ -55,6 +58,9 @@ export function packRelease({ to, scope, repository, all = false, addonOf: find 
     rmSync(stage, { recursive: true, force: true, maxRetries: 5 });
   }
 }
+
+/** Where cargo keeps crates on the machine that builds; replaced in a release. */
+const REGISTRY = /\.cargo[/\\]registry[/\\]src/;
 
 function repositoryFields(repository) {
   if (repository === undefined) return {};

@@ -55,7 +55,7 @@ export function manifest(one, main) {
     cpu: [cpu],
     ...(libc ? { libc: [libc] } : {}),
     main: file,
-    files: [file],
+    files: [file, 'THIRD-PARTY.txt'],
   };
 }
 

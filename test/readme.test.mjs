@@ -64,7 +64,7 @@ test('the packed sources are whole: cargo understands them', { skip: spawnSync('
 
 test('the package holds what is needed and nothing else', () => {
   const files = JSON.parse(must('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root }))[0].files.map((file) => file.path);
-  for (const wanted of ['lib/index.cjs', 'lib/index.mjs', 'lib/index.d.cts', 'lib/index.d.mts', 'README.md', 'LICENSE.txt', 'CHANGELOG.md', 'SECURITY.md', 'docs/limits.md', 'Cargo.lock', 'scripts/build.mjs']) {
+  for (const wanted of ['lib/index.cjs', 'lib/index.mjs', 'lib/index.d.cts', 'lib/index.d.mts', 'README.md', 'LICENSE.txt', 'CHANGELOG.md', 'SECURITY.md', 'docs/limits.md', 'Cargo.lock', 'scripts/build.mjs', 'scripts/path-flags.mjs']) {
     assert.ok(files.includes(wanted), `${wanted} is packed`);
   }
   assert.deepEqual(files.filter((file) => /^test\/|^bench\/|^target\/|(^|\/)\./.test(file)), []);

@@ -31,7 +31,7 @@ export async function tryChat(installed, { runtime = process.execPath, WebSocket
   const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)));
   try {
     const url = await address(child, exited);
-    const page = await fetch(url);
+    const page = await fetch(url, { signal: AbortSignal.timeout(DEADLINE) });
     if (page.status !== 200) throw new Error(`the page of the chat answers ${page.status}`);
     const [one, two] = await Promise.all(['Ada', 'Grace'].map((who) => guest(new WebSocket(url.replace('http', 'ws')), who)));
     one.say('hello from the package');
@@ -86,7 +86,8 @@ async function guest(socket, name) {
   }), `${name} is not connected`);
   const key = () => randomBytes(16).toString('hex');
   tell({ type: 'hello', session: key(), name, rooms: [] });
-  await hears('"welcome"');
+  // From then on it gets what others say.
+  await hears('"type":"room"');
   return { hears, say: (text) => tell({ type: 'say', room: 'lobby', id: key(), text }), close: () => socket.close() };
 }
 

@@ -107,6 +107,10 @@ describe('a package made in a clone', { timeout: 120_000 }, () => {
     const pack = (without) => packRelease({ to: path.join(folder, 'all'), all: true, addonOf: (_, { name }) => (name === without ? undefined : addon) });
     assert.throws(() => pack(lacking), new RegExp(`no addon for ${lacking}: each is expected in`));
     assert.equal(pack(undefined).length, main.napi.targets.length + 1);
+    for (const place of ['/home/me/.cargo/registry/src/x/tokio/src/lib.rs', 'C:\\Users\\me\\.cargo\\registry\\src\\x']) {
+      writeFileSync(addon, place);
+      assert.throws(() => pack(undefined), /has paths of the machine that it was built on/);
+    }
   });
 
   test('what "files" names is what npm packs', () => {

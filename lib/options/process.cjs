@@ -4,6 +4,7 @@ exports.defaultProcessOptions = defaultProcessOptions;
 exports.toNativeProcessOptions = toNativeProcessOptions;
 exports.fromNativeOptions = fromNativeOptions;
 exports.processOptionsWith = processOptionsWith;
+const node_os_1 = require("node:os");
 // The process-wide options: their defaults, and how they are passed to the addon and back.
 /** Limits that do not apply unless a call sets them. */
 const OFF = {
@@ -14,7 +15,9 @@ const OFF = {
 };
 function defaultProcessOptions(native) {
     const { memory, cpus } = native.brokerDefaults();
-    const quarter = Math.max(1, Math.floor(memory / 4));
+    // The addon knows of Linux and its containers. Elsewhere, and without /proc, the machine's is as
+    // good as any.
+    const quarter = Math.max(1, Math.floor((memory > 0 ? memory : (0, node_os_1.totalmem)()) / 4));
     return {
         handlers: 'serial',
         handlerTimeout: 30_000,

@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import type { Native, NativeProcessOptions } from '../native.cjs';
 import type { ProcessOptions } from './start.cjs';
 
@@ -20,7 +21,9 @@ export function defaultProcessOptions(
   native: Pick<Native, 'brokerDefaults'>,
 ): CompleteProcessOptions {
   const { memory, cpus } = native.brokerDefaults();
-  const quarter = Math.max(1, Math.floor(memory / 4));
+  // The addon knows of Linux and its containers. Elsewhere, and without /proc, the machine's is as
+  // good as any.
+  const quarter = Math.max(1, Math.floor((memory > 0 ? memory : totalmem()) / 4));
   return {
     handlers: 'serial',
     handlerTimeout: 30_000,

@@ -7,7 +7,7 @@ mod tally;
 
 pub use self::{
     metrics::{CloseCause, DropCause, HttpFailureCause, RejectCause},
-    stats::{CauseCounts, HttpStats, ShardStats, Stats, Traffic, WorkerStats},
+    stats::{CauseCounts, HistoryStats, HttpStats, ShardStats, Stats, Traffic, WorkerStats},
 };
 pub(crate) use self::{
     metrics::{HttpCounters, Metrics},

@@ -10,6 +10,7 @@ use super::{
     codec::Inflating,
     connection_state::{ConnectionPhase, Pause, PeerEnd, ReadState, WriteState},
     context::ShardContext,
+    cursors::Cursors,
     leftover::Leftover,
     meter::RateMeter,
     outbox::{Outbox, Written},
@@ -88,6 +89,8 @@ pub(super) struct Connection {
     pub(super) ending: Option<Box<PeerEnd>>,
     /// Why it ends: what came first.
     pub(super) cause: Option<CloseCause>,
+    /// The channels with history in which it is behind; `None` in most.
+    pub(super) cursors: Option<Box<Cursors>>,
 }
 
 impl Connection {
@@ -133,6 +136,7 @@ impl Connection {
             uncounted: false,
             ending: None,
             cause: None,
+            cursors: None,
         }
     }
 
@@ -337,6 +341,9 @@ impl Connection {
             }
         }
         self.tell_drain(ctx);
+        if self.cursors.is_some() {
+            self.refill(ctx);
+        }
         written == Written::Enough
     }
 
@@ -452,6 +459,6 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_connection_stays_small() {
-        assert!(size_of::<Connection>() <= 392, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 400, "{} bytes", size_of::<Connection>());
     }
 }

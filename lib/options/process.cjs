@@ -14,10 +14,11 @@ const OFF = {
     maxChannelNameLength: undefined,
 };
 function defaultProcessOptions(native) {
-    const { memory, cpus } = native.brokerDefaults();
+    const { memory: known, cpus } = native.brokerDefaults();
     // The addon knows of Linux and its containers. Elsewhere, and without /proc, the machine's is as
     // good as any.
-    const quarter = Math.max(1, Math.floor((memory > 0 ? memory : (0, node_os_1.totalmem)()) / 4));
+    const memory = known > 0 ? known : (0, node_os_1.totalmem)();
+    const quarter = Math.max(1, Math.floor(memory / 4));
     return {
         handlers: 'serial',
         handlerTimeout: 30_000,

@@ -20,10 +20,11 @@ export type CompleteProcessOptions = Omit<ProcessOptions, 'threads' | keyof type
 export function defaultProcessOptions(
   native: Pick<Native, 'brokerDefaults'>,
 ): CompleteProcessOptions {
-  const { memory, cpus } = native.brokerDefaults();
+  const { memory: known, cpus } = native.brokerDefaults();
   // The addon knows of Linux and its containers. Elsewhere, and without /proc, the machine's is as
   // good as any.
-  const quarter = Math.max(1, Math.floor((memory > 0 ? memory : totalmem()) / 4));
+  const memory = known > 0 ? known : totalmem();
+  const quarter = Math.max(1, Math.floor(memory / 4));
   return {
     handlers: 'serial',
     handlerTimeout: 30_000,

@@ -200,10 +200,10 @@ describe('options', () => {
     fake.instead.brokerDefaults = () => ({ memory: 0, cpus: 2 });
     registerWorkerThread({});
     await start({ bind });
-    const { maxSendMemory, maxReceiveMemory } = fake.callsOf('listen')[0][0].process;
+    const { maxSendMemory, maxReceiveMemory, maxHistoryMemory } = fake.callsOf('listen')[0][0].process;
     const quarter = Math.floor(totalmem() / 4);
     assert.ok(quarter > 2 ** 20);
-    assert.deepEqual([maxSendMemory, maxReceiveMemory], [quarter, quarter]);
+    assert.deepEqual([maxSendMemory, maxReceiveMemory, maxHistoryMemory], [quarter, quarter, Math.floor(totalmem() / 8)]);
   });
 
   test('what_is_given_in_short_arrives_whole', async () => {

@@ -1,65 +1,146 @@
-// `npm run cross`: builds the addon for targets other than this machine's. `npm run cross --
-// linux-arm64-musl darwin-arm64` builds these two; without a name it builds all. Each addon goes to
-// lib/ and to its package under platforms/.
+// Builds the addon for other platforms than this machine's.
 //
-// Linux and macOS targets are linked by zig (cargo-zigbuild), Windows ones by cargo-xwin. The
-// script says what is missing and how to get it, and installs nothing. It cannot run cross-compiled
-// addons: that takes a machine of their kind.
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+//   npm run cross                              all platforms that are released
+//   npm run cross -- linux-arm64-musl ...      these
+//   npm run cross -- --check win32-x64-msvc    only compiles, and links nothing
+//   npm run cross -- --tools                   gets what a build needs, into test/.cache/tools
+//   npm run cross -- --debug ...               quick to build, for tests
+//
+// An optimized addon goes to its package under platforms/, where packing finds it; one for tests to
+// target/cross/. zig links for Linux, and for macOS with Apple's SDK. A Windows addon for release is
+// built on Windows: from here it can be compiled. Rust's standard library is rustup's if it is
+// installed, else it is built along, which needs its source.
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
+import { command } from './cross/commands.mjs';
+import { fetchTools, root, rustc, standardLibrary, tools, zig, zigbuild } from './cross/tools.mjs';
 import { platform } from './platforms.mjs';
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const main = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
-const platforms = main.napi.targets.map(platform);
+const released = main.napi.targets.map(platform);
 
-const asked = process.argv.slice(2);
-const unknown = asked.filter((name) => !platforms.some((one) => one.name === name));
+const { values: flags, positionals: asked } = parseArgs({
+  options: { check: { type: 'boolean' }, debug: { type: 'boolean' }, tools: { type: 'boolean' } },
+  allowPositionals: true,
+});
+const unknown = asked.filter((name) => !released.some((one) => one.name === name));
 if (unknown.length > 0) {
-  console.error(`unknown target: ${unknown.join(', ')}; expected one of ${platforms.map((one) => one.name).join(', ')}`);
+  console.error(`unknown target: ${unknown.join(', ')}; expected one of ${released.map(({ name }) => name).join(', ')}`);
   process.exit(2);
 }
 
-const works = (command, ...args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
-const installed = spawnSync('rustup', ['target', 'list', '--installed'], { encoding: 'utf8' }).stdout ?? '';
-const host = /^host: (.*)$/m.exec(spawnSync('rustc', ['-vV'], { encoding: 'utf8' }).stdout ?? '')?.[1];
-
-/** What this target needs and this machine lacks, each with the command that installs it. */
-function missing({ triple, os }) {
-  if (triple === host) return [];
-  const lacks = [];
-  if (!installed.split('\n').includes(triple)) lacks.push(['the standard library of Rust for it', `rustup target add ${triple}`]);
-  if (os === 'win32') {
-    if (!works('cargo', 'xwin', '--version')) lacks.push(['cargo-xwin', 'cargo install cargo-xwin']);
-  } else {
-    if (!works('cargo', 'zigbuild', '--help')) lacks.push(['cargo-zigbuild', 'cargo install cargo-zigbuild']);
-    if (!works('zig', 'version')) lacks.push(['zig', 'pip install ziglang, or https://ziglang.org/download']);
-  }
-  return lacks;
-}
-
+const { host } = rustc();
 let failed = 0;
-for (const one of platforms) {
-  if (asked.length > 0 && !asked.includes(one.name)) continue;
-  const lacks = missing(one);
-  if (lacks.length > 0) {
-    console.log(`${one.name}: not built. It needs ${lacks.map(([what, how]) => `${what} (${how})`).join(' and ')}`);
+if (flags.tools) {
+  for (const lack of fetchTools()) {
+    console.log(lack);
     failed++;
-    continue;
   }
-  console.log(`${one.name}: building for ${one.triple}`);
-  const args = ['scripts/build.mjs', '--native-only', '--target', one.triple, ...(one.triple === host ? [] : ['--cross'])];
-  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
-  const file = `${main.name}.${one.name}.node`;
-  if (status !== 0 || !existsSync(path.join(root, 'lib', file))) {
-    console.log(`${one.name}: FAILED`);
-    failed++;
-    continue;
+}
+if (!flags.tools || asked.length > 0) {
+  for (const one of asked.length > 0 ? released.filter(({ name }) => asked.includes(name)) : released) {
+    const problem = missing(one) ?? make(one);
+    if (problem !== undefined) failed++;
+    console.log(`${one.name}: ${problem ?? (flags.check ? 'compiles' : path.relative(root, outcome(one)))}`);
   }
-  copyFileSync(path.join(root, 'lib', file), path.join(root, 'platforms', one.name, file));
-  console.log(`${one.name}: lib/${file} and platforms/${one.name}/${file}`);
 }
 process.exitCode = failed > 0 ? 1 : 0;
+
+/** Why this target cannot be built on this machine, or undefined. */
+function missing({ triple, os, name }) {
+  if (triple === host) return undefined;
+  const lacks = [];
+  if (native(os)) {
+    if (standardLibrary(triple)?.ready !== true) return `NOT BUILT: it needs the standard library of Rust for it: rustup target add ${triple}`;
+    return undefined;
+  }
+  if (!flags.check) {
+    const where = { win32: 'on Windows only', darwin: process.env.SDKROOT ? undefined : "on macOS, or with Apple's SDK in SDKROOT" }[os];
+    if (where !== undefined) return `NOT BUILT: it is linked ${where}. Here it can be compiled: npm run cross -- --check ${name}`;
+  }
+  if (zig() === undefined) lacks.push('zig');
+  if (zigbuild() === undefined) lacks.push('cargo-zigbuild');
+  if (standardLibrary(triple) === undefined) lacks.push(`the standard library of Rust for ${triple}, or its source (rustup target add ${triple})`);
+  return lacks.length > 0 ? `NOT BUILT: it needs ${lacks.join(' and ')}. To get them into test/.cache/tools: npm run cross -- --tools` : undefined;
+}
+
+/** Whether this system's own tools build for its other processors. */
+function native(os) {
+  return os !== 'linux' && os === process.platform;
+}
+
+/** Where the addon goes. */
+function outcome({ name }) {
+  return path.join(root, flags.debug ? 'target/cross' : 'platforms', name, `${main.napi.binaryName}.${name}.node`);
+}
+
+/** Builds or checks. Returns what went wrong, or undefined. */
+function make(one) {
+  const { triple, os, libc } = one;
+  const profile = flags.debug ? 'dev' : 'release';
+  const library = triple === host || native(os) ? { ready: true } : standardLibrary(triple);
+  const args = ['--package', 'wsbroker', '--locked', '--profile', profile];
+  const env = { PATH: `${links()}${path.delimiter}${process.env.PATH}` };
+  if (library.source !== undefined) {
+    args.push('-Zbuild-std=std,panic_abort,panic_unwind,proc_macro');
+    // Makes a stable compiler take -Zbuild-std, and says where the source is if it is not where
+    // rustup would put it.
+    Object.assign(env, { RUSTC_BOOTSTRAP: '1', __CARGO_TESTS_ONLY_SRC_ROOT: library.source });
+  }
+  // An addon is a shared library, which Rust does not make for musl unless libc is shared, too.
+  const upper = triple.toUpperCase().replaceAll('-', '_');
+  if (libc === 'musl') env[`CARGO_TARGET_${upper}_RUSTFLAGS`] = '-C target-feature=-crt-static';
+  if (flags.debug) env.CARGO_PROFILE_DEV_DEBUG = '0';
+  const foreign = triple !== host && !native(os);
+  const cross = foreign && os !== 'win32';
+  if (foreign && flags.check && os === 'win32') Object.assign(env, compilers(triple));
+  // The oldest glibc that Node 18 runs on.
+  args.push('--target', cross && libc === 'glibc' ? `${triple}.2.28` : triple);
+  const verb = flags.check ? 'check' : cross ? 'zigbuild' : 'build';
+  const { status, error } = command(cross ? zigbuild() : 'cargo', [verb, ...args], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env });
+  if (error !== undefined) return `NOT BUILT: ${error.message}`;
+  if (status !== 0) return 'FAILED';
+  if (flags.check) return undefined;
+  const file = { win32: 'wsbroker.dll', darwin: 'libwsbroker.dylib' }[os] ?? 'libwsbroker.so';
+  const made = path.join(root, 'target', triple, flags.debug ? 'debug' : 'release', file);
+  if (!existsSync(made)) return `FAILED: ${path.relative(root, made)} is not there`;
+  mkdirSync(path.dirname(outcome(one)), { recursive: true });
+  // A new file: overwriting one that a process has loaded would crash it.
+  rmSync(outcome(one), { force: true });
+  copyFileSync(made, outcome(one));
+  return undefined;
+}
+
+/** A folder with the tools under the names by which they are called. */
+function links() {
+  const folder = path.join(tools, 'bin');
+  mkdirSync(folder, { recursive: true });
+  for (const [name, file] of [['zig', zig()], ['cargo-zigbuild', zigbuild()]]) {
+    if (file === undefined || file === name) continue;
+    rmSync(path.join(folder, name), { force: true });
+    symlinkSync(file, path.join(folder, name));
+  }
+  return folder;
+}
+
+/**
+ * For a check: the C code of dependencies is compiled because their build scripts do so, and is
+ * never linked. So any compiler for this processor will do.
+ */
+function compilers(triple) {
+  const folder = path.join(tools, 'bin');
+  const target = `${triple.split('-')[0]}-windows-gnu`;
+  const written = (name, text) => {
+    const file = path.join(folder, name);
+    writeFileSync(file, text);
+    chmodSync(file, 0o755);
+    return file;
+  };
+  const id = triple.replaceAll('-', '_');
+  return {
+    [`CC_${id}`]: written(`cc-${triple}`, `#!/bin/sh\nexec zig cc -target ${target} "$@"\n`),
+    [`AR_${id}`]: written(`ar-${triple}`, '#!/bin/sh\nexec zig ar "$@"\n'),
+  };
+}

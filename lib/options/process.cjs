@@ -4,6 +4,7 @@ exports.defaultProcessOptions = defaultProcessOptions;
 exports.toNativeProcessOptions = toNativeProcessOptions;
 exports.fromNativeOptions = fromNativeOptions;
 exports.processOptionsWith = processOptionsWith;
+const node_os_1 = require("node:os");
 // The process-wide options: their defaults, and how they are passed to the addon and back.
 /** Limits that do not apply unless a call sets them. */
 const OFF = {
@@ -13,7 +14,10 @@ const OFF = {
     maxChannelNameLength: undefined,
 };
 function defaultProcessOptions(native) {
-    const { memory, cpus } = native.brokerDefaults();
+    const { memory: known, cpus } = native.brokerDefaults();
+    // The addon knows of Linux and its containers. Elsewhere, and without /proc, the machine's is as
+    // good as any.
+    const memory = known > 0 ? known : (0, node_os_1.totalmem)();
     const quarter = Math.max(1, Math.floor(memory / 4));
     return {
         handlers: 'serial',

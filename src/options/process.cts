@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import type { Native, NativeProcessOptions } from '../native.cjs';
 import type { ProcessOptions } from './start.cjs';
 
@@ -19,7 +20,10 @@ export type CompleteProcessOptions = Omit<ProcessOptions, 'threads' | keyof type
 export function defaultProcessOptions(
   native: Pick<Native, 'brokerDefaults'>,
 ): CompleteProcessOptions {
-  const { memory, cpus } = native.brokerDefaults();
+  const { memory: known, cpus } = native.brokerDefaults();
+  // The addon knows of Linux and its containers. Elsewhere, and without /proc, the machine's is as
+  // good as any.
+  const memory = known > 0 ? known : totalmem();
   const quarter = Math.max(1, Math.floor(memory / 4));
   return {
     handlers: 'serial',

@@ -11,7 +11,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import WebSocket from 'ws';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -26,7 +26,9 @@ export const onWindows = process.platform === 'win32';
 export const DEADLINE = Number(process.env.WSB_DEADLINE || 15_000);
 /** The file that `require('wsbroker')` loads; WSB_PACKAGE names another, such as that of an installed package. */
 export const packageFile = process.env.WSB_PACKAGE || require.resolve('wsbroker');
-const kitFile = path.join(here, 'fixtures/kit.cjs');
+/** The same package as an ES module, as `import` takes it: on Windows a path is no specifier. */
+export const packageUrl = pathToFileURL(packageFile.replace(/\.cjs$/, '.mjs')).href;
+export const kitFile = path.join(here, 'fixtures/kit.cjs');
 
 /** Waits until `probe` returns (or resolves to) something truthy, and returns that. */
 export async function until(probe, what, ms = DEADLINE, describe = () => '') {
@@ -354,11 +356,10 @@ function workerSource(body, format) {
   if (format === 'cjs') {
     return `const kit = require(${kit});\nmodule.exports = (${body}\n)(require(${pkg}), kit);\n`;
   }
-  const esm = JSON.stringify(packageFile.replace(/\.cjs$/, '.mjs'));
   const types = format === 'ts' ? 'const typed: number = 1; void typed;\n' : '';
   return [
-    `import * as wsb from ${esm};`,
-    `import kit from ${kit};`,
+    `import * as wsb from ${JSON.stringify(packageUrl)};`,
+    `import kit from ${JSON.stringify(pathToFileURL(kitFile).href)};`,
     `${types}const handlers = (${body}\n)(wsb, kit);`,
     // An export that is undefined must be as good as none.
     `export const { ${NAMES.join(', ')} } = handlers;`,

@@ -3,9 +3,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 
-import { launch, until, within } from './harness.mjs';
-
-const kitFile = new URL('./fixtures/kit.cjs', import.meta.url).pathname;
+import { kitFile, launch, until, within } from './harness.mjs';
 
 /** A thread of the application's own that calls `start` with these options and waits; as a file, with what the thread does on a message. */
 const starter = (server) => server.file('starter.cjs', `

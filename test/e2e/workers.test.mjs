@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { launch, until } from './harness.mjs';
+import { kitFile, launch, until } from './harness.mjs';
 
 /** Tells its thread with everything, and dies on request. */
 const mortal = (wsb, kit) => {
@@ -161,7 +161,7 @@ test('onWorker is told, on the thread that started, of ends and new starts', asy
 test("a Worker of the user's own that is terminated hands its connections on", async (t) => {
   const server = await launch(t, { start: false });
   const file = server.file('own.cjs', `
-    const kit = require(${JSON.stringify(new URL('./fixtures/kit.cjs', import.meta.url).pathname)});
+    const kit = require(${JSON.stringify(kitFile)});
     const wsb = require(process.env.WSB_PACKAGE);
     wsb.registerWorkerThread((${mortal})(wsb, kit));
     require('node:worker_threads').parentPort.postMessage('up');

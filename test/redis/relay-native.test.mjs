@@ -4,6 +4,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 import { Redis } from 'ioredis';
 
@@ -57,7 +58,7 @@ test('encrypted clients get them through their transformer', async (t) => {
   await server.main(async (wsb, kit, file, url) => {
     kit.state.context = require(file).make({ redisConnection: url, outboundTransformer: ({ event, data }) => ({ event: 'encrypted', data: { event, data } }) });
     await kit.state.context.helper.configure();
-  }, new URL('../helper/fixtures/native.cjs', import.meta.url).pathname, redis.url);
+  }, fileURLToPath(new URL('../helper/fixtures/native.cjs', import.meta.url)), redis.url);
   server.at = await server.run((helper) => helper.getAddress());
   const [a, b] = [await member(server), await member(server)];
   await server.run((helper, context, clientId) => helper.enableClientEncryption({ clientId }), a.id);

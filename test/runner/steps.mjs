@@ -7,6 +7,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 
 import { missing as autobahnMissing, runAutobahn } from '../conformance/autobahn/run.mjs';
+import { platformSteps } from '../platforms/steps.mjs';
 import { logOf, must, onWindows, root, run, StepFailed } from './child.mjs';
 import { cargoCounts, nextestCounts, nodeCounts } from './counts.mjs';
 import { findBun, findNode, NODE_VERSIONS } from './runtimes.mjs';
@@ -270,6 +271,7 @@ export const steps = [
     missing: async () => ((await findBun()).binary ? undefined : findBun()),
   }),
   { part: 'autobahn', name: 'Autobahn', after: ['build'], missing: autobahnMissing, run: () => runAutobahn() },
+  ...platformSteps,
 ];
 
 export const parts = [...new Set(steps.map((step) => step.part))];

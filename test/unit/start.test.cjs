@@ -2,7 +2,7 @@
 const assert = require('node:assert/strict');
 const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const { createServer } = require('node:http');
-const { tmpdir } = require('node:os');
+const { tmpdir, totalmem } = require('node:os');
 const { join } = require('node:path');
 const { after, afterEach, beforeEach, describe, test } = require('node:test');
 const { pathToFileURL } = require('node:url');
@@ -194,6 +194,16 @@ describe('options', () => {
         },
       ],
     ]);
+  });
+
+  test('where_the_addon_does_not_know_the_memory_the_machines_counts', async () => {
+    fake.instead.brokerDefaults = () => ({ memory: 0, cpus: 2 });
+    registerWorkerThread({});
+    await start({ bind });
+    const { maxSendMemory, maxReceiveMemory, maxHistoryMemory } = fake.callsOf('listen')[0][0].process;
+    const quarter = Math.floor(totalmem() / 4);
+    assert.ok(quarter > 2 ** 20);
+    assert.deepEqual([maxSendMemory, maxReceiveMemory, maxHistoryMemory], [quarter, quarter, Math.floor(totalmem() / 8)]);
   });
 
   test('what_is_given_in_short_arrives_whole', async () => {

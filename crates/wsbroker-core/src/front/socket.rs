@@ -1,5 +1,7 @@
 //! Listening sockets and the streams they give.
 
+#[cfg(all(unix, any(test, not(any(target_os = "linux", target_os = "android")))))]
+use std::mem::MaybeUninit;
 use std::{
     io,
     net::SocketAddr,
@@ -7,11 +9,17 @@ use std::{
     task::{Context, Poll},
 };
 
+#[cfg(all(unix, any(test, not(any(target_os = "linux", target_os = "android")))))]
+use socket2::SockRef;
 use socket2::{Domain, Protocol, Socket, Type};
+#[cfg(unix)]
+use tokio::io::Interest;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use tokio::io::Ready;
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, Ready},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
 };
 
@@ -146,23 +154,40 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'stat
     fn describe(&self, _: &mut OpenRequest) {}
 
     /// What of `interest` is there, as soon as some is.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send;
+
+    /// Resolves when there is something to read, which stays there: to 0 at the end of the stream,
+    /// else to 1.
+    #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+    fn peek(&self) -> impl Future<Output = io::Result<usize>> + Send;
 
     /// Resolves when the peer has closed the connection, or will send nothing more, which for a
     /// WebSocket is the same. Reads nothing. Once the peer has sent something this may never
     /// resolve, except on Linux.
     fn gone(&self) -> impl Future<Output = ()> + Send {
-        // On Linux the end of the stream can be waited for without waiting for data.
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        const END: Interest = Interest::PRIORITY;
+        return end_by_readiness(self);
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        const END: Interest = Interest::READABLE;
-        async {
-            match self.ready(END).await {
-                Ok(ready) if !ready.is_read_closed() => std::future::pending().await,
-                Ok(_) | Err(_) => {}
-            }
-        }
+        return end_by_peeking(self);
+    }
+}
+
+/// On Linux the end of the stream can be waited for without waiting for data.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+async fn end_by_readiness<T: Transport + ?Sized>(stream: &T) {
+    match stream.ready(Interest::PRIORITY).await {
+        Ok(ready) if !ready.is_read_closed() => std::future::pending().await,
+        Ok(_) | Err(_) => {}
+    }
+}
+
+/// Elsewhere readiness does not tell: what made the stream readable may have been read long ago,
+/// and only a look that finds nothing arms it again.
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+async fn end_by_peeking<T: Transport + ?Sized>(stream: &T) {
+    if matches!(stream.peek().await, Ok(1..)) {
+        std::future::pending().await
     }
 }
 
@@ -171,8 +196,14 @@ impl Transport for TcpStream {
         self.into_std().map(Stream::tcp)
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send {
         Self::ready(self, interest)
+    }
+
+    #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+    async fn peek(&self) -> io::Result<usize> {
+        Self::peek(self, &mut [0]).await
     }
 }
 
@@ -182,8 +213,14 @@ impl Transport for UnixStream {
         self.into_std().map(Stream::unix)
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send {
         Self::ready(self, interest)
+    }
+
+    #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+    fn peek(&self) -> impl Future<Output = io::Result<usize>> + Send {
+        self.async_io(Interest::READABLE, move || SockRef::from(self).peek(&mut [MaybeUninit::uninit()]))
     }
 }
 
@@ -199,7 +236,73 @@ impl<T: Transport> Transport for EncryptedStream<T> {
         request.client_certificate_authorized = self.client.authorized;
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send {
         self.stream.ready(interest)
+    }
+
+    #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+    fn peek(&self) -> impl Future<Output = io::Result<usize>> + Send {
+        self.stream.peek()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        time::timeout,
+    };
+
+    use super::*;
+
+    /// How long something is waited for that is to come, and for how long something does not come
+    /// that would at once.
+    const LONG: Duration = Duration::from_secs(10);
+    const SHORT: Duration = Duration::from_millis(20);
+
+    async fn tcp() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (listener.accept().await.unwrap().0, theirs)
+    }
+
+    /// A buffer as large as what came: nothing tells the runtime that the socket is empty now.
+    async fn exchange(ours: &mut (impl AsyncRead + Unpin), theirs: &mut (impl AsyncWrite + Unpin)) {
+        theirs.write_all(b"request").await.unwrap();
+        ours.read_exact(&mut [0; 7]).await.unwrap();
+    }
+
+    async fn notices_the_end(ours: &impl Transport, theirs: impl Send) {
+        timeout(SHORT, end_by_peeking(ours)).await.expect_err("the peer is there");
+        timeout(SHORT, ours.gone()).await.expect_err("the peer is there");
+        drop(theirs);
+        timeout(LONG, end_by_peeking(ours)).await.expect("the end is noticed by a look");
+        timeout(LONG, ours.gone()).await.expect("the end is noticed");
+    }
+
+    #[tokio::test]
+    async fn the_end_is_noticed_after_a_request_was_read() {
+        let (mut ours, mut theirs) = tcp().await;
+        exchange(&mut ours, &mut theirs).await;
+        notices_the_end(&ours, theirs).await;
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_end_of_a_unix_socket_is_noticed_after_a_request_was_read() {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        exchange(&mut ours, &mut theirs).await;
+        notices_the_end(&ours, theirs).await;
+    }
+
+    #[tokio::test]
+    async fn data_is_no_end_and_stays() {
+        let (mut ours, mut theirs) = tcp().await;
+        theirs.write_all(b"x").await.unwrap();
+        timeout(SHORT, end_by_peeking(&ours)).await.expect_err("there is data");
+        assert_eq!(ours.read_u8().await.unwrap(), b'x');
     }
 }

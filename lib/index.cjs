@@ -15,6 +15,7 @@ exports.shutdown = shutdown;
 exports.setReady = setReady;
 exports.closeChannel = closeChannel;
 exports.subscriberCount = subscriberCount;
+exports.metrics = metrics;
 const join_cluster_cjs_1 = require("./native/join-cluster.cjs");
 const load_cjs_1 = require("./native/load.cjs");
 const channel_calls_cjs_1 = require("./options/channel-calls.cjs");
@@ -402,3 +403,30 @@ exports.connectionCount = load_cjs_1.native.connectionCount;
  * ```
  */
 exports.stats = load_cjs_1.native.stats;
+/**
+ * The numbers of {@link stats}, histograms and numbers of the process as text, for Prometheus and
+ * whatever else reads its format. It may be called from any thread. To have them answered without
+ * JavaScript, also while all workers hang, use `'metrics'` in {@link StartOptions.answers}.
+ *
+ * Series are there from the start, at zero, and before {@link start}; only those of workers and I/O
+ * threads come and go with these. No label has a value that a client can choose.
+ *
+ * @param options `format`: `'prometheus'` is the text format of Prometheus, version 0.0.4.
+ * `'openmetrics'` is OpenMetrics 1.0.0. Default `'prometheus'`
+ * @returns the text, for the content type `text/plain; version=0.0.4; charset=utf-8` or
+ * `application/openmetrics-text; version=1.0.0; charset=utf-8`
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: there is no such format
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8');
+ * response.end(metrics());
+ * ```
+ */
+function metrics(options = {}) {
+    const bag = (0, checks_cjs_1.knownKeys)('metrics', 'options', options, ['format']);
+    const format = (0, checks_cjs_1.oneOf)('metrics', 'format', bag['format'], ['prometheus', 'openmetrics']);
+    return load_cjs_1.native.metrics(format === 'openmetrics');
+}

@@ -9,7 +9,7 @@ import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
 import type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
 import type { StartOptions } from './types/start-options.cjs';
-import type { Stats } from './types/stats.cjs';
+import type { MetricsOptions, Stats } from './types/stats.cjs';
 import type { WorkerInterface } from './types/worker-interface.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type { AcceptVerdict, ClientCertificate, ErrorContext, HandlerName, HeaderOptions, OpenRequest, OpenVerdict, RejectVerdict, WorkerInterface, } from './types/worker-interface.cjs';
@@ -18,7 +18,7 @@ export type { FixedAnswer, HttpForward, HttpRequestListener, HttpServer, MaxInFl
 export type { ThreadLimits, ThreadOptions, WorkerEvent } from './types/worker-threads.cjs';
 export type { BusEvent, ClusterCount, ClusterOptions, RedisNode, RedisOptions, RedisTlsOptions, } from './types/cluster-options.cjs';
 export type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
-export type { BusStats, CloseCounts, DropCounts, HttpFailureCounts, HttpStats, RejectCounts, ShardStats, Stats, Traffic, WorkerStats, } from './types/stats.cjs';
+export type { BusStats, CloseCounts, DropCounts, HttpFailureCounts, HttpStats, MetricsOptions, RejectCounts, ShardStats, Stats, Traffic, WorkerStats, } from './types/stats.cjs';
 /**
  * Listens on the address, loads the workers, and starts serving. Resolves when all of that is done,
  * including every worker's `handleStart`. If it fails, everything it has begun is undone.
@@ -374,3 +374,26 @@ export declare const connectionCount: () => number;
  * ```
  */
 export declare const stats: () => Stats;
+/**
+ * The numbers of {@link stats}, histograms and numbers of the process as text, for Prometheus and
+ * whatever else reads its format. It may be called from any thread. To have them answered without
+ * JavaScript, also while all workers hang, use `'metrics'` in {@link StartOptions.answers}.
+ *
+ * Series are there from the start, at zero, and before {@link start}; only those of workers and I/O
+ * threads come and go with these. No label has a value that a client can choose.
+ *
+ * @param options `format`: `'prometheus'` is the text format of Prometheus, version 0.0.4.
+ * `'openmetrics'` is OpenMetrics 1.0.0. Default `'prometheus'`
+ * @returns the text, for the content type `text/plain; version=0.0.4; charset=utf-8` or
+ * `application/openmetrics-text; version=1.0.0; charset=utf-8`
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: there is no such format
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8');
+ * response.end(metrics());
+ * ```
+ */
+export declare function metrics(options?: MetricsOptions): string;

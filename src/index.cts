@@ -9,7 +9,7 @@ import type { Buffer } from './ambient.cjs';
 import { joinCluster as joinBus } from './native/join-cluster.cjs';
 import { native } from './native/load.cjs';
 import { channelBytes, checkCloseChannel, checkSubscriberCount } from './options/channel-calls.cjs';
-import { wrongType } from './options/checks.cjs';
+import { knownKeys, oneOf, wrongType } from './options/checks.cjs';
 import { checkClusterOptions } from './options/cluster.cjs';
 import { checkShutdownOptions, checkStartOptions } from './options/start.cjs';
 import { shutdownAll, startServer } from './server/lifecycle.cjs';
@@ -17,7 +17,7 @@ import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
 import type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
 import type { StartOptions } from './types/start-options.cjs';
-import type { Stats } from './types/stats.cjs';
+import type { MetricsOptions, Stats } from './types/stats.cjs';
 import type { WorkerInterface } from './types/worker-interface.cjs';
 import { register } from './worker/register.cjs';
 
@@ -63,6 +63,7 @@ export type {
   DropCounts,
   HttpFailureCounts,
   HttpStats,
+  MetricsOptions,
   RejectCounts,
   ShardStats,
   Stats,
@@ -504,3 +505,31 @@ export const connectionCount: () => number = native.connectionCount;
  * ```
  */
 export const stats: () => Stats = native.stats;
+
+/**
+ * The numbers of {@link stats}, histograms and numbers of the process as text, for Prometheus and
+ * whatever else reads its format. It may be called from any thread. To have them answered without
+ * JavaScript, also while all workers hang, use `'metrics'` in {@link StartOptions.answers}.
+ *
+ * Series are there from the start, at zero, and before {@link start}; only those of workers and I/O
+ * threads come and go with these. No label has a value that a client can choose.
+ *
+ * @param options `format`: `'prometheus'` is the text format of Prometheus, version 0.0.4.
+ * `'openmetrics'` is OpenMetrics 1.0.0. Default `'prometheus'`
+ * @returns the text, for the content type `text/plain; version=0.0.4; charset=utf-8` or
+ * `application/openmetrics-text; version=1.0.0; charset=utf-8`
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: there is no such format
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8');
+ * response.end(metrics());
+ * ```
+ */
+export function metrics(options: MetricsOptions = {}): string {
+  const bag = knownKeys('metrics', 'options', options, ['format']);
+  const format = oneOf('metrics', 'format', bag['format'], ['prometheus', 'openmetrics']);
+  return native.metrics(format === 'openmetrics');
+}

@@ -215,6 +215,11 @@ export interface ShardStats extends Traffic {
     /** Bytes that these commands hold. */
     readonly commandBytes: number;
 }
+/** For {@link metrics}. */
+export interface MetricsOptions {
+    /** The format of the text. Default `'prometheus'`. */
+    readonly format?: 'prometheus' | 'openmetrics';
+}
 /** What {@link stats} returns. */
 export interface Stats extends Traffic {
     /** Absent unless the process has joined other instances. */

@@ -1,6 +1,6 @@
 import type { Dispatch, Native } from '../native.cjs';
 import type { HandlerTable } from './handlers.cjs';
-export type DispatchNative = Pick<Native, 'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'>;
+export type DispatchNative = Pick<Native, 'handlerRan' | 'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'>;
 export interface Dispatcher {
     /** The addon calls this. It never throws. */
     readonly dispatch: Dispatch;

@@ -224,6 +224,12 @@ export interface ShardStats extends Traffic {
   readonly commandBytes: number;
 }
 
+/** For {@link metrics}. */
+export interface MetricsOptions {
+  /** The format of the text. Default `'prometheus'`. */
+  readonly format?: 'prometheus' | 'openmetrics';
+}
+
 /** What {@link stats} returns. */
 export interface Stats extends Traffic {
   /** Absent unless the process has joined other instances. */

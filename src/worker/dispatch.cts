@@ -29,6 +29,14 @@ import {
  */
 const TICKS = 8;
 
+/**
+ * Of the calls of handlers for messages, one in so many is measured: to read the clock twice would
+ * cost as much as half of an echo. Which one is left to chance, so that it is not always the call
+ * for the same socket.
+ */
+const MEASURED = 64;
+const untilNext = (): number => 1 + Math.floor(Math.random() * (2 * MEASURED - 1));
+
 /** Objects that are kept for the next promises, so that a busy worker makes none. */
 const MAX_SPARE = 256;
 
@@ -44,7 +52,7 @@ const NAMES: readonly HandlerName[] = [
 
 export type DispatchNative = Pick<
   Native,
-  'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'
+  'handlerRan' | 'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'
 >;
 
 /** The SHA-256 of the certificate, written as Node does. */
@@ -91,9 +99,10 @@ export function createDispatcher(
     scoped(table.handleBinaryMessage),
   ];
   const [handleClose, handleDrain] = [scoped(table.handleClose), scoped(table.handleDrain)];
-  const { openVerdict, settle, slotBytes, slotToken, tokenVersion } = native;
+  const { handlerRan, openVerdict, settle, slotBytes, slotToken, tokenVersion } = native;
   const { setInterval, clearInterval, queueMicrotask } = globalThis;
   const { nextTick } = process;
+  const clock = performance.now.bind(performance);
 
   let control = new Int32Array(16);
   let ids = new Float64Array(0);
@@ -115,6 +124,7 @@ export function createDispatcher(
   let settleIsDue = false;
   let tick = 0;
   let ticker: NodeJS.Timeout | undefined;
+  let untilMeasured = untilNext();
 
   function attach(block: ArrayBuffer): void {
     control = new Int32Array(block, 0, ControlLayout.Words);
@@ -144,6 +154,7 @@ export function createDispatcher(
       const id = ids[i] as number;
       const slot = slots[i] as number;
       let kind = kinds[i] as EventKind;
+      let begun = 0;
       try {
         let value = data[i];
         if (kind === EventKind.SharedBytes) {
@@ -175,16 +186,29 @@ export function createDispatcher(
           continue;
         }
         const token = tokenNow(id, slot, tokens[i] as number, epoch);
+        begun = beginning(kind);
         const result = invoke(kind, id, value, token, numbers[i] as number);
         if (result !== undefined && isThenable(result) && !isFulfilled(result)) {
-          pend(takePending(), kind, id, slot, result, serial);
+          const pending = takePending();
+          pending.begun = begun;
+          pend(pending, kind, id, slot, result, serial);
           continue;
         }
       } catch (error) {
         report(error, kind, id);
       }
+      if (begun !== 0) handlerRan(kind, clock() - begun);
       state[slot] = EventState.Settled;
     }
+  }
+
+  /** When the handler of this event begins; 0: it is not measured. */
+  function beginning(kind: EventKind): number {
+    if (kind === EventKind.Text || kind === EventKind.Bytes) {
+      if (--untilMeasured > 0) return 0;
+      untilMeasured = untilNext();
+    }
+    return clock();
   }
 
   /** Calls the handler of any event except an open event. */
@@ -218,6 +242,7 @@ export function createDispatcher(
    */
   function open(id: number, slot: number, request: OpenRequest): void {
     let decision = FORBIDDEN;
+    const begun = clock();
     try {
       if (request.clientCertificate !== undefined) withFingerprint(request.clientCertificate);
       const verdict: unknown =
@@ -225,6 +250,7 @@ export function createDispatcher(
       if (isThenable(verdict)) {
         const pending = takePending();
         pending.offered = request.protocols;
+        pending.begun = begun;
         pend(pending, EventKind.Open, id, slot, verdict, true);
         return;
       }
@@ -232,6 +258,7 @@ export function createDispatcher(
     } catch (error) {
       report(error, EventKind.Open, id);
     }
+    handlerRan(EventKind.Open, clock() - begun);
     sendVerdict(slot, decision, id);
     state[slot] = EventState.Settled;
   }
@@ -327,8 +354,9 @@ export function createDispatcher(
 
   function done(pending: PendingHandler, failed: boolean, value: unknown): void {
     if (pending.expired) return doneLate(pending, failed, value);
-    const { id, kind, slot } = pending;
+    const { id, kind, slot, begun } = pending;
     pendingCount--;
+    if (begun !== 0) handlerRan(kind, clock() - begun);
     if (kind === EventKind.Open) {
       if (failed) report(value, kind, id);
       sendVerdict(slot, failed ? FORBIDDEN : checkOrReport(value, pending.offered, id), id);
@@ -371,7 +399,9 @@ export function createDispatcher(
     for (let event = pending.shift(); event !== undefined && !stopped; event = pending.shift()) {
       const { kind, slot } = event;
       state[slot] = EventState.Started;
+      let begun = 0;
       try {
+        begun = beginning(kind);
         const isWhole = kind !== EventKind.Bytes || (event.data as Buffer).length === event.number;
         const result = invoke(
           kind,
@@ -381,13 +411,16 @@ export function createDispatcher(
           event.number,
         );
         if (result !== undefined && isThenable(result) && !isFulfilled(result)) {
-          if (!hurried) return pend(pending, kind, id, slot, result, true);
-          pend(takePending(), kind, id, slot, result, false);
+          const next = hurried ? takePending() : pending;
+          next.begun = begun;
+          pend(next, kind, id, slot, result, !hurried);
+          if (!hurried) return;
           continue;
         }
       } catch (error) {
         report(error, kind, id);
       }
+      if (begun !== 0) handlerRan(kind, clock() - begun);
       settleOutside(slot);
     }
     if (pending.serial) pendingHandlers.remove(pending);
@@ -454,7 +487,7 @@ export function createDispatcher(
   }
 
   function expire(pending: PendingHandler): void {
-    const { id, kind, slot } = pending;
+    const { id, kind, slot, begun } = pending;
     const name = NAMES[kind] as HandlerName;
     const outcome =
       kind === EventKind.Open
@@ -462,6 +495,7 @@ export function createDispatcher(
         : "the connection's next event is handled now";
     pending.expired = true;
     pendingCount--;
+    if (begun !== 0) handlerRan(kind, clock() - begun);
     if (kind === EventKind.Open) sendVerdict(slot, TIMED_OUT, id);
     settleOutside(slot);
     const successor = replacePending(pending);

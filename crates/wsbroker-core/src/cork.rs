@@ -15,7 +15,7 @@ use crate::{
     broker::BrokerState,
     bus::MessageForm,
     config::Overflow,
-    counters::DropCause,
+    counters::{DropCause, HandlerKind, HistogramPart},
     dispatch::WorkerEntry,
     ids::{NamespaceId, SocketId},
     registry::{Channel, Socket},
@@ -65,6 +65,15 @@ pub struct Cork {
     bus_waits: bool,
     /// The worker whose handlers have settled while their replies wait here.
     holder: Option<Arc<WorkerEntry>>,
+    fanout: HistogramPart,
+    /// Of a thread that runs handlers.
+    handling: Option<Box<Handling>>,
+}
+
+/// What a thread counts of the handlers that it runs.
+struct Handling {
+    handlers: [HistogramPart; HandlerKind::COUNT],
+    dispatch_delay: HistogramPart,
 }
 
 #[derive(Default)]
@@ -105,7 +114,10 @@ impl fmt::Debug for Cork {
 impl Cork {
     pub(crate) fn new(broker: Arc<BrokerState>) -> Self {
         let queues = (0..broker.shard_count()).map(|_| ShardQueue::default()).collect();
+        let fanout = broker.metrics.fanout.part();
         Self {
+            fanout,
+            handling: None,
             broker,
             arena: BytesMut::new(),
             arenas: Arenas::default(),
@@ -258,9 +270,11 @@ impl Cork {
         }
         let Some(channel) = channel.filter(|_| !full) else {
             self.arena.truncate(staged.start);
+            self.fanout.count(0, u64::from(!full));
             return (!full).then_some(0);
         };
         let count = channel.count();
+        self.fanout.count(count as u64, 1);
         let compressed = self.may_compress(range).then(Box::<Compressed>::default);
         let broadcast = (compressed.is_some() || !exclude.is_empty() || scarce)
             .then(|| Arc::new(Broadcast { exclude: distinct(exclude), compressed, scarce }));
@@ -272,6 +286,30 @@ impl Cork {
         }
         self.flush_if_large();
         Some(count)
+    }
+
+    /// A handler of this thread has returned, and its promise has settled. For
+    /// [`Histograms::handlers`](crate::Histograms::handlers).
+    pub fn handler_ran(&mut self, handler: HandlerKind, took: Duration) {
+        let part = self.handling().handlers.get_mut(handler as usize);
+        if let Some(part) = part {
+            part.count(took.as_nanos() as u64, 1);
+        }
+    }
+
+    /// The handlers of this many events are about to be called on this thread, so long after a
+    /// shard had found their sockets readable ([`Batch::found`](crate::Batch::found)). For
+    /// [`Histograms::dispatch_delay`](crate::Histograms::dispatch_delay).
+    pub fn dispatched(&mut self, delay: Duration, events: usize) {
+        self.handling().dispatch_delay.count(delay.as_nanos() as u64, events as u64);
+    }
+
+    fn handling(&mut self) -> &mut Handling {
+        let metrics = &self.broker.metrics;
+        self.handling.get_or_insert_with(|| {
+            let handlers = std::array::from_fn(|kind| metrics.handlers[kind].part());
+            Box::new(Handling { handlers, dispatch_delay: metrics.dispatch_delay.part() })
+        })
     }
 
     /// Starts the close handshake with one socket.

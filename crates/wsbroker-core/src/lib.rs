@@ -48,15 +48,17 @@ pub use config::{
 };
 pub use cork::{Cork, SendOutcome, Staged};
 pub use counters::{
-    CauseCounts, CloseCause, DropCause, HttpFailureCause, HttpStats, RejectCause, ShardStats, Stats, Traffic,
-    WorkerStats,
+    CauseCounts, CloseCause, DropCause, HandlerKind, HistogramStats, Histograms, HttpFailureCause, HttpStats,
+    RejectCause, ShardStats, Stats, Traffic, WorkerStats,
 };
 pub use error::{BindError, CidrError, JoinError, ListenError, StartError, SubscribeError, TlsError};
 pub use event::{Batch, Event, EventKind, EventPayload};
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub use front::fuzzing;
-pub use front::{AwaitedPath, FixedAnswer, ForwardUpgrades, HttpConfig, Listener, ListenerConfig};
+pub use front::{
+    AwaitedPath, FixedAnswer, ForwardUpgrades, HttpConfig, Listener, ListenerConfig, MetricsAnswer, MetricsText,
+};
 pub use ids::{SocketId, WorkerId};
 pub use namespace::{Helper, LeftClient, Namespace};
 pub use open::{Accept, AcceptError, LateVerdict, Open, OpenReply, OpenRequest, Reject};

@@ -20,12 +20,13 @@ use super::{
     address::{BoundAddress, Route},
     answering::{self, NotAdmitted},
     new_connection::NewConnection,
-    plain_service::{FixedAnswer, PlainService},
+    plain_service::{FixedAnswer, MetricsText, PlainService},
     request::HeadBuffer,
     response::{self, Refusal},
     socket::Transport,
     upgrade,
 };
+use crate::counters::Stats;
 
 /// A whole head, and what was read behind it.
 struct ReadHead {
@@ -204,6 +205,15 @@ async fn give<T: Transport>(
             };
             let headers = [("Content-Type".to_owned(), "application/json".to_owned())];
             response::fixed(if reasons.is_empty() { 200 } else { 503 }, &headers, &body.into(), is_head, keeps)
+        }
+        FixedAnswer::Metrics(metrics) => {
+            let accept: Vec<_> =
+                head.headers.get_all("accept").iter().filter_map(|value| value.to_str().ok()).collect();
+            let broker = &connection.broker;
+            let bus = broker.channels.bus().map(|bus| bus.stats());
+            let MetricsText { content_type, text } = metrics.write(Stats::of(broker), bus, &accept.join(","));
+            let headers = [("Content-Type".to_owned(), content_type.to_owned())];
+            response::fixed(200, &headers, &text.into(), is_head, keeps)
         }
         FixedAnswer::Fixed { status, headers, body } => response::fixed(*status, headers, body, is_head, keeps),
     };

@@ -62,6 +62,8 @@ pub(super) struct Connection {
     /// When the kernel took bytes.
     pub(super) last_sent: Tick,
     pub(super) last_ping: Tick,
+    /// When it got its 101.
+    pub(super) opened_at: Tick,
     /// What the peer has taken.
     pub(super) progress: WriteProgress,
     pub(super) closing: ClosingProgress,
@@ -114,6 +116,7 @@ impl Connection {
             last_seen: 0,
             last_sent: 0,
             last_ping: 0,
+            opened_at: 0,
             progress: WriteProgress::default(),
             closing: ClosingProgress::default(),
             timers: ConnectionTimers::default(),
@@ -164,6 +167,7 @@ impl Connection {
         self.leftover = rest;
         ctx.broker.sockets.opened(&self.socket);
         ctx.tally.flow.opened += 1;
+        self.opened_at = ctx.now();
         self.tell_joined(ctx);
         match self.phase {
             ConnectionPhase::Active => {

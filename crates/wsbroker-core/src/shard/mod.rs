@@ -100,6 +100,8 @@ struct Shard {
     /// What this shard last reported of its outboxes and its unfinished messages.
     reported_send: usize,
     reported_receive: usize,
+    /// The turn has been counted: it has nothing to do, and waits.
+    waits: bool,
 }
 
 /// What a turn uses, and the next one again.
@@ -134,6 +136,7 @@ impl Shard {
             stopped: false,
             reported_send: 0,
             reported_receive: 0,
+            waits: true,
         }
     }
 
@@ -162,7 +165,7 @@ impl Shard {
             }
             return;
         }
-        self.ctx.time = Instant::now();
+        self.begin_turn(Instant::now());
         self.ctx.turn.begin();
         self.ctx.wheel.advance(self.ctx.time, due);
         for event in &*events {
@@ -187,6 +190,20 @@ impl Shard {
         self.relieve();
         self.go_on_retiring();
         self.hand_over();
+    }
+
+    fn begin_turn(&mut self, now: Instant) {
+        if !std::mem::take(&mut self.waits) {
+            // It did not wait for this turn: the one before lasted until now.
+            self.count_turn(now);
+        }
+        self.ctx.time = now;
+        self.ctx.batches.found = Some(now);
+    }
+
+    fn count_turn(&self, end: Instant) {
+        let took = end.saturating_duration_since(self.ctx.time);
+        self.handle().counters.turns.count(took.as_nanos() as u64, 1);
     }
 
     /// Executes what is in the queue, or goes on with what the last turn has left of it. `commands`
@@ -295,7 +312,7 @@ impl Shard {
     }
 
     /// How long to wait for events. Zero when there is work already.
-    fn wait(&self) -> Option<Duration> {
+    fn wait(&mut self) -> Option<Duration> {
         let at_work = !self.ctx.ready.is_empty()
             || !self.ctx.dirty.is_empty()
             || !self.ctx.ending.is_empty()
@@ -305,7 +322,11 @@ impl Shard {
         if at_work || !self.handle().fifo.park() {
             return Some(Duration::ZERO);
         }
-        let sleep = self.ctx.wheel.sleep(Instant::now());
+        let now = Instant::now();
+        if !std::mem::replace(&mut self.waits, true) {
+            self.count_turn(now);
+        }
+        let sleep = self.ctx.wheel.sleep(now);
         // Nothing tells when the memberships of a socket are free.
         if self.retiring.is_empty() { sleep } else { Some(sleep.map_or(LOCKED, |sleep| sleep.min(LOCKED))) }
     }

@@ -123,6 +123,8 @@ pub struct RedisBus {
     cork: Mutex<Option<Cork>>,
     published: AtomicU64,
     refused: AtomicU64,
+    /// How long the last ping took, in nanoseconds.
+    lag: AtomicU64,
     unanswered: AtomicU64,
     received: AtomicU64,
     missed: AtomicU64,
@@ -196,6 +198,7 @@ impl RedisBus {
             cork: Mutex::new(None),
             published: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            lag: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
             received: AtomicU64::new(0),
             missed: AtomicU64::new(0),
@@ -371,6 +374,7 @@ impl Bus for RedisBus {
             invalid: number(&self.invalid),
             losses: number(&self.losses),
             waiting: self.queue.bytes(),
+            lag: Duration::from_nanos(number(&self.lag)),
         }
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod cluster_functions;
 pub(crate) mod http_options;
 pub(crate) mod lifecycle;
 pub(crate) mod messaging;
+pub(crate) mod metrics_text;
 pub(crate) mod option_values;
 pub(crate) mod options;
 pub(crate) mod stats_object;

@@ -194,6 +194,7 @@ async fn give<T: Transport>(
     }
     // With a body behind it the next request's place is unknown to us: nobody sends one.
     let keeps = head.keep_alive && head.body == BodyLength::None && !service.endpoint.is_closed();
+    connection.end_waiting();
     let answer = match fixed {
         FixedAnswer::Health => response::fixed(200, &[], &Bytes::from_static(b"ok\n"), is_head, keeps),
         FixedAnswer::Ready => {
@@ -217,7 +218,6 @@ async fn give<T: Transport>(
         }
         FixedAnswer::Fixed { status, headers, body } => response::fixed(*status, headers, body, is_head, keeps),
     };
-    connection.end_waiting();
     connection.broker.metrics.http.count_answer();
     let within = connection.address.handshake_timeout;
     let written = matches!(timeout(within, answering::write_open(stream, answer)).await, Ok(Ok(())));

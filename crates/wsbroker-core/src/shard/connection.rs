@@ -1,7 +1,7 @@
 //! One connection's state in its shard, what is queued for it, and how that is written. Its
 //! beginning, its reading, its clocks and its end are in modules of their own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use wsbroker_proto::{CloseCode, MessageKind, Parser, Role, WindowBits};
@@ -62,6 +62,8 @@ pub(super) struct Connection {
     /// When the kernel took bytes.
     pub(super) last_sent: Tick,
     pub(super) last_ping: Tick,
+    /// When the ping was queued that was not answered yet: the first of several.
+    pub(super) ping_sent: Option<Instant>,
     /// When it got its 101.
     pub(super) opened_at: Tick,
     /// What the peer has taken.
@@ -116,6 +118,7 @@ impl Connection {
             last_seen: 0,
             last_sent: 0,
             last_ping: 0,
+            ping_sent: None,
             opened_at: 0,
             progress: WriteProgress::default(),
             closing: ClosingProgress::default(),

@@ -80,11 +80,23 @@ impl Connection {
         Some(self.last_seen.min(self.last_sent).max(self.last_ping) + ticks(interval) + 1)
     }
 
+    /// A pong came. Our pings are empty, so one with a payload answers none of them (RFC 6455
+    /// §5.5.3).
+    pub(super) fn ponged(&mut self, ctx: &ShardContext, payload: &[u8]) {
+        if payload.is_empty()
+            && let Some(sent) = self.ping_sent.take()
+        {
+            let took = ctx.time.saturating_duration_since(sent);
+            ctx.broker.shard(self.socket.shard()).counters.round_trips.count(took.as_nanos() as u64, 1);
+        }
+    }
+
     fn ping(&mut self, ctx: &mut ShardContext) {
         self.last_ping = ctx.now();
         let mut length = 0;
         self.account(ctx, |outbox, _| length = outbox.push_ping());
         if length > 0 {
+            self.ping_sent.get_or_insert(ctx.time);
             let length = self.stream.as_ref().map_or(length, |stream| stream.on_the_wire(length));
             self.progress.add_ping(length);
             self.mark_dirty(ctx);

@@ -421,8 +421,8 @@ exports.stats = load_cjs_1.native.stats;
  *
  * @example
  * ```js
- * response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8');
- * response.end(metrics());
+ * const text = metrics();
+ * console.log(text.match(/^wsbroker_connections .*$/m)?.[0]);
  * ```
  */
 function metrics(options = {}) {

@@ -7,9 +7,10 @@
 import type { Buffer } from './ambient.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
+import type { MetricsOptions } from './types/metrics-options.cjs';
 import type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
 import type { StartOptions } from './types/start-options.cjs';
-import type { MetricsOptions, Stats } from './types/stats.cjs';
+import type { Stats } from './types/stats.cjs';
 import type { WorkerInterface } from './types/worker-interface.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type { AcceptVerdict, ClientCertificate, ErrorContext, HandlerName, HeaderOptions, OpenRequest, OpenVerdict, RejectVerdict, WorkerInterface, } from './types/worker-interface.cjs';
@@ -18,7 +19,8 @@ export type { FixedAnswer, HttpForward, HttpRequestListener, HttpServer, MaxInFl
 export type { ThreadLimits, ThreadOptions, WorkerEvent } from './types/worker-threads.cjs';
 export type { BusEvent, ClusterCount, ClusterOptions, RedisNode, RedisOptions, RedisTlsOptions, } from './types/cluster-options.cjs';
 export type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
-export type { BusStats, CloseCounts, DropCounts, HttpFailureCounts, HttpStats, MetricsOptions, RejectCounts, ShardStats, Stats, Traffic, WorkerStats, } from './types/stats.cjs';
+export type { MetricsOptions } from './types/metrics-options.cjs';
+export type { BusStats, CloseCounts, DropCounts, HttpFailureCounts, HttpStats, RejectCounts, ShardStats, Stats, Traffic, WorkerStats, } from './types/stats.cjs';
 /**
  * Listens on the address, loads the workers, and starts serving. Resolves when all of that is done,
  * including every worker's `handleStart`. If it fails, everything it has begun is undone.
@@ -392,8 +394,8 @@ export declare const stats: () => Stats;
  *
  * @example
  * ```js
- * response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8');
- * response.end(metrics());
+ * const text = metrics();
+ * console.log(text.match(/^wsbroker_connections .*$/m)?.[0]);
  * ```
  */
 export declare function metrics(options?: MetricsOptions): string;

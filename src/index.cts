@@ -15,9 +15,10 @@ import { checkShutdownOptions, checkStartOptions } from './options/start.cjs';
 import { shutdownAll, startServer } from './server/lifecycle.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
+import type { MetricsOptions } from './types/metrics-options.cjs';
 import type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
 import type { StartOptions } from './types/start-options.cjs';
-import type { MetricsOptions, Stats } from './types/stats.cjs';
+import type { Stats } from './types/stats.cjs';
 import type { WorkerInterface } from './types/worker-interface.cjs';
 import { register } from './worker/register.cjs';
 
@@ -57,13 +58,13 @@ export type {
   RedisTlsOptions,
 } from './types/cluster-options.cjs';
 export type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
+export type { MetricsOptions } from './types/metrics-options.cjs';
 export type {
   BusStats,
   CloseCounts,
   DropCounts,
   HttpFailureCounts,
   HttpStats,
-  MetricsOptions,
   RejectCounts,
   ShardStats,
   Stats,
@@ -524,8 +525,8 @@ export const stats: () => Stats = native.stats;
  *
  * @example
  * ```js
- * response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8');
- * response.end(metrics());
+ * const text = metrics();
+ * console.log(text.match(/^wsbroker_connections .*$/m)?.[0]);
  * ```
  */
 export function metrics(options: MetricsOptions = {}): string {

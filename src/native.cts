@@ -104,6 +104,10 @@ export interface Native {
    * ERR_WSBROKER_TLS and the old ones stay.
    */
   reloadTls(listener: number, tls: NativeTls): void;
+  /**
+   * From now on the process counts as not ready while its bus is lost. Does nothing without a bus.
+   */
+  requireCluster(): void;
   /** Accepts connections from now on. */
   serve(listener: number): void;
   /**

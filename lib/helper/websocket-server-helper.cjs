@@ -355,23 +355,26 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         }
     }
     #sendEverywhere(destination, event, data) {
+        const message = new message_cjs_1.Message(event, data);
         if (!destination) {
-            this.#delivery.toAll(new message_cjs_1.Message(event, data), undefined);
-            return this.#publish(protocol_cjs_1.WebSocketChannels.BROADCAST, 'broadcast', undefined, event, data);
+            this.#delivery.toAll(message, undefined);
+            return this.#publish(protocol_cjs_1.WebSocketChannels.BROADCAST, 'broadcast', undefined, message);
         }
         const { instance } = this.#transport;
         if (this.#clients.get(destination) !== undefined || instance?.isElsewhere(destination)) {
-            this.#delivery.toClient(destination, new message_cjs_1.Message(event, data));
-            return this.#publish(protocol_cjs_1.WebSocketChannels.forClient({ clientId: destination }), 'client', destination, event, data);
+            this.#delivery.toClient(destination, message);
+            const channel = protocol_cjs_1.WebSocketChannels.forClient({ clientId: destination });
+            return this.#publish(channel, 'client', destination, message);
         }
         if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination)) {
-            this.#delivery.toRoom(destination, new message_cjs_1.Message(event, data), undefined);
+            this.#delivery.toRoom(destination, message, undefined);
         }
-        this.#publish(protocol_cjs_1.WebSocketChannels.forRoom({ room: destination }), 'room', destination, event, data);
+        const channel = protocol_cjs_1.WebSocketChannels.forRoom({ room: destination });
+        this.#publish(channel, 'room', destination, message);
     }
-    #publish(channel, type, target, event, data) {
+    #publish(channel, type, target, message) {
         if (!this.#lifecycle.ended)
-            this.#relay.publish(channel, type, { target, event, data });
+            this.#relay.publish(channel, type, target, message);
     }
     /** Sends a message of the helper itself. Does not throw. */
     #sendOwn(client, event, data) {

@@ -179,8 +179,10 @@ async function start(request, file, signal) {
         });
         undo.push(() => load_cjs_1.native.closeListener(listener));
         (0, abort_cjs_1.throwIfAborted)(signal);
-        if (request.cluster?.required === true)
+        if (request.cluster?.required === true) {
             await (0, abort_cjs_1.unlessAborted)(signal, (0, join_cluster_cjs_1.busReady)(BUS_TIMEOUT));
+            load_cjs_1.native.requireCluster();
+        }
         await (0, workers_cjs_1.startWorkers)(file, request, { signal, watchers, undo, undoTimeout });
         load_cjs_1.native.watchWorkers(reportStuckWorker);
         const location = load_cjs_1.native.listenerAddress(listener);

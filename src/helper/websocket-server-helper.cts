@@ -414,41 +414,31 @@ export class WebSocketServerHelper<
   }
 
   #sendEverywhere(destination: string | undefined, event: string, data: unknown): void {
+    const message = new Message(event, data);
     if (!destination) {
-      this.#delivery.toAll(new Message(event, data), undefined);
-      return this.#publish(WebSocketChannels.BROADCAST, 'broadcast', undefined, event, data);
+      this.#delivery.toAll(message, undefined);
+      return this.#publish(WebSocketChannels.BROADCAST, 'broadcast', undefined, message);
     }
     const { instance } = this.#transport;
     if (this.#clients.get(destination) !== undefined || instance?.isElsewhere(destination)) {
-      this.#delivery.toClient(destination, new Message(event, data));
-      return this.#publish(
-        WebSocketChannels.forClient({ clientId: destination }),
-        'client',
-        destination,
-        event,
-        data,
-      );
+      this.#delivery.toClient(destination, message);
+      const channel = WebSocketChannels.forClient({ clientId: destination });
+      return this.#publish(channel, 'client', destination, message);
     }
     if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination)) {
-      this.#delivery.toRoom(destination, new Message(event, data), undefined);
+      this.#delivery.toRoom(destination, message, undefined);
     }
-    this.#publish(
-      WebSocketChannels.forRoom({ room: destination }),
-      'room',
-      destination,
-      event,
-      data,
-    );
+    const channel = WebSocketChannels.forRoom({ room: destination });
+    this.#publish(channel, 'room', destination, message);
   }
 
   #publish(
     channel: string,
     type: 'client' | 'room' | 'broadcast',
     target: string | undefined,
-    event: string,
-    data: unknown,
+    message: Message,
   ): void {
-    if (!this.#lifecycle.ended) this.#relay.publish(channel, type, { target, event, data });
+    if (!this.#lifecycle.ended) this.#relay.publish(channel, type, target, message);
   }
 
   /** Sends a message of the helper itself. Does not throw. */

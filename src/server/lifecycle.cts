@@ -220,7 +220,10 @@ async function start(
     });
     undo.push(() => native.closeListener(listener));
     throwIfAborted(signal);
-    if (request.cluster?.required === true) await unlessAborted(signal, busReady(BUS_TIMEOUT));
+    if (request.cluster?.required === true) {
+      await unlessAborted(signal, busReady(BUS_TIMEOUT));
+      native.requireCluster();
+    }
     await startWorkers(file, request, { signal, watchers, undo, undoTimeout });
     native.watchWorkers(reportStuckWorker);
     const location = native.listenerAddress(listener);

@@ -108,7 +108,8 @@ export interface ClusterOptions {
   readonly instanceId?: string | undefined;
   /**
    * Whether `start` waits for Redis, and rejects with `ERR_WSBROKER_BUS_LOST` if it is not ready
-   * within 10 s. @default false
+   * within 10 s. If it is lost later, `ready` in `answers` says so with 503 and the reason `bus`,
+   * until it is back; sockets stay open. @default false
    */
   readonly required?: boolean | undefined;
   /**

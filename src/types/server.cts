@@ -17,8 +17,9 @@ export interface Server extends AsyncDisposes {
    */
   readonly url: string;
   /**
-   * Stops listening here and closes this server's connections with 1001. Resolves when they are
-   * gone. Workers and other servers stay.
+   * Stops listening here and closes this server's connections with 1001. Plain requests in hand
+   * come to their end, or are cut after `requestTimeout`. Resolves when all are gone. Workers and
+   * other servers stay.
    */
   close(): Promise<void>;
   /**

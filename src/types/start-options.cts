@@ -220,7 +220,7 @@ export interface StartOptions {
    * Of the address. Responses to plain GET and HEAD requests, by exact path; other methods get 405.
    * They are given without asking JavaScript, so also while workers load, hang or are missing.
    * `'health'`: 200 as long as the process runs. `'ready'`: 200 if sockets can be opened, otherwise
-   * 503 with the reasons as JSON: `starting`, `noWorker`, `shuttingDown`, `setReady`
+   * 503 with the reasons as JSON: `starting`, `noWorker`, `shuttingDown`, `bus`, `setReady`
    * ({@link setReady}). `'metrics'`: what {@link metrics} returns, as OpenMetrics if the request's
    * `Accept` prefers that. 64 connections above `maxConnections` may get such responses. A path
    * that is named in `path` is refused with ERR_WSBROKER_INVALID_ARG_VALUE.
@@ -259,8 +259,10 @@ export interface StartOptions {
 
   /**
    * Of the address; requires `http`. How long a body may make no progress, in either direction, 1
-   * to 2^31-1. Then the request gets 408, or its connection is cut. Server-sent events need a
-   * comment within this time. @default 60000
+   * to 2^31-1. Then the request gets 408, or its connection is cut. So does a client that is waited
+   * for and moves less than 1 KiB per second, on average over this time and over 30 s at least.
+   * Server-sent events need a comment within this time. After {@link Server.close} requests in hand
+   * have this long to end. @default 60000
    */
   readonly requestTimeout?: number | undefined;
 

@@ -171,10 +171,10 @@ export interface HttpFailureCounts {
   readonly badResponse: number;
   /**
    * 504: no response within {@link StartOptions.forwardTimeout}. Cut: its body stopped for
-   * {@link StartOptions.requestTimeout}.
+   * {@link StartOptions.requestTimeout}, or had not ended so long after {@link Server.close}.
    */
   readonly timeout: number;
-  /** 408, or cut: the client sent no more of its body, or read no more of the response. */
+  /** 408, or cut: the client sent its body or read the response too slowly, or not at all. */
   readonly clientTimeout: number;
   /** 400, or cut: the request's body was not well-formed. */
   readonly badBody: number;
@@ -222,12 +222,6 @@ export interface ShardStats extends Traffic {
   readonly commands: number;
   /** Bytes that these commands hold. */
   readonly commandBytes: number;
-}
-
-/** For {@link metrics}. */
-export interface MetricsOptions {
-  /** The format of the text. Default `'prometheus'`. */
-  readonly format?: 'prometheus' | 'openmetrics';
 }
 
 /** What {@link stats} returns. */

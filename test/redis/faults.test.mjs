@@ -336,3 +336,28 @@ test('shutdown takes back a joinCluster that no start has followed', async (t) =
   await server.start();
   assert.equal((await server.main((wsb) => wsb.stats())).bus, undefined);
 });
+
+test('where Redis is required, ready says so while it is lost, and sockets stay open; elsewhere it does not', async (t) => {
+  const redis = await startRedis(t);
+  const answers = { '/healthz': 'health', '/readyz': 'ready' };
+  const [must, may] = await Promise.all([true, false].map((required) => instance(t, redis, { required }, { path: '/ws', answers })));
+  await Promise.all([must, may].map(ready));
+  const asked = async (server, path = '/readyz') => {
+    const response = await fetch(`http://127.0.0.1:${server.port}${path}`);
+    return [response.status, (await response.text()).trim()];
+  };
+  const isReady = [200, '{"ready":true}'];
+  assert.deepEqual(await asked(must), isReady);
+  const client = await must.connect('/ws');
+  await redis.kill();
+  await must.told.next('bus', ({ event }) => event.state === 'lost');
+  assert.deepEqual(await asked(must), [503, '{"ready":false,"reasons":["bus"]}']);
+  assert.deepEqual(await asked(must, '/healthz'), [200, 'ok'], 'a restart of this process would not bring Redis back');
+  await may.told.next('bus', ({ event }) => event.state === 'lost');
+  assert.deepEqual(await asked(may), isReady);
+  await client.run((wsb, id) => void wsb.send(id, 'still here'));
+  assert.equal(await client.next(), 'still here');
+  await redis.run();
+  await ready(must);
+  assert.deepEqual(await asked(must), isReady);
+});

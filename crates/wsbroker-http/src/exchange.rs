@@ -23,6 +23,7 @@ use crate::{
     headers::{self, Client},
     inner::{Inner, InnerAddress},
     interims::Interims,
+    pace::{LeastRate, Pace},
     response::{AfterResponse, Output, ResponseLength},
     tunnel::pass,
     upload::{Received, Upload, receive},
@@ -38,6 +39,8 @@ pub struct Forwarding {
     pub head_timeout: Duration,
     /// Without a byte of a body in either direction, after which the exchange is given up.
     pub body_timeout: Duration,
+    /// What the client must reach while it sends its body and while it takes the response.
+    pub least_rate: LeastRate,
 }
 
 /// What the connection is good for after an exchange.
@@ -147,7 +150,8 @@ impl Exchange<'_> {
                 (body, Some(pieces))
             }
         };
-        let mut upload = Upload { pieces, chunked: Chunked::default(), left: progress.left, unwanted: false };
+        let mut upload =
+            Upload { pieces, chunked: Chunked::default(), left: progress.left, unwanted: false, pace: Pace::default() };
         let interims = Arc::new(Interims::default());
         let headers = std::mem::take(&mut self.head.headers);
         let mut request = Some(self.request(headers, body, &interims));
@@ -242,12 +246,14 @@ struct Progress {
     left: u64,
     /// When a byte moved last.
     moved: Instant,
+    /// At which the client takes the response.
+    pace: Pace,
 }
 
 impl Progress {
     fn new(body: BodyLength) -> Self {
         let left = if let BodyLength::Fixed(length) = body { length } else { 0 };
-        Self { status: None, received: 0, sent: 0, left, moved: Instant::now() }
+        Self { status: None, received: 0, sent: 0, left, moved: Instant::now(), pace: Pace::default() }
     }
 }
 
@@ -274,11 +280,12 @@ impl Running<'_, '_> {
         let (mut read, mut write) = tokio::io::split(stream);
         let mut output = Output::default();
         let mut uploaded = Instant::now();
+        let least_rate = forwarding.least_rate;
         loop {
-            let (deadline, late) = if self.upload.is_done() {
-                (uploaded + forwarding.head_timeout, Failure::TooSlow)
+            let deadline = if self.upload.is_done() {
+                uploaded + forwarding.head_timeout
             } else {
-                (self.progress.moved + forwarding.body_timeout, Failure::Stalled)
+                self.progress.moved + forwarding.body_timeout
             };
             tokio::select! {
                 biased;
@@ -304,7 +311,7 @@ impl Running<'_, '_> {
                     self.progress.sent += written.map_err(|_| Failure::Gone)? as u64;
                     self.progress.moved = Instant::now();
                 }
-                received = receive(self.upload, self.exchange.head.body, &mut read, self.ahead) => match received? {
+                received = receive(self.upload, self.exchange.head.body, &mut read, self.ahead, least_rate) => match received? {
                     Received::Piece(bytes) => {
                         self.progress.received += bytes;
                         self.progress.moved = Instant::now();
@@ -313,7 +320,11 @@ impl Running<'_, '_> {
                     Received::More => {}
                     Received::End => return Err(Failure::Gone),
                 },
-                () = sleep_until(deadline) => return Err(late),
+                () = sleep_until(deadline) => {
+                    // Otherwise the server does not take the body, or does not answer.
+                    let stalled = self.upload.pace.is_waiting() || !output.is_empty();
+                    return Err(if stalled { Failure::Stalled } else { Failure::TooSlow });
+                }
             }
         }
     }
@@ -326,7 +337,7 @@ impl Running<'_, '_> {
         is_closing: &impl Fn() -> bool,
     ) -> Step<Next> {
         let head = &self.exchange.head;
-        let body_timeout = self.exchange.forwarding.body_timeout;
+        let Forwarding { body_timeout, least_rate, .. } = *self.exchange.forwarding;
         let (mut read, mut write) = tokio::io::split(stream);
         let (parts, mut body) = response.into_parts();
         let length = ResponseLength::of(head, parts.status, body.size_hint().exact());
@@ -341,6 +352,10 @@ impl Running<'_, '_> {
             output.last_chunk(None);
         }
         while !ended || !output.is_empty() {
+            if !output.is_empty() {
+                // That was when it was put in, or when it was taken the last time.
+                self.progress.pace.wait(self.progress.moved);
+            }
             tokio::select! {
                 biased;
                 frame = body.frame(), if !ended && output.has_room() => {
@@ -373,10 +388,12 @@ impl Running<'_, '_> {
                 }
                 () = self.inner.drive() => {}
                 written = output.write_to(&mut write), if !output.is_empty() => {
-                    self.progress.sent += written.map_err(|_| Failure::Gone)? as u64;
+                    let written = written.map_err(|_| Failure::Gone)? as u64;
+                    self.progress.sent += written;
                     self.progress.moved = Instant::now();
+                    self.progress.pace.moved(written, self.progress.moved, least_rate)?;
                 }
-                received = receive(self.upload, head.body, &mut read, self.ahead) => match received? {
+                received = receive(self.upload, head.body, &mut read, self.ahead, least_rate) => match received? {
                     Received::Piece(bytes) => {
                         self.progress.received += bytes;
                         self.progress.moved = Instant::now();
@@ -438,17 +455,15 @@ impl Running<'_, '_> {
         Ok(Next::Close)
     }
 
-    /// Writes what waits; each write may take as long as a body may pause.
+    /// Writes what waits, which is not much: all of it within the time that a body may pause.
     async fn flush<W: AsyncWrite + Unpin>(&mut self, write: &mut W, output: &mut Output) -> Step<()> {
-        let body_timeout = self.exchange.forwarding.body_timeout;
-        while !output.is_empty() {
-            match timeout(body_timeout, output.write_to(write)).await {
-                Ok(Ok(written)) => self.progress.sent += written as u64,
-                Ok(Err(_)) => return Err(Failure::Gone),
-                Err(_) => return Err(Failure::Stalled),
+        let flushed = timeout(self.exchange.forwarding.body_timeout, async {
+            while !output.is_empty() {
+                self.progress.sent += output.write_to(write).await? as u64;
             }
-        }
-        match timeout(body_timeout, write.flush()).await {
+            write.flush().await
+        });
+        match flushed.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Failure::Gone),
             Err(_) => Err(Failure::Stalled),

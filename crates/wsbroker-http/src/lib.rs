@@ -20,6 +20,7 @@ mod head;
 mod headers;
 mod inner;
 mod interims;
+mod pace;
 mod response;
 mod tunnel;
 mod upload;
@@ -30,6 +31,7 @@ pub use head::{BodyLength, HeadError, RequestHead};
 pub use headers::Client;
 pub use hyper::header::HeaderName;
 pub use inner::{Inner, InnerAddress, InnerAddressError};
+pub use pace::LeastRate;
 
 #[doc(hidden)]
 pub use chunked::{ChunkError, Chunked, Decoded};

@@ -5,6 +5,7 @@ use hyper::{HeaderMap, body::Frame};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     sync::mpsc,
+    time::Instant,
 };
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     chunked::{Chunked, Decoded},
     failure::{Failure, Step},
     head::BodyLength,
+    pace::{LeastRate, Pace},
 };
 
 /// Bytes read from a client at once.
@@ -33,6 +35,7 @@ pub(crate) struct Upload {
     pub(crate) left: u64,
     /// The inner server takes no more of it.
     pub(crate) unwanted: bool,
+    pub(crate) pace: Pace,
 }
 
 impl Upload {
@@ -77,6 +80,7 @@ pub(crate) async fn receive<R: AsyncRead + Unpin>(
     length: BodyLength,
     read: &mut R,
     ahead: &mut BytesMut,
+    least: LeastRate,
 ) -> Step<Received> {
     let room = if let Some(pieces) = upload.pieces.clone() {
         if upload.unwanted {
@@ -97,6 +101,7 @@ pub(crate) async fn receive<R: AsyncRead + Unpin>(
             }
             return Ok(Received::Piece(bytes));
         }
+        upload.pace.wait(Instant::now());
         READ
     } else {
         let room = AHEAD.saturating_sub(ahead.len());
@@ -107,7 +112,12 @@ pub(crate) async fn receive<R: AsyncRead + Unpin>(
     };
     ahead.reserve(room);
     match read.read_buf(ahead).await {
-        Ok(1..) => Ok(Received::More),
+        Ok(bytes @ 1..) => {
+            if upload.pace.is_waiting() {
+                upload.pace.moved(bytes as u64, Instant::now(), least)?;
+            }
+            Ok(Received::More)
+        }
         Ok(0) => Ok(Received::End),
         Err(error) => {
             tracing::debug!(kind = ?error.kind(), "a client has gone");

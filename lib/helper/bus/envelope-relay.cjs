@@ -33,10 +33,10 @@ class EnvelopeRelay {
         return this.#invalid + this.#parts.bus.counts().invalid;
     }
     /** Does not wait, and does not throw: failures are counted and logged. */
-    publish(channel, type, sent) {
+    publish(channel, type, target, message) {
         let text;
         try {
-            text = (0, envelope_cjs_1.makeEnvelope)(this.#parts.serverId(), type, sent);
+            text = (0, envelope_cjs_1.envelopeAround)(message.frame, this.#parts.serverId(), type, target);
         }
         catch (error) {
             return this.#fail(error);

@@ -1,3 +1,4 @@
+import type { Message } from '../delivery/message.cjs';
 import type { IWebSocketLogger, TWebSocketMessageType } from '../types.cjs';
 import type { Bus } from './bus.cjs';
 /** The four ways of sending on this instance, for messages from Redis. */
@@ -38,11 +39,7 @@ export declare class EnvelopeRelay {
     get failed(): number;
     get invalid(): number;
     /** Does not wait, and does not throw: failures are counted and logged. */
-    publish(channel: string, type: TWebSocketMessageType, sent: {
-        target?: string | undefined;
-        event: string;
-        data: unknown;
-    }): void;
+    publish(channel: string, type: TWebSocketMessageType, target: string | undefined, message: Message): void;
     /** The publisher is ready again: logs refusals that have not been logged yet. */
     settle(): void;
     /** Delivers a text from Redis: by its type, not by its channel. It is never published again. */

@@ -15,5 +15,10 @@ export declare function makeEnvelope(serverId: string, type: TWebSocketMessageTy
     data: unknown;
     exclude?: string[] | undefined;
 }): string;
+/**
+ * An envelope of a message whose text, `{"event":…,"data":…}`, exists already: its members are the
+ * last two of the envelope, so nothing is serialized twice.
+ */
+export declare function envelopeAround(frame: string, serverId: string, type: TWebSocketMessageType, target: string | undefined): string;
 /** Undefined if the text is not an envelope. */
 export declare function parseEnvelope(text: string): ReceivedEnvelope | undefined;

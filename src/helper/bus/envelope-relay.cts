@@ -1,8 +1,9 @@
 import { WSBrokerError } from '../../errors.cjs';
 import { RateLimitedErrors, RateLimitedLine } from '../log.cjs';
+import type { Message } from '../delivery/message.cjs';
 import type { IWebSocketLogger, TWebSocketMessageType } from '../types.cjs';
 import type { Bus } from './bus.cjs';
-import { makeEnvelope, parseEnvelope } from './envelope.cjs';
+import { envelopeAround, parseEnvelope } from './envelope.cjs';
 
 /** The four ways of sending on this instance, for messages from Redis. */
 export interface LocalDelivery {
@@ -62,11 +63,12 @@ export class EnvelopeRelay {
   publish(
     channel: string,
     type: TWebSocketMessageType,
-    sent: { target?: string | undefined; event: string; data: unknown },
+    target: string | undefined,
+    message: Message,
   ): void {
     let text: string;
     try {
-      text = makeEnvelope(this.#parts.serverId(), type, sent);
+      text = envelopeAround(message.frame, this.#parts.serverId(), type, target);
     } catch (error) {
       return this.#fail(error);
     }

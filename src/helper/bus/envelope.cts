@@ -28,6 +28,20 @@ export function makeEnvelope(
   });
 }
 
+/**
+ * An envelope of a message whose text, `{"event":…,"data":…}`, exists already: its members are the
+ * last two of the envelope, so nothing is serialized twice.
+ */
+export function envelopeAround(
+  frame: string,
+  serverId: string,
+  type: TWebSocketMessageType,
+  target: string | undefined,
+): string {
+  const to = target === undefined ? '' : `"target":${JSON.stringify(target)},`;
+  return `{"serverId":${JSON.stringify(serverId)},"type":"${type}",${to}${frame.slice(1)}`;
+}
+
 /** Undefined if the text is not an envelope. */
 export function parseEnvelope(text: string): ReceivedEnvelope | undefined {
   let value: unknown;

@@ -7,14 +7,18 @@
 //! permit of those that wait to be let in, so that idle ones never keep an upgrade out. A later
 //! request may be an upgrade.
 
-use std::sync::Arc;
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::maybe_done;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::timeout,
+    time::{sleep, timeout},
 };
-use wsbroker_http::{BodyLength, Client, Exchange, Inner, Next, RequestHead};
+use wsbroker_http::{BodyLength, Client, Exchange, Failure, Inner, Next, RequestHead};
 
 use super::{
     address::{BoundAddress, Route},
@@ -48,8 +52,10 @@ pub(super) async fn serve<T: Transport>(mut connection: NewConnection, mut strea
     let mut inner = None;
     let mut behind = BytesMut::new();
     let mut is_first = true;
+    // One for all requests: each would have to be woken on its own.
+    let mut closing = pin!(maybe_done(service.endpoint.closing()));
     loop {
-        if !is_first && !next_request(&mut connection, &mut stream, &service, &mut behind).await {
+        if !is_first && !next_request(&mut connection, &mut stream, &service, &mut behind, closing.as_mut()).await {
             return;
         }
         is_first = false;
@@ -66,7 +72,7 @@ pub(super) async fn serve<T: Transport>(mut connection: NewConnection, mut strea
                 Err(out) => answering::end_refused(connection, stream, out).await,
             };
         }
-        match answer(&mut connection, &mut stream, &service, head, &mut inner).await {
+        match answer(&mut connection, &mut stream, &service, head, &mut inner, closing.as_mut()).await {
             Ok(NextStep::Request(rest)) => behind = rest,
             Ok(NextStep::End) => return,
             Err(out) => return answering::end_refused(connection, stream, out).await,
@@ -86,13 +92,14 @@ async fn next_request<T: Transport>(
     stream: &mut T,
     service: &PlainService,
     behind: &mut BytesMut,
+    closing: Pin<&mut impl Future<Output = ()>>,
 ) -> bool {
     if behind.is_empty() {
         behind.reserve(1024);
         let first = tokio::select! {
             biased;
             first = timeout(service.config.keep_alive_timeout, stream.read_buf(behind)) => first,
-            () = service.endpoint.closing() => return false,
+            () = closing => return false,
         };
         if !matches!(first, Ok(Ok(1..))) {
             return false;
@@ -123,6 +130,7 @@ async fn answer<T: Transport>(
     service: &PlainService,
     head: ReadHead,
     inner: &mut Option<Inner>,
+    closing: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<NextStep, NotAdmitted> {
     let ReadHead { bytes, head, behind } = head;
     let is_head = head.method == "HEAD";
@@ -162,9 +170,15 @@ async fn answer<T: Transport>(
     let outcome = tokio::select! {
         biased;
         outcome = running => outcome,
-        // A request comes to its end, but a tunnel may never do.
-        () = endpoint.closing(), if tunnels => {
-            counters.count_forwarded(None, 0, 0);
+        () = async {
+            closing.await;
+            // A request gets time to come to its end. A tunnel would never do.
+            if !tunnels {
+                sleep(forwarding.body_timeout).await;
+            }
+        } => {
+            tracing::debug!("a connection is cut, as its listener has closed");
+            counters.count_forwarded((!tunnels).then_some(Failure::TooSlow), 0, 0);
             return Ok(NextStep::End);
         }
     };

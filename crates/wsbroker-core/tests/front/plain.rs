@@ -10,7 +10,7 @@ use std::{
 use wsbroker_core::{
     Accept, Config, FixedAnswer, ForwardUpgrades, HttpConfig, HttpFailureCause, ListenError, ListenerConfig,
 };
-use wsbroker_http::Forwarding;
+use wsbroker_http::{Forwarding, LeastRate};
 
 use crate::kit::*;
 
@@ -79,7 +79,7 @@ fn mirror() -> (HttpConfig, u16) {
 
 fn forwarding_to(port: u16) -> HttpConfig {
     let to = format!("http://127.0.0.1:{port}").parse().unwrap();
-    let forward = Forwarding { to, head_timeout: DEADLINE, body_timeout: DEADLINE };
+    let forward = Forwarding { to, head_timeout: DEADLINE, body_timeout: DEADLINE, least_rate: LeastRate::default() };
     HttpConfig { forward: Some(forward), ..answers() }
 }
 
@@ -325,6 +325,33 @@ fn a_request_in_hand_is_finished_when_its_listener_closes() {
     assert!(head.contains("connection: close\r\n"), "{head}");
     expect_end(&mut stream);
     close(&broker, &listener);
+}
+
+#[test]
+fn a_response_that_never_ends_is_cut_when_its_listener_has_closed_for_long_enough() {
+    let broker = broker();
+    let inner = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut http = forwarding_to(inner.local_addr().unwrap().port());
+    if let Some(forward) = &mut http.forward {
+        forward.body_timeout = Duration::from_millis(300);
+    }
+    let listener = serve(&broker, with(http));
+    let mut stream = connect(listener.port());
+    stream.write_all(get("/events").as_bytes()).unwrap();
+    let (mut server, _) = inner.accept().unwrap();
+    let mut head = [0; 1024];
+    assert!(server.read(&mut head).unwrap() > 0);
+    server.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+    // It is never silent for long, and never ends.
+    let events = std::thread::spawn(move || {
+        while server.write_all(b": still here\n\n").is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    stream.read_exact(&mut [0; 64]).unwrap();
+    close(&broker, &listener);
+    events.join().unwrap();
+    assert_eq!(broker.stats().http.failed.of(HttpFailureCause::Timeout), 1);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wsbroker_http::{Failure, Next};
+use wsbroker_http::{Failure, LeastRate, Next};
 
 use crate::kit::Server;
 
@@ -70,6 +70,73 @@ async fn a_body_that_stops_is_a_408_and_the_server_sees_that_it_is_not_whole() {
     assert!(client.head().await.starts_with("HTTP/1.1 408 Request Timeout\r\n"));
     inner.ended().await;
     assert_eq!(served.await.unwrap()[0].failure, Some(Failure::Stalled));
+}
+
+const LEAST: LeastRate = LeastRate { bytes_per_second: 1 << 20, over: Duration::from_millis(200) };
+
+#[tokio::test]
+async fn a_client_that_drips_its_body_is_cut_though_it_is_never_silent_for_long() {
+    let mut server = Server::start().await;
+    server.forwarding.least_rate = LEAST;
+    let (mut client, served) = server.client();
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n").await;
+    let mut inner = server.accept().await;
+    inner.head().await;
+    let dripped = async {
+        for _ in 0..200 {
+            client.send("x").await;
+            inner.exactly("x").await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        outcomes = served => assert_eq!(outcomes.unwrap()[0].failure, Some(Failure::Stalled)),
+        () = dripped => panic!("it goes on"),
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_its_response_in_drips_is_cut() {
+    let mut server = Server::start().await;
+    server.forwarding.least_rate = LEAST;
+    let (mut client, served) = server.client_with(false, 64);
+    client.send(GET).await;
+    let mut inner = server.accept().await;
+    inner.head().await;
+    inner.send(format!("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n{}", "x".repeat(100_000))).await;
+    client.head().await;
+    let dripped = async {
+        for _ in 0..200 {
+            client.exactly("x").await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        outcomes = served => assert_eq!(outcomes.unwrap()[0].failure, Some(Failure::Stalled)),
+        () = dripped => panic!("it goes on"),
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_comes_in_drips_is_the_applications_own_choice() {
+    let mut server = Server::start().await;
+    server.forwarding.least_rate = LEAST;
+    let (mut client, _served) = server.client();
+    client.send(GET).await;
+    let mut inner = server.accept().await;
+    inner.head().await;
+    inner.send("HTTP/1.1 200 OK\r\ncontent-length: 60\r\n\r\n").await;
+    client.head().await;
+    // Events, twice as long as the average is of.
+    for _ in 0..60 {
+        inner.send("x").await;
+        client.exactly("x").await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    client.send(GET).await;
+    inner.head().await;
 }
 
 #[tokio::test]

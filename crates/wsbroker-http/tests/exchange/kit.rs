@@ -12,7 +12,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use wsbroker_http::{Client, Exchange, Forwarding, Inner, Next, Outcome, RequestHead};
+use wsbroker_http::{Client, Exchange, Forwarding, Inner, LeastRate, Next, Outcome, RequestHead};
 
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
@@ -26,7 +26,7 @@ impl Server {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let to = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let forwarding = Forwarding { to, head_timeout: SOON, body_timeout: SOON };
+        let forwarding = Forwarding { to, head_timeout: SOON, body_timeout: SOON, least_rate: LeastRate::default() };
         Self { listener, forwarding }
     }
 

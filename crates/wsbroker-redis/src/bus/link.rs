@@ -23,6 +23,7 @@ use crate::server::{
     cluster_node::{ClusterNode, NodeSettings},
     dial::{ServerConnection, address, open, sentinel},
     liveness::{Liveness, Unresponsive},
+    node_traffic::NodeTraffic,
     printable::clean,
     role::{self, RoleError, RoleQuery},
     sentinels::ServerAddress,
@@ -74,7 +75,7 @@ enum Publisher {
 enum RedisConnection {
     /// With the question that tells whether it is a primary.
     Server(ServerConnection, RoleQuery),
-    Cluster(ClusterConnection<ClusterNode>),
+    Cluster(ClusterConnection<ClusterNode>, Arc<NodeTraffic>),
 }
 
 /// Why a link could not be made, or ended.
@@ -117,8 +118,11 @@ impl Link {
                         with_push.get_async_generic_connection()
                     )?;
                     Ok(Self {
-                        publisher: Publisher::Client(RedisConnection::Cluster(publisher)),
-                        listener: RedisConnection::Cluster(listener),
+                        publisher: Publisher::Client(RedisConnection::Cluster(
+                            publisher,
+                            Arc::clone(settings.traffic()),
+                        )),
+                        listener: RedisConnection::Cluster(listener, Arc::clone(settings.traffic())),
                         address: None,
                         _settings: Some(settings),
                     })
@@ -173,9 +177,9 @@ impl Link {
     }
 
     /// Publishes all of them, each channel's in order. No channel waits for the answer to
-    /// another's. Returns what Redis refused. On a Cluster this fails after `limit`, since its
-    /// client can lose an answer and still answer pings. Elsewhere a ping is answered after all
-    /// that was published.
+    /// another's. Returns what Redis refused. On a Cluster this fails when nothing has moved for
+    /// `limit`, since its client can lose an answer and still answer pings. Elsewhere a ping is
+    /// answered after all that was published.
     pub(super) fn publish(
         &self,
         prefix: &[u8],
@@ -204,7 +208,7 @@ impl Link {
                     }
                     Ok(refused)
                 }
-                Publisher::Client(RedisConnection::Cluster(cluster)) => {
+                Publisher::Client(RedisConnection::Cluster(cluster, traffic)) => {
                     let mut channels: FxHashMap<Vec<u8>, Vec<AddressedEnvelope>> = FxHashMap::default();
                     for (name, envelope) in envelopes {
                         channels.entry(name).or_default().push(envelope);
@@ -212,13 +216,11 @@ impl Link {
                     let channels = channels.into_iter();
                     let refused =
                         try_join_all(channels.map(|(name, envelopes)| spublish(cluster.clone(), name, envelopes)));
-                    match timeout(limit, refused).await {
-                        Ok(refused) => Ok(refused?.into_iter().fold(Refused::default(), |mut all, one| {
-                            all.add(one);
-                            all
-                        })),
-                        Err(_) => Err(LinkError::Timeout(limit)),
-                    }
+                    let refused = traffic.within(limit, refused).await??;
+                    Ok(refused.into_iter().fold(Refused::default(), |mut all, one| {
+                        all.add(one);
+                        all
+                    }))
                 }
             }
         }
@@ -232,7 +234,7 @@ impl Link {
             // the next one gathers.
             Publisher::Pipeline(_) | Publisher::Client(RedisConnection::Server(..)) => 2,
             // A command may be sent again, to another primary.
-            Publisher::Client(RedisConnection::Cluster(_)) => 1,
+            Publisher::Client(RedisConnection::Cluster(..)) => 1,
         }
     }
 
@@ -240,7 +242,7 @@ impl Link {
     /// client may take one answer for another: when a channel moves to another primary, the server
     /// sends the answer to an unsubscription that nobody asked for.
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.listener, RedisConnection::Cluster(_))
+        matches!(self.listener, RedisConnection::Cluster(..))
     }
 
     /// Subscribes to these channels, or unsubscribes from them. When it resolves, what is published
@@ -251,14 +253,14 @@ impl Link {
         channels: Vec<Vec<u8>>,
         limit: Duration,
     ) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
-        let (listener, liveness) = (self.listener.clone(), self.listener.liveness());
+        let (listener, movement) = (self.listener.clone(), self.listener.movement());
         let changing = async move {
             match listener {
                 RedisConnection::Server(mut node, _) => match change {
                     Listen::Begin => node.redis.subscribe(&channels).await?,
                     Listen::End => node.redis.unsubscribe(&channels).await?,
                 },
-                RedisConnection::Cluster(cluster) => {
+                RedisConnection::Cluster(cluster, _) => {
                     // A command goes to one primary, and these may belong to several. None waits
                     // for the one before.
                     let one = |channel| {
@@ -275,7 +277,7 @@ impl Link {
             }
             Ok(())
         };
-        within(liveness, limit, changing)
+        async move { movement.within(limit, changing).await }
     }
 
     /// How many channels the primaries of a Cluster say we are subscribed to: its client can lose a
@@ -287,15 +289,12 @@ impl Link {
     ) -> impl Future<Output = Result<Option<usize>, LinkError>> + Send + use<> {
         let listener = self.listener.clone();
         async move {
-            let RedisConnection::Cluster(mut cluster) = listener else { return Ok(None) };
+            let RedisConnection::Cluster(mut cluster, traffic) = listener else { return Ok(None) };
             let mut command = redis::cmd("CLIENT");
             command.arg("INFO");
             let everywhere =
                 RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, Some(ResponsePolicy::Special)));
-            match timeout(limit, cluster.route_command(command, everywhere)).await {
-                Ok(answers) => subscriptions(answers?),
-                Err(_) => Err(LinkError::Timeout(limit)),
-            }
+            subscriptions(traffic.within(limit, cluster.route_command(command, everywhere)).await??)
         }
     }
 
@@ -305,7 +304,7 @@ impl Link {
             Publisher::Pipeline(pipeline) => pipeline.role_query(),
             Publisher::Client(RedisConnection::Server(_, role_query)) => *role_query,
             // Any node of a Cluster passes a publish on to all listeners.
-            Publisher::Client(RedisConnection::Cluster(_)) => return true,
+            Publisher::Client(RedisConnection::Cluster(..)) => return true,
         };
         publisher != RoleQuery::Ping
     }
@@ -329,25 +328,31 @@ impl Link {
 }
 
 impl RedisConnection {
-    /// `None` for a Cluster: its client does not show what moves on its connections.
-    fn liveness(&self) -> Option<Arc<Liveness>> {
+    fn movement(&self) -> Movement {
         match self {
-            Self::Server(node, _) => Some(Arc::clone(&node.liveness)),
-            Self::Cluster(_) => None,
+            Self::Server(node, _) => Movement::Server(Arc::clone(&node.liveness)),
+            Self::Cluster(_, traffic) => Movement::Cluster(Arc::clone(traffic)),
         }
     }
 }
 
-/// The outcome of `task`. Fails when nothing moves on the connection for this long or, where that
-/// is not known, when `task` takes this long.
-async fn within<T>(
-    liveness: Option<Arc<Liveness>>,
-    limit: Duration,
-    task: impl Future<Output = Result<T, LinkError>>,
-) -> Result<T, LinkError> {
-    match liveness {
-        Some(liveness) => liveness.within(limit, task).await?,
-        None => timeout(limit, task).await.unwrap_or(Err(LinkError::Timeout(limit))),
+/// What puts the deadline of an answer off.
+enum Movement {
+    Server(Arc<Liveness>),
+    Cluster(Arc<NodeTraffic>),
+}
+
+impl Movement {
+    /// The outcome of `task`. Fails when nothing that it waits for moves for this long.
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        task: impl Future<Output = Result<T, LinkError>>,
+    ) -> Result<T, LinkError> {
+        match self {
+            Self::Server(liveness) => liveness.within(limit, task).await?,
+            Self::Cluster(traffic) => traffic.within(limit, task).await?,
+        }
     }
 }
 
@@ -403,17 +408,17 @@ async fn node(
 }
 
 async fn ping(connection: RedisConnection, limit: Duration) -> Result<(), LinkError> {
-    let liveness = connection.liveness();
+    let movement = connection.movement();
     let ping = async {
         match connection {
             RedisConnection::Server(mut node, role_query) => {
                 Ok(role::ask(&mut node.redis, role_query).await.map(drop)?)
             }
             // It goes to every primary.
-            RedisConnection::Cluster(mut cluster) => Ok(redis::cmd("PING").query_async(&mut cluster).await?),
+            RedisConnection::Cluster(mut cluster, _) => Ok(redis::cmd("PING").query_async(&mut cluster).await?),
         }
     };
-    within(liveness, limit, ping).await
+    movement.within(limit, ping).await
 }
 
 /// The sum of the subscriptions in the answers of all primaries to CLIENT INFO.

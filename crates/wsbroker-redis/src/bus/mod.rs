@@ -105,6 +105,8 @@ pub struct RedisBus {
     /// Received messages wait in the cork.
     arrived: Notify,
     state: watch::Sender<BusState>,
+    /// The application cannot do without other instances.
+    required: AtomicBool,
     /// The settings for the next connection, and how often they were replaced.
     redis: Mutex<RedisConfig>,
     reloads: watch::Sender<u64>,
@@ -186,6 +188,7 @@ impl RedisBus {
             interest_changed: Notify::new(),
             arrived: Notify::new(),
             state: watch::Sender::new(BusState::Lost),
+            required: AtomicBool::new(false),
             redis: Mutex::new(config.redis.clone()),
             reloads: watch::Sender::new(0),
             outage: Mutex::default(),
@@ -214,6 +217,12 @@ impl RedisBus {
     /// Starts the bus's thread.
     fn start(self: &Arc<Self>) -> std::io::Result<()> {
         bus_loop::spawn(Arc::clone(self))
+    }
+
+    /// From now on the process is not ready for connections while the bus is lost:
+    /// [`is_required`](Bus::is_required).
+    pub fn require(&self) {
+        self.required.store(true, Ordering::Release);
     }
 
     /// Replaces the settings of Redis, once a connection of its own has shown that they work.
@@ -353,6 +362,14 @@ impl Bus for RedisBus {
     fn ready(&self) -> BoxFuture<'_, bool> {
         let mut state = self.state.subscribe();
         self.unless_stopped(async move { state.wait_for(|state| *state == BusState::Ready).await.is_ok() }).boxed()
+    }
+
+    fn is_ready(&self) -> bool {
+        *self.state.borrow() == BusState::Ready
+    }
+
+    fn is_required(&self) -> bool {
+        self.required.load(Ordering::Acquire)
     }
 
     fn stats(&self) -> BusStats {

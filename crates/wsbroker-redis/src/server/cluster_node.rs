@@ -18,50 +18,77 @@ use std::{
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use redis::{
-    AsyncConnectionConfig, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisFuture, Value, aio::ConnectionLike,
-    cluster_async::Connect,
+    Arg, AsyncConnectionConfig, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisFuture, Value,
+    aio::ConnectionLike, cluster_async::Connect,
 };
 use tokio::time::timeout;
 
 use super::{
     RedisConfig,
     dial::{ServerConnection, open},
+    node_traffic::{NodeBytes, NodeTraffic, UnderWay},
 };
 
-/// The settings of all Clusters that are in use.
-static SETTINGS: Mutex<BTreeMap<u64, Arc<RedisConfig>>> = Mutex::new(BTreeMap::new());
+/// The Clusters that are in use.
+static CLUSTERS: Mutex<BTreeMap<u64, ClusterSettings>> = Mutex::new(BTreeMap::new());
 static LAST: AtomicU64 = AtomicU64::new(0);
 
+#[derive(Clone)]
+struct ClusterSettings {
+    config: Arc<RedisConfig>,
+    traffic: Arc<NodeTraffic>,
+}
+
 /// The settings of one Cluster. Its nodes can be connected to while this lives.
-pub(crate) struct NodeSettings(u64);
+pub(crate) struct NodeSettings {
+    number: u64,
+    traffic: Arc<NodeTraffic>,
+}
 
 impl NodeSettings {
     pub(crate) fn new(config: &RedisConfig) -> Self {
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        SETTINGS.lock().insert(number, Arc::new(config.clone()));
-        Self(number)
+        let traffic = Arc::new(NodeTraffic::default());
+        let cluster = ClusterSettings { config: Arc::new(config.clone()), traffic: Arc::clone(&traffic) };
+        CLUSTERS.lock().insert(number, cluster);
+        Self { number, traffic }
+    }
+
+    /// What is under way to the nodes.
+    pub(crate) const fn traffic(&self) -> &Arc<NodeTraffic> {
+        &self.traffic
     }
 
     /// The username for redis-rs.
     pub(crate) fn name(&self) -> String {
-        self.0.to_string()
+        self.number.to_string()
     }
 
-    fn of(info: &ConnectionInfo) -> Option<Arc<RedisConfig>> {
+    fn of(info: &ConnectionInfo) -> Option<ClusterSettings> {
         let number = info.redis_settings().username()?.parse().ok()?;
-        SETTINGS.lock().get(&number).map(Arc::clone)
+        CLUSTERS.lock().get(&number).cloned()
     }
 }
 
 impl Drop for NodeSettings {
     fn drop(&mut self) {
-        SETTINGS.lock().remove(&self.0);
+        CLUSTERS.lock().remove(&self.number);
     }
 }
 
 /// A connection to one node of a Cluster.
 #[derive(Clone)]
-pub(crate) struct ClusterNode(ServerConnection);
+pub(crate) struct ClusterNode {
+    connection: ServerConnection,
+    traffic: Arc<NodeTraffic>,
+    sent: NodeBytes,
+}
+
+impl ClusterNode {
+    fn begin(&self, bytes: usize) -> UnderWay {
+        self.traffic.begin(&self.connection.liveness, &self.sent, bytes)
+    }
+}
 
 impl Connect for ClusterNode {
     fn connect_with_config<'a, T>(info: T, options: AsyncConnectionConfig) -> RedisFuture<'a, Self>
@@ -71,11 +98,15 @@ impl Connect for ClusterNode {
         async move {
             let info = info.into_connection_info()?;
             let ended = || io::Error::new(io::ErrorKind::NotConnected, "the connection to the Cluster has ended");
-            let config = NodeSettings::of(&info).ok_or_else(ended)?;
+            let ClusterSettings { config, traffic } = NodeSettings::of(&info).ok_or_else(ended)?;
             // redis-rs waits for all the nodes of the settings, and then for those that they name:
             // one that hangs must leave time for the others.
             match timeout(config.connect_timeout / 3, open(&config, info.addr(), None, options)).await {
-                Ok(node) => Ok(Self(node?)),
+                Ok(connection) => {
+                    let connection = connection?;
+                    let sent = NodeBytes::after(&connection.liveness);
+                    Ok(Self { connection, traffic, sent })
+                }
                 Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
             }
         }
@@ -85,7 +116,14 @@ impl Connect for ClusterNode {
 
 impl ConnectionLike for ClusterNode {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        self.0.redis.req_packed_command(cmd)
+        let under_way = self.begin(size(cmd));
+        let answer = self.connection.redis.req_packed_command(cmd);
+        async move {
+            let answer = answer.await;
+            drop(under_way);
+            answer
+        }
+        .boxed()
     }
 
     fn req_packed_commands<'a>(
@@ -94,10 +132,28 @@ impl ConnectionLike for ClusterNode {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        self.0.redis.req_packed_commands(pipeline, offset, count)
+        let under_way = self.begin(pipeline.cmd_iter().map(size).sum());
+        let answers = self.connection.redis.req_packed_commands(pipeline, offset, count);
+        async move {
+            let answers = answers.await;
+            drop(under_way);
+            answers
+        }
+        .boxed()
     }
 
     fn get_db(&self) -> i64 {
-        self.0.redis.get_db()
+        self.connection.redis.get_db()
     }
+}
+
+/// About as many bytes as the command takes on its way.
+fn size(command: &Cmd) -> usize {
+    command
+        .args_iter()
+        .map(|argument| match argument {
+            Arg::Simple(bytes) => bytes.len(),
+            _ => 0,
+        })
+        .sum()
 }

@@ -20,9 +20,9 @@ use tokio::{
 };
 
 /// How often to look at the acknowledged bytes while an answer is awaited.
-const LOOK: Duration = Duration::from_millis(250);
+pub(super) const LOOK: Duration = Duration::from_millis(250);
 /// After the time is over, one more look: this thread itself may not have run.
-const GRACE: Duration = Duration::from_millis(50);
+pub(super) const GRACE: Duration = Duration::from_millis(50);
 
 #[cfg(unix)]
 type SocketHandle = std::os::fd::OwnedFd;
@@ -61,6 +61,11 @@ impl Liveness {
         Self { begun: Instant::now(), heard: AtomicU64::new(0), written: AtomicU64::new(0), socket }
     }
 
+    #[cfg(test)]
+    pub(super) fn unconnected() -> Self {
+        Self::new(None)
+    }
+
     /// Bytes have arrived.
     pub(crate) fn note(&self) {
         let passed = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -72,14 +77,19 @@ impl Liveness {
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    fn heard(&self) -> Instant {
+    /// When the last bytes arrived.
+    pub(super) fn heard(&self) -> Instant {
         self.begun + Duration::from_millis(self.heard.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Bytes that the other side has acknowledged; where the operating system does not say, bytes
     /// that our kernel has taken.
-    fn acknowledged(&self) -> u64 {
-        let written = self.written.load(Ordering::Relaxed);
+    pub(super) fn acknowledged(&self) -> u64 {
+        let written = self.written();
         let open = self.socket.as_ref().and_then(wsbroker_sys::unacknowledged).unwrap_or(0);
         written.saturating_sub(open as u64)
     }

@@ -68,6 +68,24 @@ impl Redis {
         (node, certificate)
     }
 
+    /// A Cluster of one node, which others are to reach by that port.
+    pub fn cluster_behind(port: u16) -> Self {
+        let port = port.to_string();
+        let node = Self::with(&[
+            "--cluster-enabled",
+            "yes",
+            "--cluster-announce-ip",
+            "127.0.0.1",
+            "--cluster-announce-port",
+            &port,
+            "--cluster-config-file",
+            "nodes.conf",
+        ]);
+        assert_eq!(node.answers(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]), "+OK\r\n");
+        until("the cluster is complete", || node.answers(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        node
+    }
+
     fn with_tls_and(names: &[&str], clients: &str, more: &[&str]) -> (Self, String, String) {
         let names: Vec<String> = names.iter().map(|name| (*name).into()).collect();
         let own = rcgen::generate_simple_self_signed(names).unwrap();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use socket2::{Domain, Socket, Type};
-use wsbroker_redis::{ClusterConfig, RedisConfig};
+use wsbroker_redis::{ClusterConfig, RedisConfig, RedisServers};
 
 use super::{Instance, common::until, redis_server::Redis, relays};
 
@@ -19,23 +19,40 @@ const STEP: Duration = Duration::from_millis(10);
 /// A slow way to a Redis, on that port. It has hardly any room of its own, so that what is on its
 /// way is known to its sender.
 fn line(redis: &Redis) -> RedisConfig {
+    let (near, port) = end();
+    lay(near, redis.port);
+    RedisConfig::from_url(&format!("redis://127.0.0.1:{port}")).unwrap()
+}
+
+/// The same, to a Cluster of one node.
+fn line_to_cluster() -> (Redis, RedisConfig) {
+    let (near, port) = end();
+    let redis = Redis::cluster_behind(port);
+    lay(near, redis.port);
+    (redis, RedisConfig::new(RedisServers::Cluster(vec![("127.0.0.1".into(), port)])))
+}
+
+/// The near end of a line, and its port.
+fn end() -> (TcpListener, u16) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(16 << 10).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     socket.listen(16).unwrap();
     let listener = TcpListener::from(socket);
     let port = listener.local_addr().unwrap().port();
-    let redis = redis.port;
+    (listener, port)
+}
+
+fn lay(near: TcpListener, redis: u16) {
     // It ends with the process.
     std::thread::spawn(move || {
-        for near in listener.incoming().flatten() {
+        for near in near.incoming().flatten() {
             let Ok(far) = TcpStream::connect(("127.0.0.1", redis)) else { continue };
             near.set_nodelay(true).unwrap();
             pass(near.try_clone().unwrap(), far.try_clone().unwrap());
             pass(far, near);
         }
     });
-    RedisConfig::from_url(&format!("redis://127.0.0.1:{port}")).unwrap()
 }
 
 fn pass(mut from: TcpStream, mut to: TcpStream) {
@@ -53,7 +70,17 @@ fn pass(mut from: TcpStream, mut to: TcpStream) {
 #[test]
 fn a_large_message_crosses_a_slow_line_and_costs_nobody_the_bus() {
     let redis = Redis::start();
-    let mut config = ClusterConfig::new(line(&redis));
+    a_large_message_crosses(line(&redis));
+}
+
+#[test]
+fn a_large_message_crosses_a_slow_line_to_a_cluster() {
+    let (_redis, config) = line_to_cluster();
+    a_large_message_crosses(config);
+}
+
+fn a_large_message_crosses(redis: RedisConfig) {
+    let mut config = ClusterConfig::new(redis);
     config.redis.connect_timeout = Duration::from_secs(5);
     let (one, other) = (Instance::with(config.clone()), Instance::with(config));
     one.until_ready();
@@ -90,7 +117,17 @@ fn a_large_envelope_crosses_a_slow_line_between_relays() {
 #[test]
 fn a_redis_that_hangs_is_noticed_behind_a_slow_line_too() {
     let redis = Redis::start();
-    let one = Instance::with(ClusterConfig::new(line(&redis)));
+    a_hang_is_noticed(&redis, line(&redis));
+}
+
+#[test]
+fn a_cluster_that_hangs_is_noticed_behind_a_slow_line_too() {
+    let (redis, config) = line_to_cluster();
+    a_hang_is_noticed(&redis, config);
+}
+
+fn a_hang_is_noticed(redis: &Redis, config: RedisConfig) {
+    let one = Instance::with(ClusterConfig::new(config));
     one.until_ready();
     redis.signal("-STOP");
     let begun = Instant::now();

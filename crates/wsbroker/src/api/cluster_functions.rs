@@ -238,6 +238,14 @@ pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
     }
 }
 
+/// From now on the process counts as not ready while its bus is lost. Does nothing without a bus.
+#[napi]
+pub fn require_cluster() {
+    if let Some((_, bus)) = process::joined_bus() {
+        bus.require();
+    }
+}
+
 /// Replaces the settings of Redis. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached
 /// with them; then the old ones stay.
 #[napi(ts_return_type = "Promise<void>")]

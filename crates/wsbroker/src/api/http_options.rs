@@ -3,10 +3,12 @@
 // napi-rs wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use napi_derive::napi;
 use wsbroker_core::{FixedAnswer, ForwardUpgrades, HttpConfig};
-use wsbroker_http::{Forwarding, InnerAddress};
+use wsbroker_http::{Forwarding, InnerAddress, LeastRate};
 
 use crate::{
     api::{
@@ -15,6 +17,9 @@ use crate::{
     },
     js::{js_error::JsError, raw::Copied},
 };
+
+/// Over less time, the lumps in which a client's kernel takes bytes would count as slowness.
+const SHORTEST_AVERAGE: Duration = Duration::from_secs(30);
 
 /// A header of a fixed answer.
 #[napi(object)]
@@ -82,6 +87,10 @@ pub(crate) fn config(options: NativeHttp) -> Result<HttpConfig, JsError> {
                 to,
                 head_timeout: milliseconds(options.forward_timeout),
                 body_timeout: milliseconds(options.request_timeout),
+                least_rate: LeastRate {
+                    over: milliseconds(options.request_timeout).max(SHORTEST_AVERAGE),
+                    ..LeastRate::default()
+                },
             })
         })
         .transpose()

@@ -421,8 +421,8 @@ exports.stats = load_cjs_1.native.stats;
  *
  * @example
  * ```js
- * const text = metrics();
- * console.log(text.match(/^wsbroker_connections .*$/m)?.[0]);
+ * const open = /^wsbroker_connections .*$/m.exec(metrics())?.[0];
+ * console.log(open); // 'wsbroker_connections 12'
  * ```
  */
 function metrics(options = {}) {

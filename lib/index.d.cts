@@ -394,8 +394,8 @@ export declare const stats: () => Stats;
  *
  * @example
  * ```js
- * const text = metrics();
- * console.log(text.match(/^wsbroker_connections .*$/m)?.[0]);
+ * const open = /^wsbroker_connections .*$/m.exec(metrics())?.[0];
+ * console.log(open); // 'wsbroker_connections 12'
  * ```
  */
 export declare function metrics(options?: MetricsOptions): string;

@@ -525,8 +525,8 @@ export const stats: () => Stats = native.stats;
  *
  * @example
  * ```js
- * const text = metrics();
- * console.log(text.match(/^wsbroker_connections .*$/m)?.[0]);
+ * const open = /^wsbroker_connections .*$/m.exec(metrics())?.[0];
+ * console.log(open); // 'wsbroker_connections 12'
  * ```
  */
 export function metrics(options: MetricsOptions = {}): string {

@@ -1,7 +1,7 @@
 //! One connection's state in its shard, what is queued for it, and how that is written. Its
 //! beginning, its reading, its clocks and its end are in modules of their own.
 
-use std::{sync::Arc, time::Instant};
+use std::{num::NonZeroU32, sync::Arc};
 
 use bytes::Bytes;
 use wsbroker_proto::{CloseCode, MessageKind, Parser, Role, WindowBits};
@@ -62,8 +62,9 @@ pub(super) struct Connection {
     /// When the kernel took bytes.
     pub(super) last_sent: Tick,
     pub(super) last_ping: Tick,
-    /// When the ping was queued that was not answered yet: the first of several.
-    pub(super) ping_sent: Option<Instant>,
+    /// When the ping was queued that was not answered yet, by [`ShardContext::micros`]: the first
+    /// of several.
+    pub(super) ping_sent: Option<NonZeroU32>,
     /// When it got its 101.
     pub(super) opened_at: Tick,
     /// What the peer has taken.
@@ -75,7 +76,7 @@ pub(super) struct Connection {
     /// What was counted of its unfinished inbound messages.
     pub(super) receive_held: usize,
     /// How it ended, for a connection that ended before its 101.
-    pub(super) early_end: Option<(CloseCode, Box<str>)>,
+    pub(super) early_end: Option<Box<(CloseCode, Box<str>)>>,
     /// Bytes of one inbound message.
     pub(super) max_payload: usize,
     /// Of a namespace's connection before its 101: the client's address, to be told.
@@ -181,12 +182,13 @@ impl Connection {
             }
             ConnectionPhase::CloseSent | ConnectionPhase::Lingering => {
                 self.start_closing(ctx);
-                if let Some((code, reason)) = self.early_end.take() {
+                if let Some((code, reason)) = self.early_end.take().map(|end| *end) {
                     self.report_close(ctx, code, &reason);
                 }
             }
             ConnectionPhase::Dead => {
-                let (code, reason) = self.early_end.take().unwrap_or((CloseCode::ABNORMAL, "".into()));
+                let end = self.early_end.take().map(|end| *end);
+                let (code, reason) = end.unwrap_or((CloseCode::ABNORMAL, "".into()));
                 self.report_close(ctx, code, &reason);
                 ctx.remove_later(self.slot());
             }

@@ -1,6 +1,6 @@
 //! What a shard's connections share while one of them is at work.
 
-use std::{hash::RandomState, sync::Arc, time::Instant};
+use std::{hash::RandomState, num::NonZeroU32, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
@@ -91,6 +91,12 @@ impl ShardContext {
 
     pub(super) fn now(&self) -> Tick {
         self.wheel.now()
+    }
+
+    /// Microseconds of this turn since the shard began: for times that are over within 71 minutes,
+    /// when the number comes again.
+    pub(super) fn micros(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.wheel.age(self.time).as_micros() as u32).unwrap_or(NonZeroU32::MIN)
     }
 
     /// Keeps an event for the next worker.

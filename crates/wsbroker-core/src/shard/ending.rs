@@ -209,7 +209,7 @@ impl Connection {
         if self.is_attached() {
             self.report_close(ctx, code, reason);
         } else {
-            self.early_end = Some((code, reason.into()));
+            self.early_end = Some(Box::new((code, reason.into())));
         }
     }
 

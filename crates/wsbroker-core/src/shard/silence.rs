@@ -86,8 +86,8 @@ impl Connection {
         if payload.is_empty()
             && let Some(sent) = self.ping_sent.take()
         {
-            let took = ctx.time.saturating_duration_since(sent);
-            ctx.broker.shard(self.socket.shard()).counters.round_trips.count(took.as_nanos() as u64, 1);
+            let took = ctx.micros().get().wrapping_sub(sent.get());
+            ctx.broker.shard(self.socket.shard()).counters.round_trips.count(u64::from(took) * 1000, 1);
         }
     }
 
@@ -96,7 +96,7 @@ impl Connection {
         let mut length = 0;
         self.account(ctx, |outbox, _| length = outbox.push_ping());
         if length > 0 {
-            self.ping_sent.get_or_insert(ctx.time);
+            self.ping_sent.get_or_insert(ctx.micros());
             let length = self.stream.as_ref().map_or(length, |stream| stream.on_the_wire(length));
             self.progress.add_ping(length);
             self.mark_dirty(ctx);

@@ -6,12 +6,13 @@
  * @packageDocumentation
  */
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.stats = exports.connectionCount = exports.getSubscribers = exports.getSubscriptions = exports.isSubscribed = exports.hasSubscriptions = exports.bufferedAmount = exports.isOpen = exports.terminate = exports.close = exports.getToken = exports.setToken = exports.copySubscriptions = exports.unsubscribeAll = exports.unsubscribeMany = exports.subscribeMany = exports.unsubscribe = exports.subscribe = exports.sendToChannel = exports.send = exports.WSBrokerError = void 0;
+exports.stats = exports.connectionCount = exports.getSubscribers = exports.getSubscriptions = exports.isSubscribed = exports.hasSubscriptions = exports.bufferedAmount = exports.isOpen = exports.terminate = exports.close = exports.getToken = exports.setToken = exports.copySubscriptions = exports.unsubscribeAll = exports.unsubscribeMany = exports.subscribeMany = exports.unsubscribe = exports.subscribe = exports.sendToAll = exports.sendToChannel = exports.send = exports.WSBrokerError = void 0;
 exports.start = start;
 exports.joinCluster = joinCluster;
 exports.listening = listening;
 exports.registerWorkerThread = registerWorkerThread;
 exports.shutdown = shutdown;
+exports.drain = drain;
 exports.setReady = setReady;
 exports.closeChannel = closeChannel;
 exports.subscriberCount = subscriberCount;
@@ -21,7 +22,9 @@ const load_cjs_1 = require("./native/load.cjs");
 const channel_calls_cjs_1 = require("./options/channel-calls.cjs");
 const checks_cjs_1 = require("./options/checks.cjs");
 const cluster_cjs_1 = require("./options/cluster.cjs");
+const drain_cjs_1 = require("./options/drain.cjs");
 const start_cjs_1 = require("./options/start.cjs");
+const drain_cjs_2 = require("./server/drain.cjs");
 const lifecycle_cjs_1 = require("./server/lifecycle.cjs");
 const register_cjs_1 = require("./worker/register.cjs");
 var errors_cjs_1 = require("./errors.cjs");
@@ -163,6 +166,40 @@ async function shutdown(options) {
     return (0, lifecycle_cjs_1.shutdownAll)(code, timeout);
 }
 /**
+ * Closes all connections of the process evenly over a time, so that their clients come back evenly,
+ * too, to other instances or to the next version.
+ *
+ * The answer `'ready'` of {@link StartOptions.answers} turns to 503 at once, with the reason
+ * `draining`, whatever {@link setReady} says, and {@link start} rejects. After `delay`, upgrades
+ * get 503, and requests are no longer forwarded; those under way go on. An address with `answers`
+ * gives them until {@link shutdown}, also to the health check of a load balancer; one without, or
+ * with `reusePort`, is released, so that the next version can have it. Then connections are closed
+ * one by one, each with its `handleClose`. Connections that are left at `deadline` are cut.
+ *
+ * Called again, on any thread, each time becomes the earlier of the two; `code`, `retryAfter` and
+ * `notice` stay as they were, and both promises resolve to the same. There is no way back: call
+ * {@link shutdown} next. It may be called before the drain is over, which ends it.
+ *
+ * @returns how many connections ended in time and how many were cut. It resolves when no
+ * connection, request or handler is left, and at most half a second after `deadline`. Without a
+ * server it resolves at once
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ *
+ * @example
+ * ```js
+ * import { drain, shutdown } from 'wsbroker';
+ *
+ * process.once('SIGTERM', async () => {
+ *   await drain({ delay: 5_000, over: 20_000 });
+ *   await shutdown();
+ * });
+ * ```
+ */
+async function drain(options) {
+    const { native: checked, onProgress } = (0, drain_cjs_1.checkDrainOptions)(options);
+    return (0, drain_cjs_2.drainAll)(checked, onProgress);
+}
+/**
  * Says whether this process is ready for connections, for the answer `'ready'` of
  * {@link StartOptions.answers}. After `setReady(false)` that answer is 503 and names `setReady` as
  * a reason; connections are accepted nevertheless. Call it on any thread, before {@link start} or
@@ -230,6 +267,25 @@ exports.send = load_cjs_1.native.send;
  * ```
  */
 exports.sendToChannel = load_cjs_1.native.sendToChannel;
+/**
+ * Sends to every connection of this process, without a channel. The message is encoded once, and
+ * compressed once for all clients that share its parameters. Clients of the server helper, and
+ * connections of other instances, do not get it.
+ *
+ * @param data as in {@link send}
+ * @param options as in {@link sendToChannel}
+ * @returns the number of connections at the time of the call, including excluded ones; not how many
+ * received it. 0 if there is none, or send memory is used up
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message names
+ * the most similar one
+ *
+ * @example
+ * ```js
+ * sendToAll(JSON.stringify({ event: 'maintenance', at: '22:00' }), { exclude: socketId });
+ * ```
+ */
+exports.sendToAll = load_cjs_1.native.sendToAll;
 /**
  * Subscribes the socket to the channel. Anything published later, on any thread, reaches it. The
  * subscription ends when the connection closes.

@@ -28,6 +28,11 @@ export interface Native {
     /** Resolves when the bus is ready; false when there is none any more. */
     clusterReady(): Promise<boolean>;
     /**
+     * Closes all connections evenly. Called again, it makes the drain under way shorter. Without a
+     * broker there is nothing to do, and when the broker ends first nothing is counted.
+     */
+    drainBroker(options: NativeDrainOptions, onProgress?: ((arg: NativeDrainProgress) => void) | undefined | null): Promise<NativeDrainReport>;
+    /**
      * What this thread listens on, now and later, ends with its environment. Not needed for the main
      * thread, with which everything ends.
      */
@@ -128,6 +133,7 @@ export interface Native {
     workerCount(): number;
     send(socketId: number, data: Data, options?: Pick<SendOptions, 'compress'>): SendResult;
     sendToChannel(channel: Data, data: Data, options?: SendOptions): number;
+    sendToAll(data: Data, options?: SendOptions): number;
     subscribe(socketId: number, channel: Data): boolean;
     unsubscribe(socketId: number, channel: Data): boolean;
     subscribeMany(socketId: number, channels: readonly Data[]): number;
@@ -158,7 +164,8 @@ export interface Native {
      */
     init(scheduleFlush: () => void, isShared?: (value: unknown) => boolean): void;
     /**
-     * Makes this thread a raw worker with the handlers in `mask`. `again` has `drain` called after
+     * Makes this thread a raw worker with the handlers in `mask`; with the bit 32 its connections
+     * are closed when it ends. `again` has `drain` called after
      * other work of the event loop. `slots`, for tests, is how many events can be unsettled.
      */
     attachWorker(mask: number, dispatch: Dispatch, again: () => void, keepAlive: boolean, slots?: number): NativeAttached;
@@ -361,6 +368,41 @@ export interface NativeDeflate {
     threshold: number;
     /** 1 to 9. */
     level: number;
+}
+/** How connections are drained. Times are in milliseconds from the call. */
+export interface NativeDrainOptions {
+    /** How long connections are still accepted. */
+    delay: number;
+    /** Over how long they are closed, behind `delay`. */
+    over: number;
+    /** As a fraction of the interval between two. */
+    jitter: number;
+    /** When those that are left are cut. */
+    deadline: number;
+    /** The close code. */
+    code: number;
+    /** What clients are told to wait before they come back. */
+    retryAfter: number;
+    /** What is sent first. */
+    notice?: Buffer | undefined;
+    /** Whether that is text. */
+    noticeIsText: boolean;
+}
+/** How far a drain is. */
+export interface NativeDrainProgress {
+    /** Connections that are still open. */
+    open: number;
+    /** Connections that have ended since the delay. */
+    closed: number;
+    /** Connections that were cut. */
+    cut: number;
+}
+/** What a drain did. */
+export interface NativeDrainReport {
+    /** Connections that ended in time. */
+    closed: number;
+    /** Connections that were cut. */
+    cut: number;
 }
 /** A header of a fixed answer. */
 export interface NativeHeader {

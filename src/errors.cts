@@ -69,6 +69,8 @@ export type WSBrokerErrorCode =
   | 'ERR_WSBROKER_SHUT_DOWN'
   /** The system refuses the threads that a broker needs. */
   | 'ERR_WSBROKER_START'
+  /** Of `wsbroker/testing`: what a test waited for did not happen. */
+  | 'ERR_WSBROKER_TEST'
   /** A fault in this package. */
   | 'ERR_WSBROKER_INTERNAL'
   /** `handleOpen` returned something that is not a verdict. The connection was refused with 500. */

@@ -11,12 +11,20 @@ import { native } from './native/load.cjs';
 import { channelBytes, checkCloseChannel, checkSubscriberCount } from './options/channel-calls.cjs';
 import { knownKeys, oneOf, wrongType } from './options/checks.cjs';
 import { checkClusterOptions } from './options/cluster.cjs';
+import { checkDrainOptions } from './options/drain.cjs';
 import { checkShutdownOptions, checkStartOptions } from './options/start.cjs';
+import { drainAll } from './server/drain.cjs';
 import { shutdownAll, startServer } from './server/lifecycle.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
 import type { MetricsOptions } from './types/metrics-options.cjs';
-import type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
+import type {
+  DrainOptions,
+  DrainReport,
+  Server,
+  ShutdownOptions,
+  ShutdownReport,
+} from './types/server.cjs';
 import type { StartOptions } from './types/start-options.cjs';
 import type { Stats } from './types/stats.cjs';
 import type { WorkerInterface } from './types/worker-interface.cjs';
@@ -57,8 +65,15 @@ export type {
   RedisOptions,
   RedisTlsOptions,
 } from './types/cluster-options.cjs';
-export type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
 export type { MetricsOptions } from './types/metrics-options.cjs';
+export type {
+  DrainOptions,
+  DrainProgress,
+  DrainReport,
+  Server,
+  ShutdownOptions,
+  ShutdownReport,
+} from './types/server.cjs';
 export type {
   BusStats,
   CloseCounts,
@@ -215,6 +230,41 @@ export async function shutdown(options?: ShutdownOptions): Promise<ShutdownRepor
 }
 
 /**
+ * Closes all connections of the process evenly over a time, so that their clients come back evenly,
+ * too, to other instances or to the next version.
+ *
+ * The answer `'ready'` of {@link StartOptions.answers} turns to 503 at once, with the reason
+ * `draining`, whatever {@link setReady} says, and {@link start} rejects. After `delay`, upgrades
+ * get 503, and requests are no longer forwarded; those under way go on. An address with `answers`
+ * gives them until {@link shutdown}, also to the health check of a load balancer; one without, or
+ * with `reusePort`, is released, so that the next version can have it. Then connections are closed
+ * one by one, each with its `handleClose`. Connections that are left at `deadline` are cut.
+ *
+ * Called again, on any thread, each time becomes the earlier of the two; `code`, `retryAfter` and
+ * `notice` stay as they were, and both promises resolve to the same. There is no way back: call
+ * {@link shutdown} next. It may be called before the drain is over, which ends it.
+ *
+ * @returns how many connections ended in time and how many were cut. It resolves when no
+ * connection, request or handler is left, and at most half a second after `deadline`. Without a
+ * server it resolves at once
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ *
+ * @example
+ * ```js
+ * import { drain, shutdown } from 'wsbroker';
+ *
+ * process.once('SIGTERM', async () => {
+ *   await drain({ delay: 5_000, over: 20_000 });
+ *   await shutdown();
+ * });
+ * ```
+ */
+export async function drain(options?: DrainOptions): Promise<DrainReport> {
+  const { native: checked, onProgress } = checkDrainOptions(options);
+  return drainAll(checked, onProgress);
+}
+
+/**
  * Says whether this process is ready for connections, for the answer `'ready'` of
  * {@link StartOptions.answers}. After `setReady(false)` that answer is 503 and names `setReady` as
  * a reason; connections are accepted nevertheless. Call it on any thread, before {@link start} or
@@ -288,6 +338,26 @@ export const send: (
  */
 export const sendToChannel: (channel: Data, data: Data, options?: SendOptions) => number =
   native.sendToChannel;
+
+/**
+ * Sends to every connection of this process, without a channel. The message is encoded once, and
+ * compressed once for all clients that share its parameters. Clients of the server helper, and
+ * connections of other instances, do not get it.
+ *
+ * @param data as in {@link send}
+ * @param options as in {@link sendToChannel}
+ * @returns the number of connections at the time of the call, including excluded ones; not how many
+ * received it. 0 if there is none, or send memory is used up
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message names
+ * the most similar one
+ *
+ * @example
+ * ```js
+ * sendToAll(JSON.stringify({ event: 'maintenance', at: '22:00' }), { exclude: socketId });
+ * ```
+ */
+export const sendToAll: (data: Data, options?: SendOptions) => number = native.sendToAll;
 
 /**
  * Subscribes the socket to the channel. Anything published later, on any thread, reaches it. The

@@ -1,6 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.channelBytes = channelBytes;
+exports.bytesOf = bytesOf;
 exports.checkSubscriberCount = checkSubscriberCount;
 exports.checkCloseChannel = checkCloseChannel;
 const node_util_1 = require("node:util");
@@ -8,14 +9,18 @@ const checks_cjs_1 = require("./checks.cjs");
 // Arguments of calls with options that the addon does not have.
 /** The name of a channel, as the addon takes it. */
 function channelBytes(call, channel) {
-    if (typeof channel === 'string')
-        return Buffer.from(channel);
-    if (node_util_1.types.isArrayBuffer(channel))
-        return Buffer.from(channel);
-    if (node_util_1.types.isUint8Array(channel)) {
-        return Buffer.from(channel.buffer, channel.byteOffset, channel.byteLength);
+    return bytesOf(call, 'channel', channel);
+}
+/** What can be sent, as the addon takes it. */
+function bytesOf(call, name, data) {
+    if (typeof data === 'string')
+        return Buffer.from(data);
+    if (node_util_1.types.isArrayBuffer(data))
+        return Buffer.from(data);
+    if (node_util_1.types.isUint8Array(data)) {
+        return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
     }
-    throw (0, checks_cjs_1.wrongType)(call, 'channel', 'a string, ArrayBuffer or Uint8Array', channel);
+    throw (0, checks_cjs_1.wrongType)(call, name, 'a string, ArrayBuffer or Uint8Array', data);
 }
 /** @returns `undefined` for this instance only */
 function checkSubscriberCount(channel, options) {

@@ -1,5 +1,6 @@
 import type { AsyncDisposes } from '../ambient.cjs';
 import type { RedisOptions } from './cluster-options.cjs';
+import type { Data } from './messages.cjs';
 import type { TlsOptions } from './start-options.cjs';
 /**
  * A listening server: what {@link start} resolves to. `await using server = await start(…)` ends
@@ -69,4 +70,65 @@ export interface ShutdownReport {
     readonly closed: number;
     /** Connections that had to be cut. */
     readonly terminated: number;
+}
+/** Options of {@link drain}. Times are in milliseconds from the call, integers from 0 to 2^31-1. */
+export interface DrainOptions {
+    /**
+     * Over how long connections are closed, beginning at `delay`, at an even rate. 0: all at once.
+     * @default 10_000
+     */
+    readonly over?: number | undefined;
+    /**
+     * How far a close may be from its place in the even row, as a fraction of the interval between
+     * two closes, 0 to 1. @default 0.1
+     */
+    readonly jitter?: number | undefined;
+    /**
+     * How long connections are still accepted, so that a load balancer has time to see that readiness
+     * is gone. @default 0
+     */
+    readonly delay?: number | undefined;
+    /**
+     * When connections that are still open are cut, also if `delay` and `over` are not over by then.
+     * @default delay + over + 5_000
+     */
+    readonly deadline?: number | undefined;
+    /**
+     * The close code that clients get: 1000 to 1003, 1007 to 1014, or 3000 to 4999.
+     * @default 1012, service restart
+     */
+    readonly code?: number | undefined;
+    /**
+     * How long clients are asked to wait before they come back, in milliseconds, 0 to 2^31-1. The
+     * reason of the close frame is `retry-after=` and this in whole seconds, rounded up. It is the
+     * same for all, so that they come back as evenly as they were closed. @default 1_000
+     */
+    readonly retryAfter?: number | undefined;
+    /**
+     * What every connection is sent before the first one is closed, a string as a text message, bytes
+     * as a binary one. Clients of the server helper do not get it. @default nothing
+     */
+    readonly notice?: Data | undefined;
+    /**
+     * Is called on this thread when connections begin to be closed, then whenever the numbers have
+     * changed, at most 20 times a second, and at the end, before the promise resolves. What it throws
+     * is written to stderr. @default nobody is told
+     */
+    readonly onProgress?: ((progress: DrainProgress) => void) | undefined;
+}
+/** What {@link DrainOptions.onProgress} is told. */
+export interface DrainProgress {
+    /** Connections that are still open. */
+    readonly open: number;
+    /** Connections that have ended since `delay` was over. */
+    readonly closed: number;
+    /** Of all, those that had to be cut. */
+    readonly cut: number;
+}
+/** What {@link drain} resolves to. It counts from the end of `delay` on. */
+export interface DrainReport {
+    /** Connections that ended in time, whether we closed them or they went by themselves. */
+    readonly closed: number;
+    /** Connections that had to be cut: open at the deadline, or without an answer to the close. */
+    readonly cut: number;
 }

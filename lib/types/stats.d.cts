@@ -135,7 +135,10 @@ export interface CloseCounts {
     readonly rateLimit: number;
     /** 1012: {@link StartOptions.maxLifetime}. */
     readonly maxLifetime: number;
-    /** 1012: the worker of a server helper ended. Its connections do not move to another worker. */
+    /**
+     * 1012: the worker ended, and its connections do not move to another one: that of a server
+     * helper, of `wsbroker/crossws` or of `wsbroker/nest`.
+     */
     readonly workerEnded: number;
     /**
      * 1006: accepted by `handleOpen`, but gone before the 101 was sent. Such a connection does not

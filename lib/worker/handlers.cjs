@@ -1,6 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.MASK = void 0;
+exports.PINNED = exports.MASK = void 0;
 exports.hasHandlers = hasHandlers;
 exports.handlerTable = handlerTable;
 const async_scope_cjs_1 = require("../async-scope.cjs");
@@ -8,8 +8,16 @@ const checks_cjs_1 = require("../options/checks.cjs");
 const promises_cjs_1 = require("../promises.cjs");
 const report_cjs_1 = require("../report.cjs");
 const handler_names_cjs_1 = require("./handler-names.cjs");
-/** Which events the addon sends to a worker: those that have a handler. */
-exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16 };
+/**
+ * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections
+ * are closed with 1012 when it ends, instead of moving to another worker.
+ */
+exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16, pinned: 32 };
+/**
+ * A property of handlers that keep what they know of connections on their thread. If it is `true`
+ * the worker is pinned: see {@link MASK}.
+ */
+exports.PINNED = Symbol('wsbroker.pinned');
 /** Whether the value has a property with the name of a handler. */
 function hasHandlers(value) {
     return (value !== null &&
@@ -61,7 +69,8 @@ function handlerTable(call, handlers, holders = [handlers]) {
             (handleTextMessage ? exports.MASK.text : 0) |
             (handleBinaryMessage ? exports.MASK.binary : 0) |
             (closes ? exports.MASK.close : 0) |
-            (handleDrain ? exports.MASK.drain : 0),
+            (handleDrain ? exports.MASK.drain : 0) |
+            (Reflect.get(handlers, exports.PINNED) === true ? exports.MASK.pinned : 0),
         scope,
         report: (error, handler, socketId) => report(scope, handlers, onError, error, { handler, socketId }),
     };

@@ -1,14 +1,23 @@
 import { type AsyncScope } from '../async-scope.cjs';
 import type { HandlerName } from '../types/worker-interface.cjs';
 import { HANDLER_NAMES } from './handler-names.cjs';
-/** Which events the addon sends to a worker: those that have a handler. */
+/**
+ * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections
+ * are closed with 1012 when it ends, instead of moving to another worker.
+ */
 export declare const MASK: {
     readonly open: 1;
     readonly text: 2;
     readonly binary: 4;
     readonly close: 8;
     readonly drain: 16;
+    readonly pinned: 32;
 };
+/**
+ * A property of handlers that keep what they know of connections on their thread. If it is `true`
+ * the worker is pinned: see {@link MASK}.
+ */
+export declare const PINNED: unique symbol;
 type Handler = (...args: unknown[]) => unknown;
 /** A worker's handlers. They are looked up once: later changes of the object have no effect. */
 export interface HandlerTable extends Readonly<Record<Exclude<(typeof HANDLER_NAMES)[number], 'onError'>, Handler | undefined>> {

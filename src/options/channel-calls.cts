@@ -14,12 +14,17 @@ import {
 
 /** The name of a channel, as the addon takes it. */
 export function channelBytes(call: string, channel: unknown): Buffer {
-  if (typeof channel === 'string') return Buffer.from(channel);
-  if (types.isArrayBuffer(channel)) return Buffer.from(channel);
-  if (types.isUint8Array(channel)) {
-    return Buffer.from(channel.buffer, channel.byteOffset, channel.byteLength);
+  return bytesOf(call, 'channel', channel);
+}
+
+/** What can be sent, as the addon takes it. */
+export function bytesOf(call: string, name: string, data: unknown): Buffer {
+  if (typeof data === 'string') return Buffer.from(data);
+  if (types.isArrayBuffer(data)) return Buffer.from(data);
+  if (types.isUint8Array(data)) {
+    return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   }
-  throw wrongType(call, 'channel', 'a string, ArrayBuffer or Uint8Array', channel);
+  throw wrongType(call, name, 'a string, ArrayBuffer or Uint8Array', data);
 }
 
 /** @returns `undefined` for this instance only */

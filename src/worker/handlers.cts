@@ -5,8 +5,17 @@ import { reportError, reportHandlerError } from '../report.cjs';
 import type { ErrorContext, HandlerName } from '../types/worker-interface.cjs';
 import { checkNames, classGiven, HANDLER_NAMES, isClassOfHandlers } from './handler-names.cjs';
 
-/** Which events the addon sends to a worker: those that have a handler. */
-export const MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16 } as const;
+/**
+ * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections
+ * are closed with 1012 when it ends, instead of moving to another worker.
+ */
+export const MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16, pinned: 32 } as const;
+
+/**
+ * A property of handlers that keep what they know of connections on their thread. If it is `true`
+ * the worker is pinned: see {@link MASK}.
+ */
+export const PINNED = Symbol('wsbroker.pinned');
 
 type Handler = (...args: unknown[]) => unknown;
 
@@ -82,7 +91,8 @@ export function handlerTable(
       (handleTextMessage ? MASK.text : 0) |
       (handleBinaryMessage ? MASK.binary : 0) |
       (closes ? MASK.close : 0) |
-      (handleDrain ? MASK.drain : 0),
+      (handleDrain ? MASK.drain : 0) |
+      (Reflect.get(handlers, PINNED) === true ? MASK.pinned : 0),
     scope,
     report: (error, handler, socketId) =>
       report(scope, handlers, onError, error, { handler, socketId }),

@@ -104,6 +104,39 @@ export const GUIDES = {
     native: { on: ['node', 'bun'], ask: helped },
     threads: { ask: helped },
   },
+  'docs/guide/crossws.md': {
+    hooks: {
+      on: ['node', 'bun'],
+      async ask(t, program) {
+        assert.equal(await refusal(program.url), 401);
+        const [ada, bob] = await clients(t, `${program.url}/?user=ada`, `${program.url}/?user=bob`);
+        ada.say('hello');
+        assert.deepEqual([await ada.hear(), await bob.hear()], ['ada: hello', 'ada: hello']);
+        await endsOnSigterm(program);
+      },
+    },
+    h3: {
+      on: ['node', 'bun'],
+      async ask(t, program) {
+        assert.equal(await (await http(program.ports, '8080', '/')).text(), 'a page');
+        const [ada, bob] = await clients(t, `${program.url}/ws`, `${program.url}/ws`);
+        ada.say('hello');
+        assert.equal(await bob.hear(), 'hello');
+        await endsOnSigterm(program);
+      },
+    },
+    graphql: {
+      async ask(t, program) {
+        const ada = await client(t, `${program.url}/graphql`, 'graphql-transport-ws');
+        ada.say('{"type":"connection_init"}');
+        assert.equal(await ada.hear(), '{"type":"connection_ack"}');
+        ada.say('{"id":"1","type":"subscribe","payload":{"query":"{ hello }"}}');
+        assert.deepEqual(JSON.parse(await ada.hear()).payload, { data: { hello: 'world' } });
+        await endsOnSigterm(program);
+      },
+    },
+    yjs: { on: ['newest', 'bun'], ask: (t, program) => endsOnSigterm(program) },
+  },
   'docs/guide/recipes.md': {
     server: { on: ['node', 'bun'], ask: echo },
     cookie: {
@@ -227,6 +260,22 @@ export const GUIDES = {
       },
     },
   },
+  'docs/guide/operating.md': {
+    drain: {
+      on: ['node', 'bun'],
+      async ask(t, { url, child, exited, said }) {
+        const one = await client(t, new URL('/ws', url).href);
+        const end = closed(one);
+        const ready = async () => (await fetch(new URL('/readyz', url.replace('ws:', 'http:')), { headers: { connection: 'close' } })).status;
+        assert.equal(await ready(), 200);
+        child.kill('SIGTERM');
+        while ((await ready()) !== 503);
+        assert.deepEqual(await end, [1012, 'retry-after=1']);
+        assert.deepEqual(await within(exited, () => 'the end'), { code: 0, signal: null });
+        assert.match(said(), /1 connections closed, 0 cut/);
+      },
+    },
+  },
   'docs/guide/deployment.md': {
     pm2: { ask: echo },
     deploy: {
@@ -238,7 +287,7 @@ export const GUIDES = {
         child.kill('SIGTERM');
         await sleep(200);
         assert.equal((await http(ports, '8081', '/')).status, 503);
-        assert.deepEqual(await end, [1012, '']);
+        assert.deepEqual(await end, [1012, 'retry-after=1']);
         assert.deepEqual(await within(exited, () => 'the end'), { code: 0, signal: null });
         assert.match(said(), /1 connections closed, 0 cut/);
       },

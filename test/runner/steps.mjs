@@ -211,6 +211,26 @@ const helper = (() => {
   ];
 })();
 
+/**
+ * What others have written for servers like this one: the oldest Node that each of them supports,
+ * by its own package.json. What tests nobody else's code runs everywhere.
+ */
+const OLDEST_NODE = { graphql: 20, h3: 20, hocuspocus: 22, runners: 22 };
+const ecosystem = [
+  ...[18, 26].map((node) => ({ name: `Node ${node}`, node, find: () => findNode(NODE_VERSIONS.find((version) => version.startsWith(`${node}.`))) })),
+  { name: 'Bun', node: Infinity, find: findBun },
+].map(({ name, node, find }) => {
+  const oldest = (file) => OLDEST_NODE[path.basename(file).split('.')[0]] ?? 0;
+  const all = files('test/ecosystem');
+  const step = onRuntime('ecosystem', `ecosystem on ${name}`, find, all.filter((file) => oldest(file) <= node), {
+    flags: twoAtATime,
+    missing: async () => redisMissing() ?? ((await find()).binary ? undefined : find()),
+  });
+  const others = all.filter((file) => oldest(file) > node).map((file) => `${path.basename(file).split('.')[0]} (Node ${oldest(file)})`);
+  const note = others.length > 0 ? `not for this runtime, by their own "engines": ${others.join(', ')}` : '';
+  return { ...step, run: async (...args) => ({ ...(await step.run(...args)), note }) };
+});
+
 const browserMissing = () => {
   const wanted = process.env.CHROMIUM ?? '/usr/bin/chromium';
   if (!existsSync(wanted)) return { why: `no Chromium at ${wanted}`, enable: 'apt-get install chromium, or CHROMIUM=/path/to/chromium' };
@@ -235,6 +255,7 @@ export const steps = [
   leak,
   ...redis,
   ...helper,
+  ...ecosystem,
   // The tests report themselves which programs are missing.
   ...folder('clients', 'real clients and proxies', 'test/clients', { minutes: 15 }),
   ...folder('browser', 'browser', 'test/browser', { missing: browserMissing }),

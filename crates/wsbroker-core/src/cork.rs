@@ -261,23 +261,14 @@ impl Cork {
         staged: Staged,
         exclude: &[SocketId],
     ) -> Option<usize> {
-        let range = self.range(&staged)?;
-        // Then only sockets get it that have little waiting.
-        let scarce = self.broker.memory.send_is_full();
-        let full = scarce && self.broker.memory.reserve_is_used_up();
-        if full {
-            self.broker.metrics.dropped.count(DropCause::MaxSendMemory);
-        }
-        let Some(channel) = channel.filter(|_| !full) else {
+        let (range, broadcast) = self.for_many(&staged, exclude)?;
+        let Some(channel) = channel else {
             self.arena.truncate(staged.start);
-            self.fanout.count(0, u64::from(!full));
-            return (!full).then_some(0);
+            self.fanout.count(0, 1);
+            return Some(0);
         };
         let count = channel.count();
         self.fanout.count(count as u64, 1);
-        let compressed = self.may_compress(range).then(Box::<Compressed>::default);
-        let broadcast = (compressed.is_some() || !exclude.is_empty() || scarce)
-            .then(|| Arc::new(Broadcast { exclude: distinct(exclude), compressed, scarce }));
         // Collected first: `push` needs the whole cork. A publish reaches few shards, usually one.
         for shard in 0..self.queues.len() {
             if channel.has_subscribers_in(shard) {
@@ -310,6 +301,36 @@ impl Cork {
             let handlers = std::array::from_fn(|kind| metrics.handlers[kind].part());
             Box::new(Handling { handlers, dispatch_delay: metrics.dispatch_delay.part() })
         })
+    }
+
+    /// Sends a staged payload to every raw socket but `exclude`. Returns how many there are at the
+    /// call, the excluded included; no receipt. 0: there are none, or it is dropped, since send
+    /// memory is used up.
+    pub fn send_to_all(&mut self, staged: Staged, exclude: &[SocketId]) -> usize {
+        let Some((range, broadcast)) = self.for_many(&staged, exclude) else { return 0 };
+        let count = self.broker.sockets.open_raw();
+        for shard in 0..self.queues.len() {
+            self.queue(shard, range.len(), Command::SendToAll(range, broadcast.clone()));
+        }
+        self.flush_if_large();
+        count
+    }
+
+    /// What shards share of a message for many. `None`: it is dropped, since send memory is used
+    /// up.
+    fn for_many(&mut self, staged: &Staged, exclude: &[SocketId]) -> Option<(FrameRange, Option<Arc<Broadcast>>)> {
+        let range = self.range(staged)?;
+        // Then only sockets get it that have little waiting.
+        let scarce = self.broker.memory.send_is_full();
+        if scarce && self.broker.memory.reserve_is_used_up() {
+            self.broker.metrics.dropped.count(DropCause::MaxSendMemory);
+            self.arena.truncate(staged.start);
+            return None;
+        }
+        let compressed = self.may_compress(range).then(Box::<Compressed>::default);
+        let broadcast = (compressed.is_some() || !exclude.is_empty() || scarce)
+            .then(|| Arc::new(Broadcast { exclude: distinct(exclude), compressed, scarce }));
+        Some((range, broadcast))
     }
 
     /// Starts the close handshake with one socket.

@@ -89,6 +89,9 @@ pub enum ListenError {
     /// The broker is shutting down.
     #[error("the broker is shutting down")]
     ShuttingDown,
+    /// The broker drains, or has drained, and opens nothing before it has been shut down.
+    #[error("its connections are being drained, or have been; shut it down first")]
+    Draining,
 }
 
 /// What is wrong with certificates and keys. `pair` counts from 0.

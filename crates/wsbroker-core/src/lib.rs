@@ -40,7 +40,9 @@ mod sys;
 mod tls;
 mod worker;
 
-pub use broker::{Broker, ShutdownReport, WeakBroker, WorkerHandle};
+pub use broker::{
+    Broker, DrainConfig, DrainObserver, DrainProgress, DrainReport, ShutdownReport, WeakBroker, WorkerHandle,
+};
 pub use bus::{Bus, BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, MessageForm};
 pub use config::{
     Bind, Cidr, Config, DeflateConfig, ForwardedHeader, InFlight, NamespaceConfig, Overflow, RateAction, RateLimit,

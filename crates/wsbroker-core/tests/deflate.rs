@@ -392,6 +392,25 @@ fn nothing_is_compressed_for_clients_that_cannot_inflate() {
 }
 
 #[test]
+fn a_message_for_all_is_compressed_once() {
+    let broker = broker(1);
+    let (_worker, _log) = logging(&broker, Handlers::CLOSE);
+    let (_listener, port) = deflating(&broker, SocketLimits::default());
+    let mut clients: Vec<Client> = (0..5).map(|_| Client::deflating(port, "permessage-deflate")).collect();
+    let mut plain = Client::connect(port);
+    until("all are in", || broker.connection_count() == 6);
+    let (mut cork, message) = (broker.cork(), prose(1, 5000));
+    let staged = cork.stage_slice(MessageKind::Binary, &message);
+    assert_eq!(cork.send_to_all(staged, &[]), 6);
+    cork.flush();
+    for client in clients.iter_mut().chain([&mut plain]) {
+        assert_eq!(client.next(), Got::Binary(message.clone()));
+    }
+    assert!(clients.iter().all(|client| client.compressed.len() == 1) && plain.compressed.is_empty());
+    until("it is counted", || compressions(&broker) == 1);
+}
+
+#[test]
 fn each_window_has_its_own_bytes_where_it_matters() {
     let broker = broker(2);
     let (_worker, _log) = logging(&broker, Handlers::CLOSE);

@@ -28,12 +28,16 @@ pub(crate) struct Endpoint {
 }
 
 /// The phase of an endpoint. It only moves forward.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum EndpointPhase {
     /// Its paths are taken; upgrades are refused for now.
     Reserved,
     Serving,
-    /// No upgrade is admitted any more.
+    /// No upgrade is admitted any more, and no request is forwarded. Fixed answers are given.
+    Draining,
+    /// The same, and tunnels end: nobody can ask them to.
+    Drained,
+    /// It ends, and its connections with it.
     Closing,
 }
 
@@ -70,6 +74,26 @@ impl Endpoint {
         });
     }
 
+    /// Admits no upgrade and forwards no request any more, but goes on giving fixed answers.
+    pub(crate) fn drain(&self) {
+        self.advance(EndpointPhase::Draining);
+    }
+
+    /// Ends the tunnels of a draining endpoint.
+    pub(crate) fn end_tunnels(&self) {
+        self.advance(EndpointPhase::Drained);
+    }
+
+    fn advance(&self, to: EndpointPhase) {
+        self.phase.send_if_modified(|phase| {
+            let earlier = *phase < to;
+            if earlier {
+                *phase = to;
+            }
+            earlier
+        });
+    }
+
     /// Admits nothing any more. False when it was so already.
     pub(crate) fn close(&self) -> bool {
         self.phase.send_replace(EndpointPhase::Closing) != EndpointPhase::Closing
@@ -87,10 +111,29 @@ impl Endpoint {
         *self.phase.borrow() == EndpointPhase::Closing
     }
 
+    /// Whether it admits no upgrade any more, and never will again.
+    pub(crate) fn is_ending(&self) -> bool {
+        *self.phase.borrow() >= EndpointPhase::Draining
+    }
+
+    /// Resolves when it admits no upgrade any more.
+    pub(crate) async fn ending(&self) {
+        self.reaches(EndpointPhase::Draining).await;
+    }
+
+    /// Resolves when its tunnels are to end.
+    pub(crate) async fn tunnels_end(&self) {
+        self.reaches(EndpointPhase::Drained).await;
+    }
+
     /// Resolves when the endpoint closes.
     pub(crate) async fn closing(&self) {
+        self.reaches(EndpointPhase::Closing).await;
+    }
+
+    async fn reaches(&self, phase: EndpointPhase) {
         // Fails only when the sender is gone, and we hold it.
-        let _ = self.phase.subscribe().wait_for(|phase| *phase == EndpointPhase::Closing).await;
+        let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
     }
 
     /// Counts an upgrade in; `None` unless serving. Counted before the phase is looked at: either
@@ -101,11 +144,11 @@ impl Endpoint {
         self.is_serving().then_some(entered)
     }
 
-    /// Counts a plain request in; `None` when the endpoint is closing.
+    /// Counts a plain request in; `None` when the endpoint takes no more.
     pub(crate) fn enter_request(self: &Arc<Self>) -> Option<UpgradeInProgress> {
         self.joined();
         let entered = UpgradeInProgress(Arc::clone(self));
-        (!self.is_closed()).then_some(entered)
+        (!self.is_ending()).then_some(entered)
     }
 
     /// Resolves when the endpoint admits upgrades, or never will. True if it does.
@@ -169,6 +212,25 @@ mod tests {
         assert!(endpoint.emptied().now_or_never().is_none(), "the upgrade is still under way");
         drop(entered);
         assert!(endpoint.emptied().now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_draining_endpoint_refuses_upgrades_and_is_not_closed() {
+        let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
+        endpoint.serve();
+        let request = endpoint.enter_request();
+        endpoint.drain();
+        endpoint.serve();
+        assert!(endpoint.enter().is_none() && endpoint.enter_request().is_none());
+        assert!(endpoint.ending().now_or_never().is_some() && endpoint.is_ending() && !endpoint.is_closed());
+        assert!(endpoint.tunnels_end().now_or_never().is_none());
+        assert!(endpoint.emptied().now_or_never().is_none(), "the request is still under way");
+        drop(request);
+        assert!(endpoint.emptied().now_or_never().is_some());
+        endpoint.end_tunnels();
+        assert!(endpoint.tunnels_end().now_or_never().is_some() && endpoint.closing().now_or_never().is_none());
+        endpoint.drain();
+        assert!(endpoint.close() && endpoint.is_closed());
     }
 
     #[test]

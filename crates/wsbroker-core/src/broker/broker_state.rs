@@ -12,6 +12,7 @@ use bytes::Bytes;
 use mio::Poll;
 use parking_lot::Mutex;
 
+use super::drain_state::DrainState;
 use crate::{
     admission::Endpoint,
     config::Config,
@@ -43,6 +44,7 @@ pub(crate) struct BrokerState {
     pub(super) endpoints: AtomicU32,
     pub(super) namespaces: AtomicU32,
     pub(super) closing: AtomicBool,
+    pub(super) drain: DrainState,
     /// Whether the application says that it is ready.
     pub(super) ready: AtomicBool,
 }
@@ -71,6 +73,7 @@ impl BrokerState {
             endpoints: AtomicU32::new(0),
             namespaces: AtomicU32::new(0),
             closing: AtomicBool::new(false),
+            drain: DrainState::default(),
             ready: AtomicBool::new(true),
             config,
         });
@@ -96,7 +99,7 @@ impl BrokerState {
     }
 
     /// Why no socket should be opened at this endpoint at the moment: `starting`, `noWorker`,
-    /// `shuttingDown`, `setReady` and `bus`. Empty when all is well.
+    /// `shuttingDown`, `draining`, `setReady` and `bus`. Empty when all is well.
     pub(crate) fn unready_reasons(&self, endpoint: &Endpoint) -> Vec<&'static str> {
         let namespace = endpoint.namespace.as_ref().map_or(NamespaceId::RAW, |namespace| namespace.id);
         let bus_is_lost = || self.channels.bus().is_some_and(|bus| bus.is_required() && !bus.is_ready());
@@ -104,6 +107,7 @@ impl BrokerState {
             ("starting", endpoint.is_reserved()),
             ("noWorker", !endpoint.is_reserved() && !self.dispatch.has_free(namespace)),
             ("shuttingDown", self.is_closing() || endpoint.is_closed()),
+            ("draining", self.drain.is_asked()),
             ("setReady", !self.ready.load(Ordering::Acquire)),
             ("bus", bus_is_lost()),
         ];

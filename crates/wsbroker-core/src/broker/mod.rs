@@ -2,6 +2,8 @@
 //! Sending goes through a [`Cork`].
 
 mod broker_state;
+mod drain;
+mod drain_state;
 mod gather_stats;
 mod membership;
 mod shutdown;
@@ -21,6 +23,8 @@ use tokio::runtime::{Handle, Runtime};
 use wsbroker_proto::CloseCode;
 
 pub(crate) use broker_state::BrokerState;
+pub use drain::DrainConfig;
+pub use drain_state::{DrainObserver, DrainProgress, DrainReport};
 pub use shutdown::ShutdownReport;
 pub use weak_broker::WeakBroker;
 pub use worker_handle::WorkerHandle;
@@ -30,6 +34,7 @@ use crate::{
     config::{Config, NamespaceConfig},
     cork::Cork,
     counters::Stats,
+    dispatch::WorkerEntry,
     error::{JoinError, ListenError, StartError, SubscribeError},
     front::{Listener, ListenerConfig},
     ids::{NamespaceId, SocketId},
@@ -207,6 +212,18 @@ impl Broker {
     /// worker.
     pub fn add_worker(&self, worker: Arc<dyn Worker>, handlers: Handlers) -> WorkerHandle {
         let entry = self.state().dispatch.add(worker, handlers);
+        self.joined(entry)
+    }
+
+    /// As [`add_worker`](Self::add_worker), for a worker that keeps what it knows of its
+    /// connections to itself. When it is [removed](WorkerHandle::remove) they are closed (1012).
+    /// Other workers get the events that it has not begun, and the close events.
+    pub fn add_pinned_worker(&self, worker: Arc<dyn Worker>, handlers: Handlers) -> WorkerHandle {
+        let entry = self.state().dispatch.add_pinned(worker, handlers);
+        self.joined(entry)
+    }
+
+    fn joined(&self, entry: Arc<WorkerEntry>) -> WorkerHandle {
         self.state().push_all(|| Command::WorkerJoined);
         WorkerHandle { broker: Arc::clone(self.state()), namespace: None, entry }
     }
@@ -372,6 +389,18 @@ impl Broker {
         self.state().stop_admitting();
     }
 
+    /// Closes all connections evenly over a time, so that clients come back evenly, too.
+    ///
+    /// Readiness goes at once, and no listener is opened any more. After `delay` no upgrade is let
+    /// in and no request forwarded; fixed answers are given to the end, and an address without any
+    /// is released. Raw connections get `notice`. Then connections are closed one by one, until
+    /// `deadline`, when those that are left are cut. Called again, each of the times becomes the
+    /// earlier one; the rest stays as it was. [`shutdown`](Self::shutdown) ends a drain with all
+    /// else. There is no way back: a drained broker is to be shut down.
+    pub fn drain(&self, config: DrainConfig, observer: Arc<dyn DrainObserver>) {
+        drain::ask(self.state(), &self.threads.handle, config, observer);
+    }
+
     /// Stops accepting, closes every connection with this code, waits for the close handshakes and
     /// the handlers, and ends the threads. It is over at `timeout`, even if handlers hang. What is
     /// left in the last eighth of it (100 ms at least, 500 ms at most) is cut, so that handlers can
@@ -381,6 +410,7 @@ impl Broker {
         let inner = Arc::clone(self.state());
         let task = self.threads.handle.spawn(async move { shutdown::shut_down(&inner, code, timeout).await });
         let report = task.await.unwrap_or_default();
+        self.state().drain.end(&Stats::of(self.state()));
         self.threads.stop();
         report
     }

@@ -32,10 +32,12 @@ pub(super) async fn shut_down(inner: &Arc<BrokerState>, code: CloseCode, timeout
     let unanswered = || Stats::of(inner).closes.of(CloseCause::CloseTimeout);
     let unanswered_before = unanswered();
     inner.stop_admitting();
+    inner.drain.begin(&Stats::of(inner));
     inner.push_all(|| Command::CloseAll(None, code));
     let mut terminated = 0;
     if timeout_at(cut, emptied(inner)).await.is_err() {
         terminated = inner.sockets.open();
+        inner.drain.add_terminated(terminated);
         let hung = Hung::since_now(inner);
         inner.push_all(|| Command::TerminateOf(None));
         if timeout_at(cut + for_handlers / 2, emptied(inner)).await.is_err() {
@@ -49,7 +51,8 @@ pub(super) async fn shut_down(inner: &Arc<BrokerState>, code: CloseCode, timeout
     ShutdownReport { closed: before - terminated, terminated }
 }
 
-async fn emptied(inner: &BrokerState) {
+/// Resolves when no connection, request or handler is left.
+pub(super) async fn emptied(inner: &BrokerState) {
     inner.front.emptied().await;
     inner.dispatch.idle().await;
 }

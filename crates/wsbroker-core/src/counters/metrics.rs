@@ -118,8 +118,8 @@ causes! {
         RateLimit = "rateLimit",
         /// 1012: `max_lifetime`.
         MaxLifetime = "maxLifetime",
-        /// 1012: the worker of a [`Namespace`](crate::Namespace) ended, whose connections do not
-        /// move.
+        /// 1012: a [pinned](crate::Broker::add_pinned_worker) worker ended, or one of a
+        /// [`Namespace`](crate::Namespace). Their connections do not move.
         WorkerEnded = "workerEnded",
         /// 1006: let in, but gone before there was a 101. Such a connection was never open.
         BeforeOpen = "beforeOpen",

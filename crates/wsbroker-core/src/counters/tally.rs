@@ -52,6 +52,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Connections between their 101 and their end.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.flow.opened.saturating_sub(self.flow.closed) as usize
+    }
+
     pub(crate) fn message_in(&mut self, payload: usize) {
         self.flow.messages_in += 1;
         self.flow.bytes_in += payload as u64;

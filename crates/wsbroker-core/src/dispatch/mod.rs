@@ -28,6 +28,8 @@ pub(crate) struct WorkerEntry {
     pub(crate) handlers: Handlers,
     /// The namespace whose connections it gets; `None` for a raw worker.
     pub(crate) namespace: Option<Arc<NamespaceState>>,
+    /// Its connections do not outlive it: they are closed (1012) when it ends.
+    pub(crate) pinned: bool,
     /// Whether it gets new ones. Those without a namespace always do.
     accepts: AtomicBool,
     /// Operations of other workers that it has not dealt with yet.
@@ -266,12 +268,17 @@ struct Workers {
 
 impl Dispatch {
     pub(crate) fn add(&self, sink: Arc<dyn Worker>, handlers: Handlers) -> Arc<WorkerEntry> {
-        self.enter(sink, handlers, None)
+        self.enter(sink, handlers, None, false)
+    }
+
+    /// A raw worker whose connections are closed (1012) when it ends.
+    pub(crate) fn add_pinned(&self, sink: Arc<dyn Worker>, handlers: Handlers) -> Arc<WorkerEntry> {
+        self.enter(sink, handlers, None, true)
     }
 
     /// A worker of a namespace. It gets no connections before [`WorkerEntry::set_accepts`].
     pub(crate) fn add_to(&self, namespace: &Arc<NamespaceState>, sink: Arc<dyn Worker>) -> Arc<WorkerEntry> {
-        self.enter(sink, Handlers::WITHOUT_OPEN, Some(Arc::clone(namespace)))
+        self.enter(sink, Handlers::WITHOUT_OPEN, Some(Arc::clone(namespace)), true)
     }
 
     fn enter(
@@ -279,6 +286,7 @@ impl Dispatch {
         sink: Arc<dyn Worker>,
         handlers: Handlers,
         namespace: Option<Arc<NamespaceState>>,
+        pinned: bool,
     ) -> Arc<WorkerEntry> {
         let mut workers = self.workers.lock();
         let index = workers.free.pop().unwrap_or_else(|| {
@@ -291,6 +299,7 @@ impl Dispatch {
             handlers,
             accepts: AtomicBool::new(namespace.is_none()),
             namespace,
+            pinned,
             operations: WaitingBytes::default(),
             dropped: AtomicU64::new(0),
             drops_reported: AtomicBool::new(false),

@@ -8,7 +8,7 @@ use std::{
 
 use super::*;
 use crate::{
-    Bind, Config, DeliverError, Listener, ListenerConfig, MessageKind, SocketLimits, WorkerHandle,
+    Bind, CloseCause, Config, DeliverError, Listener, ListenerConfig, MessageKind, SocketLimits, WorkerHandle,
     admission::Endpoint,
     broker::Broker,
     broker::stuck_watch,
@@ -184,6 +184,37 @@ fn a_close_does_not_overtake_what_waited_for_a_worker() {
     let batches = second.batches.lock();
     let kinds: Vec<_> = batches.iter().flat_map(|batch| &batch.events).map(|event| &event.kind).collect();
     assert!(matches!(kinds[..], [EventKind::Text(_), EventKind::Close { .. }]), "{kinds:?}");
+}
+
+/// The connections of a pinned worker are closed when it ends; what it had not begun, and that they
+/// have closed, another worker hears.
+#[test]
+fn the_connections_of_a_pinned_worker_end_with_it() {
+    let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+    let first = Arc::<PassiveWorker>::default();
+    let told = Handlers::TEXT | Handlers::CLOSE;
+    let handle = broker.add_pinned_worker(Arc::clone(&first) as Arc<dyn Worker>, told);
+    let (mut client, _listener) = client(&broker);
+    until("the message is there", || first.waiting() == 1);
+    let second = Arc::<PassiveWorker>::default();
+    let successor = broker.add_worker(Arc::clone(&second) as Arc<dyn Worker>, told);
+    first.gone.store(true, Ordering::SeqCst);
+    handle.remove(std::mem::take(&mut *first.batches.lock()));
+    until("the second has the message", || second.waiting() == 1);
+    successor.settle(second.batches.lock()[0].events.iter(), None);
+    let mut read = Vec::new();
+    until("it is closed", || {
+        let mut bytes = [0; 256];
+        let count = client.read(&mut bytes).unwrap();
+        read.extend_from_slice(&bytes[..count]);
+        read.ends_with(b"\x88\x0e\x03\xf4Worker ended")
+    });
+    drop(client);
+    until("the second hears of the close", || second.waiting() == 2);
+    let batches = second.batches.lock();
+    let kinds: Vec<_> = batches.iter().flat_map(|batch| &batch.events).map(|event| &event.kind).collect();
+    assert!(matches!(kinds[..], [EventKind::Text(_), EventKind::Close { .. }]), "{kinds:?}");
+    assert_eq!(broker.state().shard(0).counters.closes()[CloseCause::WorkerEnded as usize], 1);
 }
 
 #[test]

@@ -208,6 +208,12 @@ impl BoundAddress {
         self.plain.get().is_some_and(|plain| plain.has_answers())
     }
 
+    /// Whether it stays open while its broker drains. Of a port that others listen on, too, the
+    /// system would give connections to us that we can only refuse.
+    pub(super) fn answers_while_draining(&self) -> bool {
+        self.has_answers() && !self.reuse_port
+    }
+
     pub(super) fn is_encrypted(&self) -> bool {
         self.tls.is_some()
     }

@@ -37,6 +37,8 @@ pub(crate) struct Front {
 #[derive(Debug, Default)]
 struct FrontState {
     closed: bool,
+    /// No listener is opened any more.
+    draining: bool,
     addresses: Vec<Arc<BoundAddress>>,
     /// Of every listener that may still have connections.
     endpoints: Vec<Weak<Endpoint>>,
@@ -67,6 +69,30 @@ impl Front {
         }
     }
 
+    /// No listener is opened any more.
+    pub(crate) fn open_no_more(&self) {
+        self.state.lock().draining = true;
+    }
+
+    /// Every listener admits no upgrade and forwards no request any more. Addresses with fixed
+    /// answers go on giving them; the others are released, so that the next process can have them.
+    pub(crate) fn drain(&self) {
+        let state = self.state.lock();
+        for endpoint in state.endpoints.iter().filter_map(Weak::upgrade) {
+            endpoint.drain();
+        }
+        for address in state.addresses.iter().filter(|address| !address.answers_while_draining()) {
+            address.release();
+        }
+    }
+
+    /// Ends the tunnels of every listener, after [`drain`](Self::drain).
+    pub(crate) fn end_tunnels(&self) {
+        for endpoint in self.state.lock().endpoints.iter().filter_map(Weak::upgrade) {
+            endpoint.end_tunnels();
+        }
+    }
+
     /// Resolves when no listener has a connection or an upgrade left, after
     /// [`close_all`](Self::close_all).
     pub(crate) async fn emptied(&self) {
@@ -89,6 +115,9 @@ impl Front {
         let mut state = self.state.lock();
         if state.closed {
             return Err(ListenError::ShuttingDown);
+        }
+        if state.draining {
+            return Err(ListenError::Draining);
         }
         let service = Arc::new(PathService::new(id, config)?);
         let means = |address: &&Arc<BoundAddress>| match beside {

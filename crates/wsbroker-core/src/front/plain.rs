@@ -166,14 +166,16 @@ async fn answer<T: Transport>(
     let mut behind = BytesMut::from(behind.as_slice());
     let endpoint = &service.endpoint;
     let counters = &connection.broker.metrics.http;
-    let running = exchange.run(stream, &mut behind, inner, || endpoint.is_closed());
+    let running = exchange.run(stream, &mut behind, inner, || endpoint.is_ending());
     let outcome = tokio::select! {
         biased;
         outcome = running => outcome,
         () = async {
-            closing.await;
-            // A request gets time to come to its end. A tunnel would never do.
-            if !tunnels {
+            if tunnels {
+                // It would never come to its end.
+                endpoint.tunnels_end().await;
+            } else {
+                closing.await;
                 sleep(forwarding.body_timeout).await;
             }
         } => {

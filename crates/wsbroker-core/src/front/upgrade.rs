@@ -92,11 +92,11 @@ async fn negotiate<T: Transport>(
     let verdict = tokio::select! {
         biased;
         verdict = reservation.verdict(service.open_timeout) => verdict,
-        () = service.endpoint.closing() => return Err(no(Refusal::CLOSING, Some(entered))),
+        () = service.endpoint.ending() => return Err(no(Refusal::CLOSING, Some(entered))),
         () = stream.gone() => return Err(NotAdmitted::Cut(RejectCause::Gone)),
     };
     let accept = match verdict {
-        Verdict::Accept(_) if service.endpoint.is_closed() => {
+        Verdict::Accept(_) if service.endpoint.is_ending() => {
             reservation.lost();
             return Err(no(Refusal::CLOSING, Some(entered)));
         }

@@ -1,6 +1,6 @@
 //! What other threads ask of a shard, and the queue it comes through.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use wsbroker_proto::{CloseCode, WindowBits};
@@ -45,7 +45,7 @@ impl FrameRange {
     }
 }
 
-/// What the shards share of a publish that is not simply one frame for every subscriber.
+/// What the shards share of a message for many that is not simply one frame for every subscriber.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
     /// In order.
@@ -63,6 +63,17 @@ pub(crate) enum Change {
     Leave,
 }
 
+/// How the connections of all shards are closed.
+#[derive(Debug)]
+pub(crate) struct DrainOrder {
+    pub(crate) code: CloseCode,
+    pub(crate) reason: Box<str>,
+    /// When the last one is closed.
+    pub(crate) end: Instant,
+    /// As a fraction of the interval between two.
+    pub(crate) jitter: f64,
+}
+
 /// What is asked of a shard.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -70,6 +81,8 @@ pub(crate) enum Command {
     Arena(Bytes),
     Send(ConnectionKey, FrameRange),
     Publish(Arc<Channel>, FrameRange, Option<Arc<Broadcast>>),
+    /// A message for every raw connection.
+    SendToAll(FrameRange, Option<Arc<Broadcast>>),
     Subscribe(ConnectionKey, Arc<Channel>),
     Unsubscribe(ConnectionKey, Arc<Channel>),
     /// Adds a socket to channels, or takes it out.
@@ -105,6 +118,8 @@ pub(crate) enum Command {
     AskAnother(Arc<WorkerEntry>, Vec<Event>),
     /// Closes what was accepted by that listener (`Some`) or everything.
     CloseAll(Option<u32>, CloseCode),
+    /// Closes everything, one by one; given again, sooner.
+    Drain(Arc<DrainOrder>),
     /// Cuts everything, or what belongs to that worker.
     TerminateOf(Option<Arc<WorkerEntry>>),
     /// Memory is used up, and this shard holds more than its part of it.

@@ -235,13 +235,16 @@ impl Connection {
         ctx.retired.push(Retired { socket: Arc::clone(&self.socket), notice: Some(notice) });
     }
 
-    /// Its namespace's worker has ended, and none takes over: it is closed (1012), and leaves its
-    /// channels at once.
+    /// Its worker has ended, and none takes over: it is closed (1012), and in a namespace it leaves
+    /// its channels at once.
     pub(super) fn close_without_worker(&mut self, ctx: &mut ShardContext) {
-        if self.is_attached() {
-            ctx.retired.push(Retired { socket: Arc::clone(&self.socket), notice: None });
-            self.begin_close(ctx, CloseCause::WorkerEnded, CloseCode::RESTART, "Worker ended");
+        if !self.is_attached() {
+            return;
         }
+        if self.socket.namespace().is_some() {
+            ctx.retired.push(Retired { socket: Arc::clone(&self.socket), notice: None });
+        }
+        self.begin_close(ctx, CloseCause::WorkerEnded, CloseCode::RESTART, "Worker ended");
     }
 
     /// Its client was turned away, and its worker has not answered. The worker keeps it only for

@@ -98,6 +98,7 @@ impl Shard {
                 None => self.ctx.tally.count_drop(DropCause::Gone),
             },
             Command::Publish(channel, range, broadcast) => self.publish(&channel, range, broadcast),
+            Command::SendToAll(range, broadcast) => self.go_on(LongCommand::SendToAll(range, broadcast, 0)),
             Command::Subscribe(key, channel) => {
                 self.ctx.turn.spend(budget::CHANGE);
                 if self.connections.find(key).is_some_and(|connection| connection.takes_part()) {
@@ -163,6 +164,7 @@ impl Shard {
                 }
                 self.go_on(LongCommand::CloseAll(endpoint, code, 0));
             }
+            Command::Drain(order) => self.drain(order),
             Command::TerminateOf(worker) => self.go_on(LongCommand::TerminateOf(worker.map(|worker| worker.id), 0)),
             // The turn ends with it.
             Command::Relieve => {}

@@ -24,6 +24,7 @@ impl Shard {
     pub(super) fn go_on(&mut self, rest: LongCommand) {
         self.put_off.rest = match rest {
             LongCommand::Publish(range, broadcast, slots) => self.publish_on(range, broadcast, slots),
+            LongCommand::SendToAll(range, broadcast, from) => self.send_to_all_on(range, broadcast, from),
             LongCommand::Change(key, change, channels) => self.change_on(key, change, channels),
             LongCommand::CloseMany(keys, what) => self.close_on(keys, what),
             LongCommand::CloseAll(endpoint, code, from) => {
@@ -71,6 +72,28 @@ impl Shard {
             }
         }
         (slots.len() > 0).then_some(LongCommand::Publish(range, broadcast, slots))
+    }
+
+    fn send_to_all_on(
+        &mut self,
+        range: FrameRange,
+        broadcast: Option<Arc<Broadcast>>,
+        from: u32,
+    ) -> Option<LongCommand> {
+        let message = Message::new(&self.ctx.broker, &self.arena, range, broadcast.as_deref());
+        let steps = message.steps();
+        for slot in from..self.connections.0.len() as u32 {
+            if let Some(connection) = self.connections.at(slot)
+                && connection.socket.namespace().is_none()
+            {
+                message.queue(&mut self.ctx, connection);
+            }
+            self.ctx.turn.spend(steps);
+            if self.ctx.turn.is_spent() || self.ctx.unflushed > UNFLUSHED_MAX {
+                return Some(LongCommand::SendToAll(range, broadcast, slot + 1));
+            }
+        }
+        None
     }
 
     fn change_on(

@@ -69,11 +69,16 @@ impl Shard {
         if connection.worker.as_ref().is_none_or(|own| own.id != worker.id) {
             return;
         }
-        // In a namespace no other worker takes over what it knew of its clients: they are closed,
-        // and no handler is called. A connection without a 101 is not known to any worker yet, and
-        // another one will do.
-        let is_lost = worker.namespace.is_some() && connection.is_attached();
-        connection.move_to(if is_lost { None } else { self.ctx.broker.dispatch.assign(worker.namespace_id()) });
+        // No other worker takes over what a pinned one knew of its clients: they are closed. In a
+        // namespace no handler is called; else another worker hears of the close. A connection
+        // without a 101 goes to another worker.
+        let is_lost = worker.pinned && connection.is_attached();
+        let successor = if is_lost && worker.namespace.is_some() {
+            None
+        } else {
+            self.ctx.broker.dispatch.assign(worker.namespace_id())
+        };
+        connection.move_to(successor);
         if is_lost {
             connection.close_without_worker(&mut self.ctx);
         }

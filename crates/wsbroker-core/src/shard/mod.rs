@@ -16,6 +16,7 @@ mod connection;
 mod connection_state;
 mod context;
 mod deflate;
+mod drain;
 mod ending;
 mod execute;
 mod handle;
@@ -53,12 +54,12 @@ pub use self::codec::Compress;
 #[cfg(all(test, feature = "loom"))]
 pub(crate) use self::command::{Fifo, Waker};
 use self::{
-    budget::UNFLUSHED_MAX, connection_state::ReadState, context::ShardContext, handle::WAKE, put_off::PutOff,
-    retiring::Retiring, subscriptions::Subscriptions, table::ConnectionTable, wheel::TimerEntry,
+    budget::UNFLUSHED_MAX, connection_state::ReadState, context::ShardContext, drain::ShardDrain, handle::WAKE,
+    put_off::PutOff, retiring::Retiring, subscriptions::Subscriptions, table::ConnectionTable, wheel::TimerEntry,
 };
 pub(crate) use self::{
     codec::Compressed,
-    command::{Attach, Broadcast, Change, Command, ConnectionKey, FrameRange, Reserve},
+    command::{Attach, Broadcast, Change, Command, ConnectionKey, DrainOrder, FrameRange, Reserve},
     handle::ShardHandle,
 };
 use crate::{broker::BrokerState, dispatch::Flush, ids::WorkerId, sys, tls};
@@ -92,6 +93,7 @@ struct Shard {
     read_buffer: Box<[u8]>,
     /// Set by a shutdown: connections that come later are closed at once.
     closing: Option<CloseCode>,
+    drain: Option<ShardDrain>,
     put_off: PutOff,
     /// Connections that have been dirty since an earlier turn.
     late: VecDeque<u32>,
@@ -130,6 +132,7 @@ impl Shard {
             arena: Bytes::new(),
             read_buffer: vec![0; READ_BUFFER].into_boxed_slice(),
             closing: None,
+            drain: None,
             put_off: PutOff::default(),
             late: VecDeque::new(),
             retiring: Retiring::default(),
@@ -186,6 +189,7 @@ impl Shard {
                 }
             }
         }
+        self.go_on_draining();
         self.flush_dirty();
         self.relieve();
         self.go_on_retiring();
@@ -326,7 +330,11 @@ impl Shard {
         if !std::mem::replace(&mut self.waits, true) {
             self.count_turn(now);
         }
-        let sleep = self.ctx.wheel.sleep(now);
+        let mut sleep = self.ctx.wheel.sleep(now);
+        if let Some(due) = self.drain_due() {
+            let close = due.saturating_duration_since(now);
+            sleep = Some(sleep.map_or(close, |sleep| sleep.min(close)));
+        }
         // Nothing tells when the memberships of a socket are free.
         if self.retiring.is_empty() { sleep } else { Some(sleep.map_or(LOCKED, |sleep| sleep.min(LOCKED))) }
     }

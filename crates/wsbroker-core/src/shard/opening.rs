@@ -67,6 +67,8 @@ impl Shard {
             connection.begin_close(&mut self.ctx, CloseCause::Shutdown, code, "");
         } else if connection.endpoint.is_closed() {
             connection.begin_close(&mut self.ctx, CloseCause::Shutdown, CloseCode::GOING_AWAY, "");
+        } else {
+            self.close_late(key.slot);
         }
     }
 }

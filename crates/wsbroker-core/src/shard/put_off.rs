@@ -12,6 +12,8 @@ use crate::{dispatch::WorkerEntry, ids::WorkerId, registry::ChannelId};
 pub(super) enum LongCommand {
     /// A message for these slots, which were the channel's subscribers when its turn came.
     Publish(FrameRange, Option<Arc<Broadcast>>, IntoIter<u32>),
+    /// From this slot on.
+    SendToAll(FrameRange, Option<Arc<Broadcast>>, u32),
     Change(ConnectionKey, Change, IntoIter<ChannelId>),
     CloseMany(IntoIter<ConnectionKey>, Box<(CloseCode, Box<str>)>),
     /// From this slot on, as the following.

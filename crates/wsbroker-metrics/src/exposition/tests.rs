@@ -1,3 +1,5 @@
+use wsbroker_core::{CloseCause, DropCause, RejectCause};
+
 use super::*;
 
 fn zero() -> Numbers {
@@ -25,9 +27,9 @@ fn every_series_is_there_before_anything_has_happened() {
     let text = render(zero(), Format::Prometheus);
     assert_eq!(lines(&text, "wsbroker_build_info"), ["wsbroker_build_info{version=\"1.2.3\"} 1"]);
     assert_eq!(lines(&text, "wsbroker_connections"), ["wsbroker_connections 0.0"]);
-    assert_eq!(lines(&text, "wsbroker_closes_total").len(), 17);
-    assert_eq!(lines(&text, "wsbroker_rejects_total").len(), 18);
-    assert_eq!(lines(&text, "wsbroker_drops_total").len(), 4);
+    assert_eq!(lines(&text, "wsbroker_closes_total").len(), CloseCause::ALL.len());
+    assert_eq!(lines(&text, "wsbroker_rejects_total").len(), RejectCause::ALL.len());
+    assert_eq!(lines(&text, "wsbroker_drops_total").len(), DropCause::ALL.len());
     assert_eq!(lines(&text, "wsbroker_handler_duration_seconds").len(), 5 * 20);
     assert_eq!(lines(&text, "wsbroker_fanout_subscribers").len(), 17);
     assert_eq!(lines(&text, "wsbroker_bus_lost"), ["wsbroker_bus_lost 0.0"]);

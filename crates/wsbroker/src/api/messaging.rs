@@ -21,6 +21,7 @@ use crate::{
 functions! {
     send(given) = "send(socketId: number, data: Data, options?: Pick<SendOptions, 'compress'>): SendResult";
     send_to_channel(given) = "sendToChannel(channel: Data, data: Data, options?: SendOptions): number";
+    send_to_all(given) = "sendToAll(data: Data, options?: SendOptions): number";
     subscribe = "subscribe(socketId: number, channel: Data): boolean";
     unsubscribe = "unsubscribe(socketId: number, channel: Data): boolean";
     subscribe_many = "subscribeMany(socketId: number, channels: readonly Data[]): number";
@@ -79,6 +80,24 @@ fn send_to_channel<'s>(env: Env<'s>, [name, data, options]: [Value<'s>; 3], give
     let count = thread_cork::command(env, |_, cork| {
         stage(env, cork, CALL, "data", data)
             .map(|staged| cork.publish(&name, staged.compress(options.compress), &options.exclude))
+    });
+    let count = match count.transpose()? {
+        Some(count) => count,
+        None => {
+            must_be_data(env, CALL, "data", data)?;
+            0
+        }
+    };
+    Ok(env.count(count)?)
+}
+
+fn send_to_all<'s>(env: Env<'s>, [data, options]: [Value<'s>; 2], given: usize) -> JsResult<'s> {
+    const CALL: &str = "sendToAll";
+    // First, since it may run JavaScript that sends.
+    let options = if given > 1 { convert::publish_options(env, CALL, options)? } else { Default::default() };
+    let count = thread_cork::command(env, |_, cork| {
+        stage(env, cork, CALL, "data", data)
+            .map(|staged| cork.send_to_all(staged.compress(options.compress), &options.exclude))
     });
     let count = match count.transpose()? {
         Some(count) => count,

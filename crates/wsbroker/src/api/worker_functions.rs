@@ -21,7 +21,8 @@ functions! {
     /// Gives a function that has `settle` called at the end of the turn. `isShared` is for Bun: it
     /// says whether its argument is a `SharedArrayBuffer`.
     init = "init(scheduleFlush: () => void, isShared?: (value: unknown) => boolean): void";
-    /// Makes this thread a raw worker with the handlers in `mask`. `again` has `drain` called after
+    /// Makes this thread a raw worker with the handlers in `mask`; with the bit 32 its connections
+    /// are closed when it ends. `again` has `drain` called after
     /// other work of the event loop. `slots`, for tests, is how many events can be unsettled.
     attach_worker = "attachWorker(mask: number, dispatch: Dispatch, again: () => void, keepAlive: boolean, slots?: number): NativeAttached";
     /// Events whose handlers have not been called go to other workers.
@@ -41,6 +42,10 @@ functions! {
     /// The bytes of the binary message in that slot, once more.
     slot_bytes = "slotBytes(slot: number): Buffer | undefined";
 }
+
+/// The bit of a worker's mask behind those of [`Handlers`]: its connections are closed when it
+/// ends.
+const PINNED: u32 = 32;
 
 fn init<'s>(env: Env<'s>, [schedule, is_shared]: [Value<'s>; 2]) -> JsResult<'s> {
     env.keep(KeptFunction::ScheduleFlush, function(env, "init", "scheduleFlush", schedule)?)?;
@@ -81,13 +86,15 @@ fn flag(env: Env<'_>, call: &str, name: &str, value: Value<'_>) -> std::result::
 
 fn attach_worker<'s>(env: Env<'s>, [mask, dispatch, again, keep_alive, slots]: [Value<'s>; 5]) -> JsResult<'s> {
     const CALL: &str = "attachWorker";
-    let handlers = Handlers::from_bits(number(env, CALL, "mask", mask)? as u32);
+    let mask = number(env, CALL, "mask", mask)? as u32;
+    let handlers = Handlers::from_bits(mask);
+    let pinned = mask & PINNED != 0;
     let dispatch = function(env, CALL, "dispatch", dispatch)?;
     let again = function(env, CALL, "again", again)?;
     let keep_alive = flag(env, CALL, "keepAlive", keep_alive)?;
     let slots = if env.is_undefined(slots) { runner::SLOTS } else { number(env, CALL, "slots", slots)? as usize };
     let slots = slots.clamp(1, 1 << 24);
-    let (worker, control) = runner::attach(env, handlers, dispatch, again, keep_alive, slots)?;
+    let (worker, control) = runner::attach(env, handlers, pinned, dispatch, again, keep_alive, slots)?;
     let attached = env.object()?;
     env.set(attached, "workerId", env.count(worker)?)?;
     env.set(attached, "control", control)?;

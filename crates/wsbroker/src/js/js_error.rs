@@ -222,7 +222,7 @@ impl From<ListenError> for JsError {
             ListenError::PathTaken { .. } | ListenError::Conflict { .. } => "ERR_WSBROKER_CONFLICT",
             ListenError::Origin { .. } => "ERR_WSBROKER_INVALID_ARG_VALUE",
             ListenError::Unsupported { .. } => "ERR_WSBROKER_UNSUPPORTED",
-            ListenError::ShuttingDown => "ERR_WSBROKER_SHUT_DOWN",
+            ListenError::ShuttingDown | ListenError::Draining => "ERR_WSBROKER_SHUT_DOWN",
             _ => "ERR_WSBROKER_BIND",
         };
         Self::new(ErrorClass::Plain, code, message)

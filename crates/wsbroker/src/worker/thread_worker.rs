@@ -31,6 +31,8 @@ use crate::{
 /// A JavaScript thread as the broker sees it.
 pub(crate) struct ThreadWorker {
     handlers: Handlers,
+    /// Its connections are closed when it ends.
+    pinned: bool,
     control: ControlBlock,
     waker: ThreadWaker,
     mailbox: Mailbox,
@@ -85,9 +87,10 @@ impl Worker for ThreadWorker {
 
 impl ThreadWorker {
     /// A worker without a broker.
-    pub(crate) fn new(handlers: Handlers, control: ControlBlock, waker: ThreadWaker) -> Self {
+    pub(crate) fn new(handlers: Handlers, pinned: bool, control: ControlBlock, waker: ThreadWaker) -> Self {
         Self {
             handlers,
+            pinned,
             control,
             waker,
             mailbox: Mailbox::default(),
@@ -104,7 +107,11 @@ impl ThreadWorker {
         }
         self.control.set_handling(concurrent, handler_timeout);
         let worker: Arc<dyn Worker> = Arc::clone(self) as _;
-        *membership = Some(broker.add_worker(worker, self.handlers));
+        *membership = Some(if self.pinned {
+            broker.add_pinned_worker(worker, self.handlers)
+        } else {
+            broker.add_worker(worker, self.handlers)
+        });
     }
 
     /// Gets events of a namespace from now on.

@@ -8,7 +8,10 @@ use super::{
     manual_shard::{ManualShard, Peer, told},
     *,
 };
-use crate::{SendOutcome, shard::budget::TurnBounds};
+use crate::{
+    SendOutcome,
+    shard::{budget::TurnBounds, connection_state::ConnectionPhase},
+};
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("channel {number}")).collect()
@@ -95,6 +98,68 @@ fn a_shard_does_not_wait_for_a_thread_that_changes_a_sockets_channels() {
     drop(busy);
     manual.turn_until("its end is reported", |_| told(&events, socket.id()) == ["close"]);
     assert_eq!(manual.broker.channel_count(), 0);
+}
+
+#[test]
+fn a_message_for_all_is_sent_in_slices_behind_what_came_before() {
+    let mut manual = ManualShard::new(TurnBounds { steps: 8, ..TurnBounds::default() });
+    let (_events, _worker) = manual.worker();
+    let mut peers: Vec<_> = (0..40).map(|_| manual.connect()).collect();
+    let excluded = [peers[3].id(), peers[7].id()];
+    let sent = manual.flow().messages_out;
+    manual.send(peers[39].id(), b"before");
+    let staged = manual.cork.stage_slice(MessageKind::Text, b"all");
+    assert_eq!(manual.cork.send_to_all(staged, &excluded), 40);
+    for peer in &peers {
+        manual.send(peer.id(), b"end");
+    }
+    manual.cork.flush();
+    let (mut before, mut turns) = (sent, 0);
+    while manual.has_work() {
+        manual.turn();
+        let now = manual.flow().messages_out;
+        assert!(now - before <= 8, "{} messages in a turn", now - before);
+        (before, turns) = (now, turns + 1);
+    }
+    assert!(turns >= 10, "{turns} turns");
+    for (index, peer) in peers.iter_mut().enumerate() {
+        let expected: &[&str] = match index {
+            3 | 7 => &["end"],
+            39 => &["before", "all", "end"],
+            _ => &["all", "end"],
+        };
+        assert_eq!(peer.texts_until("end"), expected, "{index}");
+    }
+}
+
+#[test]
+fn a_drain_closes_at_most_so_many_in_a_turn_while_others_are_read() {
+    let mut manual = ManualShard::new(TurnBounds { steps: 4 * 16, ..TurnBounds::default() });
+    let (events, _worker) = manual.worker();
+    let mut peers: Vec<_> = (0..40).map(|_| manual.connect()).collect();
+    let order =
+        DrainOrder { code: CloseCode::RESTART, reason: "retry-after=1".into(), end: Instant::now(), jitter: 0.0 };
+    manual.broker.state().shard(0).push(Command::Drain(Arc::new(order)));
+    say(&mut peers[39].stream, Opcode::Text, b"hello");
+    let closing = |manual: &mut ManualShard| {
+        manual.shard.connections.all().filter(|one| one.phase == ConnectionPhase::CloseSent).count()
+    };
+    let mut before = 0;
+    while before < 40 {
+        manual.turn();
+        let now = closing(&mut manual);
+        assert!(now - before <= 4, "{} in a turn", now - before);
+        if before < 40 {
+            assert_eq!(manual.shard.wait(), Some(Duration::ZERO), "nobody will wake it");
+        }
+        if now == 36 {
+            assert_eq!(told(&events, peers[39].id()), ["hello"]);
+        }
+        before = now;
+    }
+    for peer in &mut peers {
+        assert_eq!(peer.texts_until("close"), ["close"]);
+    }
 }
 
 #[test]

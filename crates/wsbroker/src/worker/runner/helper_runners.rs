@@ -43,7 +43,7 @@ pub(crate) fn attach_helper<'s>(
     let waker = ThreadWaker::new(env, "wsbroker helper", drain_helper, number)?;
     // After the waker, as in `attach`.
     env.on_teardown(environment_ended, number).inspect_err(|_| waker.end())?;
-    let worker = Arc::new(ThreadWorker::new(Handlers::ALL, control, waker));
+    let worker = Arc::new(ThreadWorker::new(Handlers::ALL, true, control, waker));
     // Before the first event can come.
     let helper = join(&worker);
     process::add_helper(&worker);

@@ -28,6 +28,7 @@ thread_local! {
 pub(crate) fn attach<'s>(
     env: Env<'s>,
     handlers: Handlers,
+    pinned: bool,
     dispatch: Value<'_>,
     again: Value<'_>,
     keep_alive: bool,
@@ -47,7 +48,7 @@ pub(crate) fn attach<'s>(
     // After the waker: hooks run in reverse order, so the worker leaves before its waker is
     // finalized.
     env.on_teardown(environment_ended, number).inspect_err(|_| waker.end())?;
-    let worker = Arc::new(ThreadWorker::new(handlers, control, waker));
+    let worker = Arc::new(ThreadWorker::new(handlers, pinned, control, waker));
     let runner = Rc::new(Runner::new(number, &worker, functions, slots, None));
     RUNNER.with(|current| *current.borrow_mut() = Some(runner));
     tracing::debug!(number, ?handlers, "a worker is attached");

@@ -1,0 +1,169 @@
+import type { Hooks, ResolveHooks } from 'crossws' with { 'resolution-mode': 'import' };
+import { WSBrokerError } from '../errors.cjs';
+import { headerPairs } from '../options/headers.cjs';
+import type { OpenRequest, RejectVerdict } from '../types/worker-interface.cjs';
+import type { CrosswsOptions } from './options.cjs';
+
+/** What became of an upgrade request. */
+export type Upgrade =
+  | {
+      readonly kind: 'accepted';
+      readonly context: Record<string, unknown>;
+      readonly namespace: string;
+      readonly protocol: string | undefined;
+      readonly headers: readonly (readonly [string, string])[];
+      readonly resolved: Partial<Hooks> | undefined;
+    }
+  | { readonly kind: 'refused'; readonly verdict: RejectVerdict };
+
+/** A request with what servers of the same family add to it. */
+export type UpgradeRequest = Request & {
+  readonly context: Record<string, unknown>;
+  /** The client's address. */
+  readonly ip: string;
+};
+
+/** Under this symbol libraries attach hooks to a request. */
+const HOOKS = Symbol.for('crossws.hooks');
+/** Headers that the answer has anyway, or that say where its body ends. */
+const OF_CONNECTION = new Set([
+  'connection',
+  'content-length',
+  'keep-alive',
+  'sec-websocket-accept',
+  'sec-websocket-extensions',
+  'sec-websocket-protocol',
+  'sec-websocket-version',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** The request as the Fetch API has it; `undefined` if its Host header makes no URL. */
+export function fetchRequest(open: OpenRequest): UpgradeRequest | undefined {
+  const { headers } = open;
+  // Encryption may have ended at a proxy.
+  const secure = open.secure || headers['x-forwarded-proto'] === 'https';
+  const url = `${secure ? 'https' : 'http'}://${headers['host'] ?? 'localhost'}${open.url}`;
+  let request: Request;
+  try {
+    request = new Request(url, { headers });
+  } catch {
+    return undefined;
+  }
+  // Defined, not assigned: a runtime may have getters of these names. Libraries replace them.
+  const shown = { enumerable: true, configurable: true, writable: true };
+  return Object.defineProperties(request, {
+    context: { value: {}, ...shown },
+    ip: { value: open.ip, ...shown },
+  }) as UpgradeRequest;
+}
+
+/**
+ * Asks the hooks.
+ *
+ * @throws what they throw, unless it is a Response or has one
+ */
+export async function upgrade(options: CrosswsOptions, request: UpgradeRequest): Promise<Upgrade> {
+  const namespace = options.getNamespace?.(request) ?? new URL(request.url).pathname;
+  const resolve = options.resolve ?? fetchResolver(options);
+  let resolved: Partial<Hooks> | undefined;
+  let answer: UpgradeAnswer | Response | undefined;
+  try {
+    const [all, one] = await Promise.all([
+      options.hooks?.upgrade?.(request),
+      resolve === undefined ? undefined : resolve(request),
+    ]);
+    resolved = one;
+    answer = ((await resolved?.upgrade?.(request)) || all || undefined) as typeof answer;
+  } catch (error) {
+    const thrown: unknown = Object(error).response ?? error;
+    if (!isResponse(thrown)) throw error;
+    answer = thrown;
+  }
+  if (isResponse(answer)) return { kind: 'refused', verdict: await refusal(answer) };
+  if (answer?.handled) {
+    throw new WSBrokerError(
+      'ERR_WSBROKER_INVALID_VERDICT',
+      'crosswsWorker: an upgrade hook returned "handled", but wsbroker has the socket; such ' +
+        'requests belong to the HTTP server, with the options "http" and "forwardUpgrades" of start',
+    );
+  }
+  const headers = new Headers(answer?.headers);
+  const protocol =
+    answer?.protocol ||
+    headers.get('sec-websocket-protocol') ||
+    (await chosenProtocol(options, request));
+  return {
+    kind: 'accepted',
+    context: Object.assign(request.context, answer?.context),
+    namespace: answer?.namespace || namespace,
+    protocol: protocol || undefined,
+    headers: responseHeaders(headers),
+    resolved,
+  };
+}
+
+type UpgradeAnswer = Exclude<Awaited<ReturnType<Hooks['upgrade']>>, Response | void>;
+
+async function chosenProtocol(
+  { handleProtocols }: CrosswsOptions,
+  request: Request,
+): Promise<string | undefined> {
+  if (handleProtocols === undefined) return undefined;
+  const offered = offeredProtocols(request);
+  if (offered.length === 0) return undefined;
+  return (await handleProtocols(new Set(offered), request)) || undefined;
+}
+
+/** The subprotocols that the client offers. */
+export function offeredProtocols(request: Request): string[] {
+  const header = request.headers.get('sec-websocket-protocol') ?? '';
+  return header
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '');
+}
+
+/** Finds hooks as the server plugin of crossws does. */
+function fetchResolver({ fetch, hooks }: CrosswsOptions): ResolveHooks | undefined {
+  if (fetch === undefined) return undefined;
+  return async (request) => {
+    const answer = (await fetch(request)) as (Response & { crossws?: Partial<Hooks> }) | undefined;
+    const attached = request as { [HOOKS]?: Partial<Hooks>; context?: { [HOOKS]?: Partial<Hooks> } };
+    const found = answer?.crossws ?? attached[HOOKS] ?? attached.context?.[HOOKS];
+    if (isResponse(answer)) {
+      // 426 is the answer to requests that are no upgrades, and comes with hooks.
+      const isRefusal = answer.crossws === undefined && !answer.ok && answer.status !== 426;
+      if (isRefusal) return { upgrade: () => answer };
+      void answer.body?.cancel().catch(() => undefined);
+    }
+    if (found === undefined && hooks === undefined) {
+      return { upgrade: () => new Response(null, { status: 404 }) };
+    }
+    return found ?? {};
+  };
+}
+
+/** Not by `instanceof`: libraries and test runners have classes of their own. */
+function isResponse(value: unknown): value is Response {
+  const { status, headers, arrayBuffer } = Object(value) as Partial<Response>;
+  return (
+    typeof status === 'number' &&
+    typeof headers?.get === 'function' &&
+    typeof arrayBuffer === 'function'
+  );
+}
+
+async function refusal(response: Response): Promise<RejectVerdict> {
+  const body = new Uint8Array(await response.arrayBuffer());
+  return { status: response.status, headers: responseHeaders(response.headers), body };
+}
+
+/** @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT: a header cannot be sent */
+function responseHeaders(headers: Headers): [string, string][] {
+  const pairs = [...headers].filter(([name]) => !OF_CONNECTION.has(name.toLowerCase()));
+  return headerPairs(
+    pairs,
+    (what) => new WSBrokerError('ERR_WSBROKER_INVALID_VERDICT', `crosswsWorker: ${what}`),
+  );
+}

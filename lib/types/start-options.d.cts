@@ -202,8 +202,8 @@ export interface StartOptions {
      * `'health'`: 200 as long as the process runs. `'ready'`: 200 if sockets can be opened, otherwise
      * 503 with the reasons as JSON: `starting`, `noWorker`, `shuttingDown`, `draining`, `bus`,
      * `setReady` ({@link setReady}). `'metrics'`: what {@link metrics} returns, as OpenMetrics if the
-     * request's `Accept` prefers that. 64 connections above `maxConnections` may get such responses. A
-     * path that is named in `path` is refused with ERR_WSBROKER_INVALID_ARG_VALUE.
+     * request's `Accept` prefers that. 64 connections above `maxConnections` may get such responses.
+     * A path that is named in `path` is refused with ERR_WSBROKER_INVALID_ARG_VALUE.
      *
      * With `answers` or `http`, connections are accepted while the workers load. Upgrades wait for
      * them within `openTimeout`, and then get 503. Only the first server of an address can set them;

@@ -15,7 +15,7 @@ use crate::{
     broker::BrokerState,
     bus::MessageForm,
     config::Overflow,
-    counters::{DropCause, HandlerKind, HistogramPart},
+    counters::{DropCause, DurationsPart, FanoutPart, HandlerKind},
     dispatch::WorkerEntry,
     ids::{NamespaceId, SocketId},
     registry::{Channel, Socket},
@@ -65,15 +65,15 @@ pub struct Cork {
     bus_waits: bool,
     /// The worker whose handlers have settled while their replies wait here.
     holder: Option<Arc<WorkerEntry>>,
-    fanout: HistogramPart,
+    fanout: FanoutPart,
     /// Of a thread that runs handlers.
-    handling: Option<Box<Handling>>,
+    handling: Option<Handling>,
 }
 
 /// What a thread counts of the handlers that it runs.
 struct Handling {
-    handlers: [HistogramPart; HandlerKind::COUNT],
-    dispatch_delay: HistogramPart,
+    handlers: [DurationsPart; HandlerKind::COUNT],
+    dispatch_delay: DurationsPart,
 }
 
 #[derive(Default)]
@@ -299,7 +299,7 @@ impl Cork {
         let metrics = &self.broker.metrics;
         self.handling.get_or_insert_with(|| {
             let handlers = std::array::from_fn(|kind| metrics.handlers[kind].part());
-            Box::new(Handling { handlers, dispatch_delay: metrics.dispatch_delay.part() })
+            Handling { handlers, dispatch_delay: metrics.dispatch_delay.part() }
         })
     }
 

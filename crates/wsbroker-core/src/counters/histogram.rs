@@ -9,7 +9,7 @@ use std::sync::{
 use parking_lot::Mutex;
 
 /// Upper bounds of durations, in nanoseconds: 10 us to 10 s.
-pub(crate) const DURATIONS: &[u64] = &[
+pub(crate) const DURATIONS: &[u64; 19] = &[
     10_000,
     25_000,
     50_000,
@@ -32,7 +32,7 @@ pub(crate) const DURATIONS: &[u64] = &[
 ];
 
 /// Upper bounds of ages, in nanoseconds: a second to a week.
-pub(crate) const AGES: &[u64] = &[
+pub(crate) const AGES: &[u64; 10] = &[
     1_000_000_000,
     10_000_000_000,
     60_000_000_000,
@@ -46,36 +46,39 @@ pub(crate) const AGES: &[u64] = &[
 ];
 
 /// Upper bounds of numbers of subscribers.
-pub(crate) const SUBSCRIBERS: &[u64] =
+pub(crate) const SUBSCRIBERS: &[u64; 16] =
     &[0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000];
 
-/// The counts of one histogram, as any thread may read them.
+/// The counts of one histogram with `N` bounds, as any thread may read them. What is counted often is
+/// in one cache line: the sum, and the lowest bounds.
 #[derive(Debug)]
-pub(crate) struct Cells {
-    bounds: &'static [u64],
-    /// One for each bound, and one for what lies above all of them.
-    buckets: Box<[AtomicU64]>,
+#[repr(C, align(64))]
+pub(crate) struct Cells<const N: usize> {
+    bounds: &'static [u64; N],
     sum: AtomicU64,
+    /// What lies above all bounds.
+    above: AtomicU64,
+    /// One for each bound.
+    buckets: [AtomicU64; N],
 }
 
-impl Cells {
-    pub(crate) fn new(bounds: &'static [u64]) -> Self {
-        Self { bounds, buckets: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(), sum: AtomicU64::new(0) }
+impl<const N: usize> Cells<N> {
+    pub(crate) fn new(bounds: &'static [u64; N]) -> Self {
+        let buckets = std::array::from_fn(|_| AtomicU64::new(0));
+        Self { bounds, sum: AtomicU64::new(0), above: AtomicU64::new(0), buckets }
     }
 
     /// Counts a value, as often as it occurred. By one thread only: what two count at once may be
     /// lost.
     #[inline]
     pub(crate) fn count(&self, value: u64, times: u64) {
-        let at = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
-        if let Some(bucket) = self.buckets.get(at) {
-            add(bucket, times);
-        }
+        let found = self.bounds.iter().zip(&self.buckets).find(|(bound, _)| value <= **bound);
+        add(found.map_or(&self.above, |(_, bucket)| bucket), times);
         add(&self.sum, value.wrapping_mul(times));
     }
 
     fn add_to(&self, sum: &mut HistogramStats) {
-        for (sum, bucket) in sum.buckets.iter_mut().zip(&self.buckets) {
+        for (sum, bucket) in sum.buckets.iter_mut().zip(self.buckets.iter().chain([&self.above])) {
             *sum += bucket.load(Ordering::Relaxed);
         }
         sum.sum = sum.sum.wrapping_add(self.sum.load(Ordering::Relaxed));
@@ -95,26 +98,26 @@ fn add(cell: &AtomicU64, value: u64) {
 
 /// A histogram that threads count which come and go. Each has a [`HistogramPart`].
 #[derive(Debug)]
-pub(crate) struct Histogram {
-    bounds: &'static [u64],
-    parts: Mutex<Parts>,
+pub(crate) struct Histogram<const N: usize> {
+    bounds: &'static [u64; N],
+    parts: Mutex<Parts<N>>,
 }
 
 #[derive(Debug)]
-struct Parts {
+struct Parts<const N: usize> {
     /// What threads have counted that are gone.
     past: HistogramStats,
-    live: Vec<Arc<Cells>>,
+    live: Vec<Arc<Cells<N>>>,
 }
 
-impl Histogram {
-    pub(crate) fn new(bounds: &'static [u64]) -> Arc<Self> {
+impl<const N: usize> Histogram<N> {
+    pub(crate) fn new(bounds: &'static [u64; N]) -> Arc<Self> {
         let parts = Parts { past: HistogramStats::new(bounds), live: Vec::new() };
         Arc::new(Self { bounds, parts: Mutex::new(parts) })
     }
 
     /// A part for the calling thread.
-    pub(crate) fn part(self: &Arc<Self>) -> HistogramPart {
+    pub(crate) fn part(self: &Arc<Self>) -> HistogramPart<N> {
         let cells = Arc::new(Cells::new(self.bounds));
         self.parts.lock().live.push(Arc::clone(&cells));
         HistogramPart { histogram: Arc::clone(self), cells }
@@ -130,12 +133,12 @@ impl Histogram {
 
 /// What one thread counts of a [`Histogram`]. Drop leaves the counts there.
 #[derive(Debug)]
-pub(crate) struct HistogramPart {
-    histogram: Arc<Histogram>,
-    cells: Arc<Cells>,
+pub(crate) struct HistogramPart<const N: usize> {
+    histogram: Arc<Histogram<N>>,
+    cells: Arc<Cells<N>>,
 }
 
-impl HistogramPart {
+impl<const N: usize> HistogramPart<N> {
     /// Counts a value, as often as it occurred.
     #[inline]
     pub(crate) fn count(&mut self, value: u64, times: u64) {
@@ -143,7 +146,7 @@ impl HistogramPart {
     }
 }
 
-impl Drop for HistogramPart {
+impl<const N: usize> Drop for HistogramPart<N> {
     fn drop(&mut self) {
         let mut parts = self.histogram.parts.lock();
         let Parts { past, live } = &mut *parts;
@@ -151,6 +154,15 @@ impl Drop for HistogramPart {
         live.retain(|cells| !Arc::ptr_eq(cells, &self.cells));
     }
 }
+
+/// Durations, in nanoseconds.
+pub(crate) type Durations = Histogram<{ DURATIONS.len() }>;
+/// What one thread counts of them.
+pub(crate) type DurationsPart = HistogramPart<{ DURATIONS.len() }>;
+/// Numbers of subscribers.
+pub(crate) type Fanout = Histogram<{ SUBSCRIBERS.len() }>;
+/// What one thread counts of them.
+pub(crate) type FanoutPart = HistogramPart<{ SUBSCRIBERS.len() }>;
 
 /// What a histogram has counted. Durations and ages are in nanoseconds.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -188,7 +200,7 @@ impl HistogramStats {
 mod tests {
     use super::*;
 
-    const BOUNDS: &[u64] = &[0, 10, 20];
+    const BOUNDS: &[u64; 3] = &[0, 10, 20];
 
     #[test]
     fn a_value_is_in_the_first_bucket_whose_bound_it_does_not_exceed() {
@@ -221,7 +233,7 @@ mod tests {
 
     #[test]
     fn bounds_rise() {
-        for bounds in [DURATIONS, AGES, SUBSCRIBERS] {
+        for bounds in [&DURATIONS[..], AGES, SUBSCRIBERS] {
             assert!(bounds.is_sorted_by(|a, b| a < b), "{bounds:?}");
         }
     }

@@ -11,7 +11,7 @@ use std::{
 
 use wsbroker_http::Failure;
 
-use super::histogram::{DURATIONS, Histogram, SUBSCRIBERS};
+use super::histogram::{DURATIONS, Durations, Fanout, Histogram, SUBSCRIBERS};
 
 /// An enum whose values are counted, with the names that users see.
 macro_rules! causes {
@@ -252,11 +252,11 @@ pub(crate) struct Metrics {
     /// What a cork dropped. What a shard drops it counts by itself.
     pub(crate) dropped: Counters<{ DropCause::COUNT }>,
     /// How long each kind of handler took.
-    pub(crate) handlers: [Arc<Histogram>; HandlerKind::COUNT],
+    pub(crate) handlers: [Arc<Durations>; HandlerKind::COUNT],
     /// How long events waited until their handlers were called.
-    pub(crate) dispatch_delay: Arc<Histogram>,
+    pub(crate) dispatch_delay: Arc<Durations>,
     /// The subscribers of each publish.
-    pub(crate) fanout: Arc<Histogram>,
+    pub(crate) fanout: Arc<Fanout>,
     /// When it began.
     pub(crate) begun: Instant,
 }

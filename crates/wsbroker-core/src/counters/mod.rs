@@ -6,13 +6,13 @@ mod metrics;
 mod stats;
 mod tally;
 
-pub(crate) use self::{
-    histogram::HistogramPart,
-    metrics::{HttpCounters, Metrics},
-    tally::{Flow, ShardCounters, Tally, payload_of},
-};
 pub use self::{
     histogram::HistogramStats,
     metrics::{CloseCause, DropCause, HandlerKind, HttpFailureCause, RejectCause},
     stats::{CauseCounts, Histograms, HttpStats, ShardStats, Stats, Traffic, WorkerStats},
+};
+pub(crate) use self::{
+    histogram::{DurationsPart, FanoutPart},
+    metrics::{HttpCounters, Metrics},
+    tally::{Flow, ShardCounters, Tally, payload_of},
 };

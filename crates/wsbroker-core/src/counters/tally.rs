@@ -121,11 +121,11 @@ pub(crate) struct ShardCounters {
     closes: [AtomicU64; CloseCause::COUNT],
     dropped: [AtomicU64; DropCause::COUNT],
     /// How long its turns took.
-    pub(crate) turns: Cells,
+    pub(crate) turns: Cells<{ DURATIONS.len() }>,
     /// How old connections were when they ended.
-    pub(crate) ages: Cells,
+    pub(crate) ages: Cells<{ AGES.len() }>,
     /// How long pings took to be answered.
-    pub(crate) round_trips: Cells,
+    pub(crate) round_trips: Cells<{ DURATIONS.len() }>,
 }
 
 impl Default for ShardCounters {

@@ -13,6 +13,7 @@ exports.listening = listening;
 exports.registerWorkerThread = registerWorkerThread;
 exports.shutdown = shutdown;
 exports.drain = drain;
+exports.reloadWorkers = reloadWorkers;
 exports.setReady = setReady;
 exports.closeChannel = closeChannel;
 exports.subscriberCount = subscriberCount;
@@ -23,9 +24,11 @@ const channel_calls_cjs_1 = require("./options/channel-calls.cjs");
 const checks_cjs_1 = require("./options/checks.cjs");
 const cluster_cjs_1 = require("./options/cluster.cjs");
 const drain_cjs_1 = require("./options/drain.cjs");
+const reload_cjs_1 = require("./options/reload.cjs");
 const start_cjs_1 = require("./options/start.cjs");
 const drain_cjs_2 = require("./server/drain.cjs");
 const lifecycle_cjs_1 = require("./server/lifecycle.cjs");
+const reload_cjs_2 = require("./server/reload.cjs");
 const register_cjs_1 = require("./worker/register.cjs");
 var errors_cjs_1 = require("./errors.cjs");
 Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_1.WSBrokerError; } });
@@ -198,6 +201,47 @@ async function shutdown(options) {
 async function drain(options) {
     const { native: checked, onProgress } = (0, drain_cjs_1.checkDrainOptions)(options);
     return (0, drain_cjs_2.drainAll)(checked, onProgress);
+}
+/**
+ * Replaces the worker threads by new ones, with new code, while every connection stays open. The
+ * new threads load the module, as it is now, and run `handleStart`. When all of them are ready they
+ * get the new connections, and every connection of an old thread moves to one of them between two
+ * of its events, after its handlers there have settled: no message is lost, repeated or reordered,
+ * and subscriptions, tokens and limits stay. An old thread without connections runs `handleStop`
+ * and ends; intervals and the like do not keep it.
+ *
+ * If a new thread fails, the promise rejects and the old ones go on. A call during another one
+ * waits for it. Later calls of {@link start} are compared with the new module and number of
+ * threads. What the old threads keep in variables is lost, and clients of server helpers that live
+ * there are closed with 1012, after their `clientDisconnectedFn`.
+ *
+ * @param options `workerPath`: another module. `threads`: another number of threads. `timeout`: how
+ * long the old threads have, in milliseconds, 0 to 2^31-1, 30000 by default; then they are cut
+ * @returns when the old threads have ended, how many started, stopped and were cut
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: there is no file at `workerPath`
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a new worker threw or ended before it was
+ * ready, or did not load within `startTimeout`; its own error is the `cause`
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the workers are not threads of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: there are no workers
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called in a worker of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before the new
+ * workers were ready
+ *
+ * @example
+ * ```js
+ * import { reloadWorkers } from 'wsbroker';
+ *
+ * process.on('SIGHUP', () => {
+ *   reloadWorkers().then(
+ *     ({ started, cut }) => console.log(`${started} workers reloaded, ${cut} cut`),
+ *     (error) => console.error('the old workers go on:', error),
+ *   );
+ * });
+ * ```
+ */
+async function reloadWorkers(options) {
+    return (0, reload_cjs_2.reload)((0, reload_cjs_1.checkReloadOptions)(options));
 }
 /**
  * Says whether this process is ready for connections, for the answer `'ready'` of

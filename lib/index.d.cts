@@ -12,11 +12,12 @@ import type { DrainOptions, DrainReport, Server, ShutdownOptions, ShutdownReport
 import type { StartOptions } from './types/start-options.cjs';
 import type { Stats } from './types/stats.cjs';
 import type { WorkerInterface } from './types/worker-interface.cjs';
+import type { ReloadOptions, ReloadReport } from './types/worker-threads.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type { AcceptVerdict, ClientCertificate, ErrorContext, HandlerName, HeaderOptions, OpenRequest, OpenVerdict, RejectVerdict, WorkerInterface, } from './types/worker-interface.cjs';
 export type { Data, SendOptions, SendResult } from './types/messages.cjs';
 export type { FixedAnswer, HttpForward, HttpRequestListener, HttpServer, MaxInFlight, PemSource, PerMessageDeflate, RateLimit, StartOptions, TlsOptions, TrustProxy, } from './types/start-options.cjs';
-export type { ThreadLimits, ThreadOptions, WorkerEvent } from './types/worker-threads.cjs';
+export type { ReloadOptions, ReloadReport, ThreadLimits, ThreadOptions, Watchdog, WorkerEvent, } from './types/worker-threads.cjs';
 export type { BusEvent, ClusterCount, ClusterOptions, RedisNode, RedisOptions, RedisTlsOptions, } from './types/cluster-options.cjs';
 export type { MetricsOptions } from './types/metrics-options.cjs';
 export type { DrainOptions, DrainProgress, DrainReport, Server, ShutdownOptions, ShutdownReport, } from './types/server.cjs';
@@ -174,6 +175,45 @@ export declare function shutdown(options?: ShutdownOptions): Promise<ShutdownRep
  * ```
  */
 export declare function drain(options?: DrainOptions): Promise<DrainReport>;
+/**
+ * Replaces the worker threads by new ones, with new code, while every connection stays open. The
+ * new threads load the module, as it is now, and run `handleStart`. When all of them are ready they
+ * get the new connections, and every connection of an old thread moves to one of them between two
+ * of its events, after its handlers there have settled: no message is lost, repeated or reordered,
+ * and subscriptions, tokens and limits stay. An old thread without connections runs `handleStop`
+ * and ends; intervals and the like do not keep it.
+ *
+ * If a new thread fails, the promise rejects and the old ones go on. A call during another one
+ * waits for it. Later calls of {@link start} are compared with the new module and number of
+ * threads. What the old threads keep in variables is lost, and clients of server helpers that live
+ * there are closed with 1012, after their `clientDisconnectedFn`.
+ *
+ * @param options `workerPath`: another module. `threads`: another number of threads. `timeout`: how
+ * long the old threads have, in milliseconds, 0 to 2^31-1, 30000 by default; then they are cut
+ * @returns when the old threads have ended, how many started, stopped and were cut
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: there is no file at `workerPath`
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a new worker threw or ended before it was
+ * ready, or did not load within `startTimeout`; its own error is the `cause`
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the workers are not threads of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: there are no workers
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called in a worker of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before the new
+ * workers were ready
+ *
+ * @example
+ * ```js
+ * import { reloadWorkers } from 'wsbroker';
+ *
+ * process.on('SIGHUP', () => {
+ *   reloadWorkers().then(
+ *     ({ started, cut }) => console.log(`${started} workers reloaded, ${cut} cut`),
+ *     (error) => console.error('the old workers go on:', error),
+ *   );
+ * });
+ * ```
+ */
+export declare function reloadWorkers(options?: ReloadOptions): Promise<ReloadReport>;
 /**
  * Says whether this process is ready for connections, for the answer `'ready'` of
  * {@link StartOptions.answers}. After `setReady(false)` that answer is 503 and names `setReady` as

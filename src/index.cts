@@ -12,9 +12,11 @@ import { channelBytes, checkCloseChannel, checkSubscriberCount } from './options
 import { knownKeys, oneOf, wrongType } from './options/checks.cjs';
 import { checkClusterOptions } from './options/cluster.cjs';
 import { checkDrainOptions } from './options/drain.cjs';
+import { checkReloadOptions } from './options/reload.cjs';
 import { checkShutdownOptions, checkStartOptions } from './options/start.cjs';
 import { drainAll } from './server/drain.cjs';
 import { shutdownAll, startServer } from './server/lifecycle.cjs';
+import { reload } from './server/reload.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
 import type { MetricsOptions } from './types/metrics-options.cjs';
@@ -28,6 +30,7 @@ import type {
 import type { StartOptions } from './types/start-options.cjs';
 import type { Stats } from './types/stats.cjs';
 import type { WorkerInterface } from './types/worker-interface.cjs';
+import type { ReloadOptions, ReloadReport } from './types/worker-threads.cjs';
 import { register } from './worker/register.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
@@ -56,7 +59,14 @@ export type {
   TlsOptions,
   TrustProxy,
 } from './types/start-options.cjs';
-export type { ThreadLimits, ThreadOptions, WorkerEvent } from './types/worker-threads.cjs';
+export type {
+  ReloadOptions,
+  ReloadReport,
+  ThreadLimits,
+  ThreadOptions,
+  Watchdog,
+  WorkerEvent,
+} from './types/worker-threads.cjs';
 export type {
   BusEvent,
   ClusterCount,
@@ -262,6 +272,48 @@ export async function shutdown(options?: ShutdownOptions): Promise<ShutdownRepor
 export async function drain(options?: DrainOptions): Promise<DrainReport> {
   const { native: checked, onProgress } = checkDrainOptions(options);
   return drainAll(checked, onProgress);
+}
+
+/**
+ * Replaces the worker threads by new ones, with new code, while every connection stays open. The
+ * new threads load the module, as it is now, and run `handleStart`. When all of them are ready they
+ * get the new connections, and every connection of an old thread moves to one of them between two
+ * of its events, after its handlers there have settled: no message is lost, repeated or reordered,
+ * and subscriptions, tokens and limits stay. An old thread without connections runs `handleStop`
+ * and ends; intervals and the like do not keep it.
+ *
+ * If a new thread fails, the promise rejects and the old ones go on. A call during another one
+ * waits for it. Later calls of {@link start} are compared with the new module and number of
+ * threads. What the old threads keep in variables is lost, and clients of server helpers that live
+ * there are closed with 1012, after their `clientDisconnectedFn`.
+ *
+ * @param options `workerPath`: another module. `threads`: another number of threads. `timeout`: how
+ * long the old threads have, in milliseconds, 0 to 2^31-1, 30000 by default; then they are cut
+ * @returns when the old threads have ended, how many started, stopped and were cut
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: there is no file at `workerPath`
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a new worker threw or ended before it was
+ * ready, or did not load within `startTimeout`; its own error is the `cause`
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the workers are not threads of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: there are no workers
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called in a worker of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before the new
+ * workers were ready
+ *
+ * @example
+ * ```js
+ * import { reloadWorkers } from 'wsbroker';
+ *
+ * process.on('SIGHUP', () => {
+ *   reloadWorkers().then(
+ *     ({ started, cut }) => console.log(`${started} workers reloaded, ${cut} cut`),
+ *     (error) => console.error('the old workers go on:', error),
+ *   );
+ * });
+ * ```
+ */
+export async function reloadWorkers(options?: ReloadOptions): Promise<ReloadReport> {
+  return reload(checkReloadOptions(options));
 }
 
 /**

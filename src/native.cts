@@ -41,6 +41,11 @@ export interface Native {
    */
   endWithThread(): void;
   /**
+   * That thread is not waited for any longer, because it cannot be ended: its connections move to
+   * other workers, with the events that it has not fetched.
+   */
+  giveUpWorker(thread: number): void;
+  /**
    * Resolves when the helper has no more connections. After `timeout` milliseconds they are cut.
    */
   helperEmptied(helper: number, timeout: number): Promise<void>;
@@ -120,6 +125,8 @@ export interface Native {
    * there is, or for the next one, until that has been shut down.
    */
   setReady(ready: boolean): void;
+  /** Whether workers end again and again soon after their start, for the answer `ready`. */
+  setWorkersFail(fail: boolean): void;
   /**
    * Closes everything and ends the broker. Afterwards `listen` can begin another one.
    *
@@ -128,12 +135,23 @@ export interface Native {
    */
   shutdownBroker(code: number, timeout: number, replaced?: boolean | undefined | null): Promise<NativeShutdownReport>;
   /**
-   * Tells this thread of workers that are stuck, by the `threadId` of their thread. Without a
-   * function it is no longer told. The function does not keep the thread alive.
+   * Other workers take the place of that thread's: it gets no connections any more, and each that
+   * it
+   * has moves between two of its events.
    */
-  watchWorkers(onStuck?: ((arg: number) => void) | undefined | null): void;
+  supersedeWorker(thread: number): void;
+  /**
+   * Tells this thread of workers that are stuck. Without a function it is no longer told. The
+   * function does not keep the thread alive.
+   */
+  watchWorkers(onStuck?: ((arg: NativeStuckThread) => void) | undefined | null): void;
   /** How many raw workers are attached in the process, on all threads. */
   workerCount(): number;
+  /**
+   * Resolves when that thread's worker, which has been superseded, has no connections any more and
+   * its handlers have settled; at once if there is none.
+   */
+  workerEmptied(thread: number): Promise<void>;
   send(socketId: number, data: Data, options?: Pick<SendOptions, 'compress'>): SendResult;
   sendToChannel(channel: Data, data: Data, options?: SendOptions): number;
   sendToAll(data: Data, options?: SendOptions): number;
@@ -609,6 +627,8 @@ export interface NativeProcessOptions {
   concurrent: boolean;
   /** How long a handler may take to settle. 0 is off. */
   handlerTimeout: number;
+  /** For how long a worker may fetch nothing before it is stuck. */
+  stuckAfter: number;
 }
 
 /** What one socket may send. */
@@ -695,6 +715,18 @@ export interface NativeShutdownReport {
   closed: number;
   /** Connections that were cut. */
   terminated: number;
+}
+
+/** A thread that does not come for its events. */
+export interface NativeStuckThread {
+  /** Its `threadId`. */
+  thread: number;
+  /** For how many milliseconds it has not come, about. */
+  duration: number;
+  /** The `EventKind` of the event whose handler has the thread. Absent if that is not known. */
+  kind?: number | undefined;
+  /** The socket of that event. */
+  socketId?: number | undefined;
 }
 
 /** What a listener encrypts with. */

@@ -83,6 +83,7 @@ export declare const CLOSE: {
     readonly authFailed: readonly [4003, "Authentication failed"];
     readonly encryptionRequired: readonly [4004, "Encryption required"];
     readonly shutdown: readonly [1001, "Server shutting down"];
+    readonly superseded: readonly [1012, "Worker reloaded"];
     readonly tooBig: readonly [1009, "Received too big message"];
     readonly duplicate: readonly [1008, "Duplicate client id"];
     readonly missingId: readonly [1008, "Missing client id"];

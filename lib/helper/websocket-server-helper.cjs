@@ -491,6 +491,17 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         this.#input.undo();
         await this.#transport.leave();
     }
+    async #superseded() {
+        const clients = [...this.#clients.map.values()];
+        await this.#lifecycle.shutdown(() => {
+            for (const { id, socket } of clients) {
+                this.onClientDisconnect({ clientId: id });
+                (0, sockets_cjs_1.closeSocket)(socket, protocol_cjs_1.CLOSE.superseded, this.#log);
+            }
+            return this.#shutdown();
+        });
+        return clients.length;
+    }
     async #shutdown() {
         const log = this.#log;
         this.#input.end();
@@ -517,6 +528,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             receive: (operation) => this.#receive(operation),
             inputState: (state) => this.#input.changed(state),
             takeInput: () => this.#input.take(),
+            superseded: () => this.#superseded(),
             clientsLeft: () => this.#disconnects.takeLeft(),
             dropped: () => this.#delivery.transportDropped(),
         };

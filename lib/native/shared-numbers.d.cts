@@ -38,7 +38,11 @@ export declare const enum ControlWord {
     /** The `handlerTimeout` in milliseconds, plus 1. 0: the worker has not joined a broker. */
     HandlerTimeout = 5,
     /** The `threadId` of the worker's thread, written by JavaScript. */
-    ThreadId = 6
+    ThreadId = 6,
+    /** How many events the call that is being made has. 0: none is being made. */
+    CallEvents = 7,
+    /** How many calls have been made, for those who look whether the thread gets on. */
+    Calls = 8
 }
 /** How far JavaScript got with the event in a slot. */
 export declare const enum EventState {

@@ -18,6 +18,8 @@ function defaultProcessOptions(native) {
     return {
         handlers: 'serial',
         handlerTimeout: 30_000,
+        'watchdog.after': 1_000,
+        'watchdog.action': 'report',
         ioThreads: Math.max(1, Math.floor(cpus / 2)),
         maxSendMemory: quarter,
         maxReceiveMemory: quarter,
@@ -29,10 +31,11 @@ function defaultProcessOptions(native) {
     };
 }
 function toNativeProcessOptions(options) {
-    const { handlers, 'maxInFlight.messages': messages, 'maxInFlight.bytes': bytes, 'maxInFlight.workerBytes': workerBytes, ...others } = options;
+    const { handlers, 'maxInFlight.messages': messages, 'maxInFlight.bytes': bytes, 'maxInFlight.workerBytes': workerBytes, 'watchdog.after': stuckAfter, 'watchdog.action': _, ...others } = options;
     return {
         ...others,
         maxInFlight: { messages, bytes, workerBytes },
+        stuckAfter,
         concurrent: handlers === 'concurrent',
     };
 }
@@ -41,9 +44,10 @@ function toNativeProcessOptions(options) {
  * those.
  */
 function fromNativeOptions(options) {
-    const { maxInFlight: { messages, bytes, workerBytes }, concurrent: _, handlerTimeout: __, ...others } = options;
+    const { maxInFlight: { messages, bytes, workerBytes }, concurrent: _, handlerTimeout: __, stuckAfter, ...others } = options;
     return {
         ...others,
+        'watchdog.after': stuckAfter,
         'maxInFlight.messages': messages,
         'maxInFlight.bytes': bytes,
         'maxInFlight.workerBytes': workerBytes,

@@ -1,8 +1,9 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.START_OPTIONS = void 0;
+exports.START_OPTIONS = exports.MAX_THREADS = void 0;
 exports.checkStartOptions = checkStartOptions;
 exports.checkShutdownOptions = checkShutdownOptions;
+exports.path = path;
 const node_net_1 = require("node:net");
 const node_url_1 = require("node:url");
 const errors_cjs_1 = require("../errors.cjs");
@@ -14,11 +15,12 @@ const threads_cjs_1 = require("./threads.cjs");
 const tls_cjs_1 = require("./tls.cjs");
 // The options of `start` and `shutdown`. Each function returns them checked and complete, or
 // throws.
+exports.MAX_THREADS = 1024;
 /** The longest string of V8: a text message must fit into one. */
 const MAX_STRING = 2 ** 29 - 24;
 exports.START_OPTIONS = [
     'bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'handlerTimeout',
-    'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
+    'watchdog', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
     'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout',
     'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight',
     'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength',
@@ -105,13 +107,18 @@ function processOptions(call, bag) {
     const inFlight = bag['maxInFlight'] === undefined
         ? {}
         : (0, checks_cjs_1.knownKeys)(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
+    const watchdog = bag['watchdog'] === undefined
+        ? {}
+        : (0, checks_cjs_1.knownKeys)(call, 'watchdog', bag['watchdog'], ['after', 'action']);
     const memory = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER);
     const count = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, checks_cjs_1.MAX_SIZE);
     const flight = (name) => (0, checks_cjs_1.integer)(call, `maxInFlight.${name}`, inFlight[name], 1, checks_cjs_1.MAX_SIZE);
     const all = {
-        threads: (0, checks_cjs_1.integer)(call, 'threads', bag['threads'], 0, 1024),
+        threads: (0, checks_cjs_1.integer)(call, 'threads', bag['threads'], 0, exports.MAX_THREADS),
         handlers: (0, checks_cjs_1.oneOf)(call, 'handlers', bag['handlers'], ['serial', 'concurrent']),
         handlerTimeout: (0, checks_cjs_1.integer)(call, 'handlerTimeout', bag['handlerTimeout'], 0, checks_cjs_1.MAX_DURATION),
+        'watchdog.after': (0, checks_cjs_1.integer)(call, 'watchdog.after', watchdog['after'], 100, checks_cjs_1.MAX_DURATION),
+        'watchdog.action': (0, checks_cjs_1.oneOf)(call, 'watchdog.action', watchdog['action'], ['report', 'replace']),
         ioThreads: (0, checks_cjs_1.integer)(call, 'ioThreads', bag['ioThreads'], 1, 1024),
         maxSendMemory: memory('maxSendMemory'),
         maxReceiveMemory: memory('maxReceiveMemory'),

@@ -4,11 +4,14 @@ import { type CheckedClusterOptions } from './cluster.cjs';
 import { type CheckedHttpOptions } from './http.cjs';
 import { type CheckedThreadOptions } from './threads.cjs';
 import { type CheckedTlsOptions } from './tls.cjs';
+export declare const MAX_THREADS = 1024;
 /** The process-wide options. */
 export interface ProcessOptions {
     threads: number;
     handlers: 'serial' | 'concurrent';
     handlerTimeout: number;
+    'watchdog.after': number;
+    'watchdog.action': 'report' | 'replace';
     ioThreads: number;
     maxSendMemory: number;
     maxReceiveMemory: number;
@@ -34,7 +37,7 @@ export interface CheckedStartOptions {
     readonly onWorker: ((event: WorkerEvent) => void) | undefined;
     readonly signal: AbortSignal | undefined;
 }
-export declare const START_OPTIONS: readonly ["bind", "workerPath", "threads", "startTimeout", "worker", "handlers", "handlerTimeout", "ioThreads", "path", "protocols", "maxPayload", "handshakeTimeout", "openTimeout", "maxPendingUpgrades", "maxHeaderSize", "idleTimeout", "pings", "pingInterval", "closeTimeout", "maxBackpressure", "overflow", "maxSendMemory", "maxReceiveMemory", "maxInFlight", "maxConnections", "maxConnectionsPerIp", "maxChannelsPerSocket", "maxChannelNameLength", "maxLifetime", "rateLimit", "origins", "trustProxy", "proxyProtocol", "reusePort", "perMessageDeflate", "tls", "onWorker", "cluster", "signal", "answers", "http", "forwardUpgrades", "keepAliveTimeout", "requestTimeout", "forwardTimeout"];
+export declare const START_OPTIONS: readonly ["bind", "workerPath", "threads", "startTimeout", "worker", "handlers", "handlerTimeout", "watchdog", "ioThreads", "path", "protocols", "maxPayload", "handshakeTimeout", "openTimeout", "maxPendingUpgrades", "maxHeaderSize", "idleTimeout", "pings", "pingInterval", "closeTimeout", "maxBackpressure", "overflow", "maxSendMemory", "maxReceiveMemory", "maxInFlight", "maxConnections", "maxConnectionsPerIp", "maxChannelsPerSocket", "maxChannelNameLength", "maxLifetime", "rateLimit", "origins", "trustProxy", "proxyProtocol", "reusePort", "perMessageDeflate", "tls", "onWorker", "cluster", "signal", "answers", "http", "forwardUpgrades", "keepAliveTimeout", "requestTimeout", "forwardTimeout"];
 /**
  * @param call the name of the call, for messages
  * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
@@ -46,3 +49,4 @@ export declare function checkShutdownOptions(options: unknown): {
     code: number;
     timeout: number;
 };
+export declare function path(call: string, name: string, value: unknown): string | undefined;

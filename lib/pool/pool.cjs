@@ -2,40 +2,40 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Pool = void 0;
 exports.notifyWatchers = notifyWatchers;
-const node_path_1 = require("node:path");
 const node_perf_hooks_1 = require("node:perf_hooks");
-const node_worker_threads_1 = require("node:worker_threads");
-const errors_cjs_1 = require("../errors.cjs");
 const load_cjs_1 = require("../native/load.cjs");
 const promises_cjs_1 = require("../promises.cjs");
 const report_cjs_1 = require("../report.cjs");
-const modules_cjs_1 = require("../worker/modules.cjs");
-/**
- * A worker that ran for this many milliseconds did not fail at its start: its replacement is
- * started at once.
- */
-const STABLE_AFTER = 10_000;
+const pool_thread_cjs_1 = require("./pool-thread.cjs");
 /** Milliseconds before the first replacement that follows a failure, doubled each time. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
-/**
- * How many milliseconds of the time for stopping are kept, at most, to terminate a thread that has
- * not ended by itself.
- */
-const MAX_FOR_TERMINATION = 250;
+/** A worker that has ended so many times in a row soon after its start makes `ready` false. */
+const CRASH_LOOP = 3;
+/** For `handleStop` of workers whose connections have left in the last moment, in milliseconds. */
+const LEAST_FOR_STOP = 100;
+/** A place in the pool: a thread, the one that replaces it, and so on. */
+class Place {
+    /** How many of them in a row have ended soon after their start. */
+    failures = 0;
+}
 /**
  * The worker threads of a process. They are started together and stopped together, and each is
  * replaced if it ends in between. The threads do not keep the process alive; its servers do.
  */
 class Pool {
-    file;
-    threads;
     given;
     watchers;
     startTimeout;
     #running = new Set();
     /** Replacements that are due later, and the functions that start them. */
     #pauses = new Map();
+    /** Places whose threads end again and again. */
+    #failing = new Set();
+    #file;
+    #threads;
+    /** How often other threads have taken over. */
+    #generation = 0;
     #hurried = false;
     #stopping = false;
     /**
@@ -44,11 +44,19 @@ class Pool {
      * @param startTimeout how long a thread may take to load the module, in milliseconds; 0: no limit
      */
     constructor(file, threads, given, watchers, startTimeout) {
-        this.file = file;
-        this.threads = threads;
         this.given = given;
         this.watchers = watchers;
         this.startTimeout = startTimeout;
+        this.#file = file;
+        this.#threads = threads;
+    }
+    /** The module that its threads load. */
+    get file() {
+        return this.#file;
+    }
+    /** How many threads it keeps running. */
+    get threads() {
+        return this.#threads;
     }
     /**
      * Resolves when every worker is ready.
@@ -57,7 +65,57 @@ class Pool {
      * other threads must then be stopped
      */
     async start() {
-        await Promise.all(Array.from({ length: this.threads }, () => this.#launch(0).ready));
+        await Promise.all(Array.from({ length: this.#threads }, () => this.#launch().ready));
+    }
+    /**
+     * Starts other threads, and has them take the place of those there are. Resolves when they have
+     * done so; then `left` resolves when the old threads have ended.
+     *
+     * @param timeout how long the old threads may take to end, in milliseconds
+     * @param unlessAborted may end the wait for the new threads with an error
+     * @throws what `unlessAborted` throws, or ERR_WSBROKER_WORKER_FAILED: then nothing has changed
+     */
+    async takeOver(file, threads, timeout, unlessAborted) {
+        const fresh = Array.from({ length: threads }, () => this.#launch(new Place(), file));
+        try {
+            await unlessAborted(Promise.all(fresh.map(({ ready }) => ready)));
+            for (const thread of fresh)
+                if (!this.#running.has(thread))
+                    throw await thread.ended;
+        }
+        catch (error) {
+            await Promise.all(fresh.map((thread) => thread.terminate()));
+            throw error;
+        }
+        this.#file = file;
+        this.#threads = threads;
+        this.#generation++;
+        for (const pause of this.#pauses.keys())
+            clearTimeout(pause);
+        this.#pauses.clear();
+        await Promise.all(fresh.map((thread) => thread.begin()));
+        for (const thread of fresh)
+            this.#notify({ type: 'started', workerId: thread.id });
+        this.#failing.clear();
+        this.#tellFailing();
+        const superseded = [...this.#running].filter(({ generation }) => generation !== this.#generation);
+        for (const thread of superseded)
+            thread.supersede();
+        const deadline = node_perf_hooks_1.performance.now() + timeout;
+        const left = Promise.all(superseded.map((thread) => this.#leave(thread, deadline)));
+        return {
+            left: left.then((cuts) => ({
+                started: threads,
+                stopped: superseded.length,
+                cut: cuts.filter((cut) => cut).length,
+                closed: superseded.reduce((sum, thread) => sum + thread.closed, 0),
+            })),
+        };
+    }
+    /** Ends a thread that does not return to its event loop. It is replaced. */
+    async replaceStuck(id, reason) {
+        const thread = [...this.#running].find((one) => one.id === id);
+        await thread?.terminate(reason);
     }
     /**
      * A shutdown has begun. If there is no worker, events wait for one, and there is no time for
@@ -81,31 +139,64 @@ class Pool {
             clearTimeout(pause);
         await Promise.all([...this.#running].map((thread) => thread.stop(timeout)));
     }
-    #launch(failures) {
-        const thread = new PoolThread(this.file, this.given, this.startTimeout);
+    /** Lets a thread end whose place others have taken. Returns whether it was cut. */
+    async #leave(thread, deadline) {
+        const time = () => Math.max(0, deadline - node_perf_hooks_1.performance.now());
+        if (!thread.wasReady) {
+            await thread.terminate();
+            return false;
+        }
+        if (!(await (0, promises_cjs_1.within)(time(), thread.emptied()))) {
+            await thread.cut();
+            return true;
+        }
+        return !(await thread.stop(Math.max(LEAST_FOR_STOP, time())));
+    }
+    /** @param next the module of a thread that is to take over: it is held until all are ready */
+    #launch(place = new Place(), next) {
+        const held = next !== undefined;
+        const { given, startTimeout } = this;
+        const thread = new pool_thread_cjs_1.PoolThread(next ?? this.#file, given, startTimeout, {
+            generation: held ? this.#generation + 1 : this.#generation,
+            held,
+        });
         this.#running.add(thread);
-        thread.ready.then(() => this.#notify({ type: 'started', workerId: thread.id }), () => undefined);
+        thread.onStable = () => this.#isStable(place);
+        thread.ready.then(() => {
+            if (!thread.held)
+                this.#notify({ type: 'started', workerId: thread.id });
+        }, () => undefined);
         void thread.ended.then((reason) => {
             this.#running.delete(thread);
-            if (this.#stopping) {
+            if (this.#stopping || thread.superseded) {
                 if (thread.wasReady)
                     this.#notify({ type: 'stopped', workerId: thread.id });
             }
-            else if (thread.wasReady) {
-                this.#replace(thread, 'died', reason, thread.age() >= STABLE_AFTER ? 0 : failures);
+            else if (thread.held) {
+                // It has not begun, and the take-over deals with that.
             }
-            else if (failures > 0) {
-                this.#replace(thread, 'failed', reason, failures);
+            else if (thread.wasReady) {
+                if (thread.age() >= pool_thread_cjs_1.STABLE_AFTER)
+                    place.failures = 0;
+                this.#replace(thread, 'died', reason, place);
+            }
+            else if (place.failures > 0) {
+                this.#replace(thread, 'failed', reason, place);
             }
         });
         return thread;
     }
-    #replace(thread, type, reason, failures) {
+    #replace(thread, type, reason, place) {
+        const { failures } = place;
+        place.failures++;
+        if (place.failures >= CRASH_LOOP)
+            this.#failing.add(place);
+        this.#tellFailing();
         const longest = this.#hurried && this.#running.size === 0 ? FIRST_PAUSE : LONGEST_PAUSE;
         const pause = failures === 0 ? 0 : Math.min(longest, FIRST_PAUSE * 2 ** (failures - 1));
         const launch = () => {
             this.#pauses.delete(timer);
-            this.#launch(failures + 1).ready.catch(() => undefined);
+            this.#launch(place);
         };
         const timer = setTimeout(launch, pause);
         timer.unref?.();
@@ -121,6 +212,14 @@ class Pool {
             ...(untoldClients > 0 && { untoldClients }),
         });
     }
+    #isStable(place) {
+        place.failures = 0;
+        this.#failing.delete(place);
+        this.#tellFailing();
+    }
+    #tellFailing() {
+        load_cjs_1.native.setWorkersFail(this.#failing.size > 0);
+    }
     #notify(event) {
         notifyWatchers(this.watchers.values(), event);
     }
@@ -135,98 +234,5 @@ function notifyWatchers(watchers, event) {
         catch (error) {
             (0, report_cjs_1.reportError)('onWorker failed', error);
         }
-    }
-}
-/** One thread. */
-class PoolThread {
-    id;
-    /** Rejects if the thread fails or ends before it is ready. */
-    ready;
-    /** Resolves with the reason when the thread has ended. */
-    ended;
-    wasReady = false;
-    #worker;
-    #port;
-    #startedAt = node_perf_hooks_1.performance.now();
-    #error;
-    constructor(file, { workerData, options }, startTimeout) {
-        const { port1, port2 } = new node_worker_threads_1.MessageChannel();
-        const wsbroker = { file, port: port2, workerData };
-        const worker = new node_worker_threads_1.Worker((0, node_path_1.join)(__dirname, 'thread.cjs'), {
-            ...options,
-            workerData: { wsbroker },
-            transferList: [port2],
-        });
-        this.#worker = worker;
-        this.#port = port1;
-        this.id = worker.threadId;
-        worker.on('error', (error) => (this.#error ??= error));
-        this.ended = new Promise((resolve) => {
-            worker.on('exit', (code) => {
-                port1.close();
-                resolve(this.#reason('ERR_WSBROKER_WORKER_DIED', `worker ${this.id} (${file}) exited with code ${code}`));
-            });
-        });
-        this.ready = new Promise((resolve, reject) => {
-            const fail = () => {
-                this.#error = (0, modules_cjs_1.loadTimeoutError)(file, startTimeout);
-                reject(this.#error);
-                void worker.terminate();
-            };
-            let late;
-            // After messages that have already arrived, in case this thread itself was busy.
-            const loading = startTimeout === 0
-                ? undefined
-                : setTimeout(() => (late = setImmediate(fail)), startTimeout);
-            loading?.unref?.();
-            const loaded = () => {
-                clearTimeout(loading);
-                clearImmediate(late);
-            };
-            worker.on('exit', loaded);
-            port1.on('message', (message) => {
-                if (message.type === 'warning')
-                    return (0, report_cjs_1.warnOnce)(message.text);
-                loaded();
-                if (message.type === 'loaded')
-                    return;
-                if (message.type === 'ready') {
-                    this.wasReady = true;
-                    resolve();
-                }
-                else {
-                    this.#error = (0, errors_cjs_1.fromPortable)(message.error);
-                    reject(this.#reason('ERR_WSBROKER_WORKER_FAILED', `worker ${file} failed to load`));
-                    void worker.terminate();
-                }
-            });
-            worker.on('exit', (code) => reject(this.#reason('ERR_WSBROKER_WORKER_FAILED', `worker ${file} exited with code ${code} before it was ready`)));
-        });
-        worker.unref();
-        port1.unref();
-    }
-    age() {
-        return node_perf_hooks_1.performance.now() - this.#startedAt;
-    }
-    /**
-     * Lets the worker run `handleStop` first, if it is ready. A thread that a system call blocks
-     * cannot be ended and is left behind.
-     */
-    async stop(timeout) {
-        const deadline = node_perf_hooks_1.performance.now() + timeout;
-        const last = Math.min(MAX_FOR_TERMINATION, timeout / 4);
-        if (this.wasReady) {
-            this.#port.postMessage({ type: 'stop', timeout: timeout - 2 * last });
-            if (await (0, promises_cjs_1.within)(timeout - last, this.ended))
-                return;
-        }
-        await (0, promises_cjs_1.within)(deadline - node_perf_hooks_1.performance.now(), this.#worker.terminate());
-    }
-    #reason(code, what) {
-        const error = this.#error;
-        if (error === undefined)
-            return new errors_cjs_1.WSBrokerError(code, what);
-        const message = error?.message;
-        return new errors_cjs_1.WSBrokerError(code, `${what}: ${typeof message === 'string' ? message : (0, report_cjs_1.errorText)(error)}`, { cause: error });
     }
 }

@@ -7,15 +7,39 @@ export interface WorkerStart {
     readonly port: threads.MessagePort;
     /** The application's own data, which its module finds as `workerData`. */
     readonly workerData: unknown;
+    /** It gets events only after `begin`. */
+    readonly held: boolean;
 }
-export type ToWorker = {
+export type ToWorker = 
+/** Other threads are ready as well: events may come. */
+{
+    readonly type: 'begin';
+}
+/** Others take its place: its connections leave it by themselves. */
+ | {
+    readonly type: 'supersede';
+}
+/** Ends after the events that have come and `handleStop`. */
+ | {
     readonly type: 'stop';
+    readonly timeout: number;
+}
+/** Ends after `handleStop`, and leaves the events that have come to others. */
+ | {
+    readonly type: 'leave';
     readonly timeout: number;
 };
 export type FromWorker = {
     readonly type: 'loaded';
 } | {
     readonly type: 'ready';
+} | {
+    readonly type: 'begun';
+}
+/** How many clients of its helpers it has closed. */
+ | {
+    readonly type: 'closed';
+    readonly clients: number;
 } | {
     readonly type: 'failed';
     readonly error: PortableError;

@@ -2,6 +2,8 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.startServer = startServer;
 exports.shutdownAll = shutdownAll;
+exports.untilNextShutdown = untilNextShutdown;
+exports.inTurn = inTurn;
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_util_1 = require("node:util");
 const node_worker_threads_1 = require("node:worker_threads");
@@ -15,6 +17,7 @@ const process_cjs_1 = require("../options/process.cjs");
 const tls_cjs_1 = require("../options/tls.cjs");
 const pool_cjs_1 = require("../pool/pool.cjs");
 const report_cjs_1 = require("../report.cjs");
+const dispatch_cjs_1 = require("../worker/dispatch.cjs");
 const module_file_cjs_1 = require("../worker/module-file.cjs");
 const register_cjs_1 = require("../worker/register.cjs");
 const abort_cjs_1 = require("./abort.cjs");
@@ -184,7 +187,7 @@ async function start(request, file, signal) {
             load_cjs_1.native.requireCluster();
         }
         await (0, workers_cjs_1.startWorkers)(file, request, { signal, watchers, undo, undoTimeout });
-        load_cjs_1.native.watchWorkers(reportStuckWorker);
+        load_cjs_1.native.watchWorkers(watchStuckWorkers);
         const location = load_cjs_1.native.listenerAddress(listener);
         load_cjs_1.native.serve(listener);
         return (0, server_object_cjs_1.createServer)({
@@ -254,14 +257,26 @@ function undoTimeout() {
     return Math.max(LEAST_FOR_WORKERS, Math.min(UNDO_TIMEOUT, nextDeadline - node_perf_hooks_1.performance.now()));
 }
 /** Called by the addon, once each time that a worker of any thread is stuck. */
-function reportStuckWorker(workerId) {
-    const what = `worker ${workerId} has not taken any event for a second, although events are waiting ` +
-        'for it, usually because a handler does not return; new connections go to other workers, ' +
-        'if there are any';
-    const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
+function watchStuckWorkers({ thread: workerId, duration, kind, socketId }) {
+    const handler = kind === undefined ? undefined : dispatch_cjs_1.HANDLER_OF_EVENT[kind];
+    const at = handler === undefined
+        ? 'something on its thread, not necessarily a handler, does not return'
+        : `${handler} of socket ${socketId} does not return`;
+    const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', `worker ${workerId} has not taken any event for ${duration / 1000} s, although events are ` +
+        `waiting for it: ${at}; new connections go to other workers, if there are any`);
     if (watchers.size === 0)
         (0, report_cjs_1.reportError)(`worker ${workerId} is stuck`, reason.message);
-    (0, pool_cjs_1.notifyWatchers)(watchers.values(), { type: 'stuck', workerId, reason });
+    (0, pool_cjs_1.notifyWatchers)(watchers.values(), {
+        type: 'stuck',
+        workerId,
+        reason,
+        duration,
+        ...(handler !== undefined && { handler }),
+        ...(handler !== undefined && socketId !== undefined && { socketId }),
+    });
+    if (processOptions?.['watchdog.action'] === 'replace') {
+        void (0, workers_cjs_1.currentPool)()?.replaceStuck(workerId, reason);
+    }
 }
 // Options.
 /** The process-wide options with those of this call, which must not contradict earlier ones. */
@@ -291,6 +306,10 @@ async function dropUnusedBroker() {
         return;
     }
     await load_cjs_1.native.shutdownBroker(1001, 0);
+}
+/** Aborted by the next `shutdown`, with an error as its reason. */
+function untilNextShutdown() {
+    return untilShutdown.signal;
 }
 /** One task after the other. */
 function inTurn(task) {

@@ -5,6 +5,7 @@ exports.currentPool = currentPool;
 exports.forgetWorkers = forgetWorkers;
 exports.checkWorkers = checkWorkers;
 exports.startWorkers = startWorkers;
+exports.explain = explain;
 const errors_cjs_1 = require("../errors.cjs");
 const load_cjs_1 = require("../native/load.cjs");
 const advice_cjs_1 = require("../options/advice.cjs");
@@ -54,8 +55,9 @@ function checkWorkers(file, threads, given) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', 'start: "threads" is 0, but this thread has already registered handlers; leave out ' +
             '"workerPath" to use those, or "threads" to start worker threads');
     }
-    if (workers.file !== file)
-        throw (0, advice_cjs_1.conflictWithEarlier)('workerPath', workers.file, file);
+    const loaded = 'pool' in workers ? workers.pool.file : workers.file;
+    if (loaded !== file)
+        throw (0, advice_cjs_1.conflictWithEarlier)('workerPath', loaded, file);
     const running = 'pool' in workers ? workers.pool.threads : 0;
     if (threads !== undefined && threads !== running) {
         throw (0, advice_cjs_1.conflictWithEarlier)('threads', running, threads);
@@ -84,7 +86,7 @@ async function startWorkers(file, options, { signal, watchers, undo, undoTimeout
             const pool = new pool_cjs_1.Pool(file, count, given, watchers, options.startTimeout);
             undo.push(() => pool.stop(undoTimeout()));
             await (0, abort_cjs_1.unlessAborted)(signal, pool.start());
-            workers = { file, pool };
+            workers = { pool };
         }
         undo.push(forgetWorkers);
     }

@@ -28,3 +28,5 @@ export interface WorkersHost {
  * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED
  */
 export declare function startWorkers(file: string | undefined, options: CheckedStartOptions, { signal, watchers, undo, undoTimeout }: WorkersHost): Promise<void>;
+/** The error of a worker that did not load, with what to do about it. */
+export declare function explain(file: string | undefined, error: unknown, signal: AbortSignal): Promise<unknown>;

@@ -1,18 +1,21 @@
+import type { URL } from '../ambient.cjs';
+import type { HandlerName } from './worker-interface.cjs';
 /** The argument of {@link StartOptions.onWorker}. */
 export interface WorkerEvent {
     /**
      * `started`: the worker takes connections from now on.
      *
-     * `died`: the worker ended although nothing asked it to. Its connections stay open and move to
-     * other workers, and a new worker is being started.
+     * `died`: the worker ended although its application had not been asked to. Its connections stay
+     * open and move to other workers, and a new worker is being started.
      *
      * `failed`: a replacement did not load. Another attempt follows.
      *
-     * `stuck`: events have waited for the worker for a second and it has taken none, usually because
-     * a handler does not return. New connections go to other workers until it takes events again.
-     * Reported once each time, also for workers on threads of your own.
+     * `stuck`: events have waited for the worker for as long as {@link StartOptions.watchdog} says,
+     * and it has taken none, usually because a handler does not return. New connections go to other
+     * workers until it takes events again. Reported once each time, also for workers on threads of
+     * your own.
      *
-     * `stopped`: the worker ended because of {@link shutdown}.
+     * `stopped`: the worker ended because of {@link shutdown} or {@link reloadWorkers}.
      */
     readonly type: 'started' | 'died' | 'failed' | 'stuck' | 'stopped';
     /** The thread's `threadId` of `node:worker_threads`. */
@@ -20,11 +23,63 @@ export interface WorkerEvent {
     /** Why, with `died`, `failed` and `stuck`. */
     readonly reason?: Error;
     /**
+     * With `stuck`: the handler that has not returned. Absent if no handler has: then a timer or the
+     * continuation of a promise has the thread, or code that JavaScript has called.
+     */
+    readonly handler?: HandlerName;
+    /** With `stuck`: the socket of that handler's event. */
+    readonly socketId?: number;
+    /** With `stuck`: for how many milliseconds the worker has taken nothing, about. */
+    readonly duration?: number;
+    /**
      * With `died`: how many clients of the worker's server helpers were not reported to any
      * `clientDisconnectedFn`, because there was no other helper of the same identifier. Absent if
      * there are none.
      */
     readonly untoldClients?: number;
+}
+/** What is done about workers that do not return to their event loop. */
+export interface Watchdog {
+    /**
+     * For how many milliseconds events may wait for a worker that takes none, 100 to 2^31-1.
+     * @default 1000
+     */
+    readonly after?: number | undefined;
+    /**
+     * `'report'`: `onWorker` is told, and new connections go to other workers. `'replace'`: besides,
+     * a worker of the pool is ended and another one started. Its connections move to other workers
+     * with all events that it has not begun; the event in hand is not run again. Native code that
+     * does not return cannot be interrupted: then the connections move without the events that the
+     * worker has fetched, and the thread is left behind. @default 'report'
+     */
+    readonly action?: 'report' | 'replace' | undefined;
+}
+/** Options of {@link reloadWorkers}. */
+export interface ReloadOptions {
+    /** Another module, as the option of {@link start}. @default the module that the workers have */
+    readonly workerPath?: string | URL | undefined;
+    /** How many worker threads there are from now on, 1 to 1024. @default as many as there are */
+    readonly threads?: number | undefined;
+    /**
+     * Milliseconds that handlers of the old workers have to settle and `handleStop` has, from when
+     * the new workers have begun, 0 to 2^31-1. A worker that is not done by then is cut.
+     * @default 30000
+     */
+    readonly timeout?: number | undefined;
+}
+/** What {@link reloadWorkers} resolves to. */
+export interface ReloadReport {
+    /** Worker threads that were started. */
+    readonly started: number;
+    /** Worker threads that have ended. */
+    readonly stopped: number;
+    /**
+     * Those of them that were not done in time. Their connections have moved all the same; the events
+     * that their handlers were at are not run again.
+     */
+    readonly cut: number;
+    /** Clients of server helpers in the old threads, which were closed with 1012. */
+    readonly closed: number;
 }
 /** How the threads of the pool are started: options of `Worker` of `node:worker_threads`. */
 export interface ThreadOptions {

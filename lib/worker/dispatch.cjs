@@ -1,5 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
+exports.HANDLER_OF_EVENT = void 0;
 exports.createDispatcher = createDispatcher;
 const node_crypto_1 = require("node:crypto");
 const node_worker_threads_1 = require("node:worker_threads");
@@ -27,7 +28,8 @@ const MEASURED = 64;
 const untilNext = () => 1 + Math.floor(Math.random() * (2 * MEASURED - 1));
 /** Objects that are kept for the next promises, so that a busy worker makes none. */
 const MAX_SPARE = 256;
-const NAMES = [
+/** By `EventKind`. */
+exports.HANDLER_OF_EVENT = [
     'handleOpen',
     'handleOpen',
     'handleTextMessage',
@@ -426,7 +428,7 @@ function createDispatcher(native, table, onBrokerGone) {
     }
     function expire(pending) {
         const { id, kind, slot, begun } = pending;
-        const name = NAMES[kind];
+        const name = exports.HANDLER_OF_EVENT[kind];
         const outcome = kind === 1 /* EventKind.Open */
             ? 'the connection was refused with 503'
             : "the connection's next event is handled now";
@@ -467,7 +469,7 @@ function createDispatcher(native, table, onBrokerGone) {
         return Math.max(0, control[5 /* ControlWord.HandlerTimeout */] - 1);
     }
     function report(error, kind, id) {
-        table.report(error, NAMES[kind], id);
+        table.report(error, exports.HANDLER_OF_EVENT[kind], id);
     }
     return {
         dispatch,

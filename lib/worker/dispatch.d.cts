@@ -1,5 +1,8 @@
 import type { Dispatch, Native } from '../native.cjs';
+import type { HandlerName } from '../types/worker-interface.cjs';
 import type { HandlerTable } from './handlers.cjs';
+/** By `EventKind`. */
+export declare const HANDLER_OF_EVENT: readonly HandlerName[];
 export type DispatchNative = Pick<Native, 'handlerRan' | 'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'>;
 export interface Dispatcher {
     /** The addon calls this. It never throws. */

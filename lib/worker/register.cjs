@@ -19,6 +19,10 @@ exports.thread = {
     inPool: (0, copies_cjs_1.isInPool)(),
     /** A `start` waits for this thread's handlers, and rejects if `handleStart` fails. */
     loading: false,
+    /** It becomes a worker only when the pool says so: see {@link Registration.begin}. */
+    held: false,
+    /** Helpers whose clients live in this thread. */
+    helpers: new Set(),
     /** Modules that are still loading although `start` has given them up. */
     late: new Set(),
 };
@@ -26,13 +30,17 @@ exports.thread = {
 const BROKER_GONE_TIMEOUT = 10_000;
 /** This thread as a worker. */
 class Registration {
-    /** Resolves when `handleStart` is done and events may come; rejects with its error. */
+    /**
+     * Resolves when `handleStart` is done and events may come, or {@link begin} may be called;
+     * rejects with its error.
+     */
     ready;
     /** Made for a module without handlers: a later `registerWorkerThread` replaces it. */
     implicit;
     #table;
     #dispatcher;
     #dropped = false;
+    #isReady = false;
     #finished;
     #stopped;
     /** The addon could not deliver everything in its turn, and asked for another one. */
@@ -43,8 +51,9 @@ class Registration {
         this.implicit = implicit;
         const attach = () => {
             replaced?.drop();
-            if (!this.#dropped)
-                this.#attach();
+            this.#isReady = true;
+            if (!exports.thread.held)
+                this.begin();
         };
         this.ready = (0, promises_cjs_1.isThenable)(started)
             ? Promise.resolve(started).then(attach)
@@ -58,6 +67,23 @@ class Registration {
     /** The object that was registered. */
     get handlers() {
         return this.#table.self;
+    }
+    /** Events come from now on, if `handleStart` is done. */
+    begin() {
+        if (this.#isReady && !this.#dropped && this.#dispatcher === undefined)
+            this.#attach();
+    }
+    /**
+     * Leaves the events that have come to other workers, whatever its handlers are at, and runs
+     * `handleStop` within `timeout`. Never rejects.
+     */
+    async leave(timeout) {
+        const attached = this.#dispatcher !== undefined;
+        this.drop();
+        if (!attached)
+            return;
+        this.#stopped ??= this.#handleStop();
+        await (0, promises_cjs_1.within)(timeout, this.#stopped);
     }
     /**
      * Handles the events that have come, waits for their handlers, runs `handleStop`, all within

@@ -6,9 +6,23 @@ export declare const thread: {
     inPool: boolean;
     /** A `start` waits for this thread's handlers, and rejects if `handleStart` fails. */
     loading: boolean;
+    /** It becomes a worker only when the pool says so: see {@link Registration.begin}. */
+    held: boolean;
+    /** Helpers whose clients live in this thread. */
+    helpers: Set<ThreadHelper>;
     /** Modules that are still loading although `start` has given them up. */
     late: Set<LateModule>;
 };
+/** A helper of this thread, as the thread's end needs it. */
+export interface ThreadHelper {
+    /** It gets no more connections. */
+    stopAccepting(): void;
+    /**
+     * Other threads take its place: closes its clients with 1012, after the application has been
+     * told of each. Returns how many there were.
+     */
+    leave(): Promise<number>;
+}
 interface LateModule {
     readonly names: readonly string[];
     /** Why `start` gave it up. */
@@ -17,7 +31,10 @@ interface LateModule {
 /** This thread as a worker. */
 export declare class Registration {
     #private;
-    /** Resolves when `handleStart` is done and events may come; rejects with its error. */
+    /**
+     * Resolves when `handleStart` is done and events may come, or {@link begin} may be called;
+     * rejects with its error.
+     */
     readonly ready: Promise<void>;
     /** Made for a module without handlers: a later `registerWorkerThread` replaces it. */
     readonly implicit: boolean;
@@ -25,6 +42,13 @@ export declare class Registration {
     constructor(table: HandlerTable, started: unknown, implicit: boolean, replaced: Registration | undefined);
     /** The object that was registered. */
     get handlers(): unknown;
+    /** Events come from now on, if `handleStart` is done. */
+    begin(): void;
+    /**
+     * Leaves the events that have come to other workers, whatever its handlers are at, and runs
+     * `handleStop` within `timeout`. Never rejects.
+     */
+    leave(timeout: number): Promise<void>;
     /**
      * Handles the events that have come, waits for their handlers, runs `handleStop`, all within
      * `timeout`, and detaches from the addon. Handlers have half of that time to settle; then the

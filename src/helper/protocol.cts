@@ -144,6 +144,7 @@ export const CLOSE = {
   authFailed: [4003, 'Authentication failed'],
   encryptionRequired: [4004, 'Encryption required'],
   shutdown: [1001, 'Server shutting down'],
+  superseded: [1012, 'Worker reloaded'],
   tooBig: [1009, 'Received too big message'],
   duplicate: [1008, 'Duplicate client id'],
   missingId: [1008, 'Missing client id'],

@@ -284,6 +284,7 @@ export type TNativeOptions = Partial<
     | 'startTimeout'
     | 'worker'
     | 'handlers'
+    | 'watchdog'
     | 'path'
     | 'cluster'
     | 'signal'

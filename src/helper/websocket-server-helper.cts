@@ -559,6 +559,18 @@ export class WebSocketServerHelper<
     await this.#transport.leave();
   }
 
+  async #superseded(): Promise<number> {
+    const clients = [...this.#clients.map.values()];
+    await this.#lifecycle.shutdown(() => {
+      for (const { id, socket } of clients) {
+        this.onClientDisconnect({ clientId: id });
+        closeSocket(socket, CLOSE.superseded, this.#log);
+      }
+      return this.#shutdown();
+    });
+    return clients.length;
+  }
+
   async #shutdown(): Promise<void> {
     const log = this.#log;
     this.#input.end();
@@ -585,6 +597,7 @@ export class WebSocketServerHelper<
       receive: (operation) => this.#receive(operation),
       inputState: (state) => this.#input.changed(state),
       takeInput: () => this.#input.take(),
+      superseded: () => this.#superseded(),
       clientsLeft: () => this.#disconnects.takeLeft(),
       dropped: () => this.#delivery.transportDropped(),
     };

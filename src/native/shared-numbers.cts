@@ -42,6 +42,10 @@ export const enum ControlWord {
   HandlerTimeout = 5,
   /** The `threadId` of the worker's thread, written by JavaScript. */
   ThreadId = 6,
+  /** How many events the call that is being made has. 0: none is being made. */
+  CallEvents = 7,
+  /** How many calls have been made, for those who look whether the thread gets on. */
+  Calls = 8,
 }
 
 /** How far JavaScript got with the event in a slot. */

@@ -24,6 +24,8 @@ export function defaultProcessOptions(
   return {
     handlers: 'serial',
     handlerTimeout: 30_000,
+    'watchdog.after': 1_000,
+    'watchdog.action': 'report',
     ioThreads: Math.max(1, Math.floor(cpus / 2)),
     maxSendMemory: quarter,
     maxReceiveMemory: quarter,
@@ -41,11 +43,14 @@ export function toNativeProcessOptions(options: CompleteProcessOptions): NativeP
     'maxInFlight.messages': messages,
     'maxInFlight.bytes': bytes,
     'maxInFlight.workerBytes': workerBytes,
+    'watchdog.after': stuckAfter,
+    'watchdog.action': _,
     ...others
   } = options;
   return {
     ...others,
     maxInFlight: { messages, bytes, workerBytes },
+    stuckAfter,
     concurrent: handlers === 'concurrent',
   };
 }
@@ -59,10 +64,12 @@ export function fromNativeOptions(options: NativeProcessOptions): Partial<Comple
     maxInFlight: { messages, bytes, workerBytes },
     concurrent: _,
     handlerTimeout: __,
+    stuckAfter,
     ...others
   } = options;
   return {
     ...others,
+    'watchdog.after': stuckAfter,
     'maxInFlight.messages': messages,
     'maxInFlight.bytes': bytes,
     'maxInFlight.workerBytes': workerBytes,

@@ -31,6 +31,7 @@ import { type CheckedTlsOptions, checkTlsOptions } from './tls.cjs';
 // The options of `start` and `shutdown`. Each function returns them checked and complete, or
 // throws.
 
+export const MAX_THREADS = 1024;
 /** The longest string of V8: a text message must fit into one. */
 const MAX_STRING = 2 ** 29 - 24;
 
@@ -39,6 +40,8 @@ export interface ProcessOptions {
   threads: number;
   handlers: 'serial' | 'concurrent';
   handlerTimeout: number;
+  'watchdog.after': number;
+  'watchdog.action': 'report' | 'replace';
   ioThreads: number;
   maxSendMemory: number;
   maxReceiveMemory: number;
@@ -68,7 +71,7 @@ export interface CheckedStartOptions {
 
 export const START_OPTIONS = [
   'bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'handlerTimeout',
-  'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
+  'watchdog', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
   'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout',
   'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight',
   'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength',
@@ -171,15 +174,21 @@ function processOptions(call: string, bag: Record<string, unknown>): Partial<Pro
     bag['maxInFlight'] === undefined
       ? {}
       : knownKeys(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
+  const watchdog =
+    bag['watchdog'] === undefined
+      ? {}
+      : knownKeys(call, 'watchdog', bag['watchdog'], ['after', 'action']);
   const memory = (name: string): number | undefined =>
     integer(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER);
   const count = (name: string): number | undefined => integer(call, name, bag[name], 1, MAX_SIZE);
   const flight = (name: string): number | undefined =>
     integer(call, `maxInFlight.${name}`, inFlight[name], 1, MAX_SIZE);
   const all: { [K in keyof ProcessOptions]: ProcessOptions[K] | undefined } = {
-    threads: integer(call, 'threads', bag['threads'], 0, 1024),
+    threads: integer(call, 'threads', bag['threads'], 0, MAX_THREADS),
     handlers: oneOf(call, 'handlers', bag['handlers'], ['serial', 'concurrent']),
     handlerTimeout: integer(call, 'handlerTimeout', bag['handlerTimeout'], 0, MAX_DURATION),
+    'watchdog.after': integer(call, 'watchdog.after', watchdog['after'], 100, MAX_DURATION),
+    'watchdog.action': oneOf(call, 'watchdog.action', watchdog['action'], ['report', 'replace']),
     ioThreads: integer(call, 'ioThreads', bag['ioThreads'], 1, 1024),
     maxSendMemory: memory('maxSendMemory'),
     maxReceiveMemory: memory('maxReceiveMemory'),
@@ -329,7 +338,7 @@ function isNetwork(text: string): boolean {
   return family !== 0 && (prefix === undefined || Number(prefix) <= (family === 4 ? 32 : 128));
 }
 
-function path(call: string, name: string, value: unknown): string | undefined {
+export function path(call: string, name: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'string' && !value.startsWith('file:')) {
     if (value === '' || value.includes('\0')) {

@@ -1,29 +1,25 @@
-import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { fromPortable, WSBrokerError } from '../errors.cjs';
+import type { WSBrokerError } from '../errors.cjs';
 import { native } from '../native/load.cjs';
 import type { CheckedThreadOptions } from '../options/threads.cjs';
 import { within } from '../promises.cjs';
-import { errorText, reportError, warnOnce } from '../report.cjs';
-import type { WorkerEvent } from '../types/worker-threads.cjs';
-import { loadTimeoutError } from '../worker/modules.cjs';
-import type { FromWorker, ToWorker, WorkerStart } from './thread.cjs';
+import { reportError } from '../report.cjs';
+import type { ReloadReport, WorkerEvent } from '../types/worker-threads.cjs';
+import { PoolThread, STABLE_AFTER } from './pool-thread.cjs';
 
-/**
- * A worker that ran for this many milliseconds did not fail at its start: its replacement is
- * started at once.
- */
-const STABLE_AFTER = 10_000;
 /** Milliseconds before the first replacement that follows a failure, doubled each time. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
+/** A worker that has ended so many times in a row soon after its start makes `ready` false. */
+const CRASH_LOOP = 3;
+/** For `handleStop` of workers whose connections have left in the last moment, in milliseconds. */
+const LEAST_FOR_STOP = 100;
 
-/**
- * How many milliseconds of the time for stopping are kept, at most, to terminate a thread that has
- * not ended by itself.
- */
-const MAX_FOR_TERMINATION = 250;
+/** A place in the pool: a thread, the one that replaces it, and so on. */
+class Place {
+  /** How many of them in a row have ended soon after their start. */
+  failures = 0;
+}
 
 /**
  * The worker threads of a process. They are started together and stopped together, and each is
@@ -33,6 +29,12 @@ export class Pool {
   readonly #running = new Set<PoolThread>();
   /** Replacements that are due later, and the functions that start them. */
   readonly #pauses = new Map<NodeJS.Timeout, () => void>();
+  /** Places whose threads end again and again. */
+  readonly #failing = new Set<Place>();
+  #file: string;
+  #threads: number;
+  /** How often other threads have taken over. */
+  #generation = 0;
   #hurried = false;
   #stopping = false;
 
@@ -42,12 +44,25 @@ export class Pool {
    * @param startTimeout how long a thread may take to load the module, in milliseconds; 0: no limit
    */
   constructor(
-    readonly file: string,
-    readonly threads: number,
+    file: string,
+    threads: number,
     readonly given: CheckedThreadOptions,
     readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>,
     readonly startTimeout: number,
-  ) {}
+  ) {
+    this.#file = file;
+    this.#threads = threads;
+  }
+
+  /** The module that its threads load. */
+  get file(): string {
+    return this.#file;
+  }
+
+  /** How many threads it keeps running. */
+  get threads(): number {
+    return this.#threads;
+  }
 
   /**
    * Resolves when every worker is ready.
@@ -56,7 +71,60 @@ export class Pool {
    * other threads must then be stopped
    */
   async start(): Promise<void> {
-    await Promise.all(Array.from({ length: this.threads }, () => this.#launch(0).ready));
+    await Promise.all(Array.from({ length: this.#threads }, () => this.#launch().ready));
+  }
+
+  /**
+   * Starts other threads, and has them take the place of those there are. Resolves when they have
+   * done so; then `left` resolves when the old threads have ended.
+   *
+   * @param timeout how long the old threads may take to end, in milliseconds
+   * @param unlessAborted may end the wait for the new threads with an error
+   * @throws what `unlessAborted` throws, or ERR_WSBROKER_WORKER_FAILED: then nothing has changed
+   */
+  async takeOver(
+    file: string,
+    threads: number,
+    timeout: number,
+    unlessAborted: <T>(promise: Promise<T>) => Promise<T>,
+  ): Promise<{ left: Promise<ReloadReport> }> {
+    const fresh = Array.from({ length: threads }, () => this.#launch(new Place(), file));
+    try {
+      await unlessAborted(Promise.all(fresh.map(({ ready }) => ready)));
+      for (const thread of fresh) if (!this.#running.has(thread)) throw await thread.ended;
+    } catch (error) {
+      await Promise.all(fresh.map((thread) => thread.terminate()));
+      throw error;
+    }
+    this.#file = file;
+    this.#threads = threads;
+    this.#generation++;
+    for (const pause of this.#pauses.keys()) clearTimeout(pause);
+    this.#pauses.clear();
+    await Promise.all(fresh.map((thread) => thread.begin()));
+    for (const thread of fresh) this.#notify({ type: 'started', workerId: thread.id });
+    this.#failing.clear();
+    this.#tellFailing();
+    const superseded = [...this.#running].filter(
+      ({ generation }) => generation !== this.#generation,
+    );
+    for (const thread of superseded) thread.supersede();
+    const deadline = performance.now() + timeout;
+    const left = Promise.all(superseded.map((thread) => this.#leave(thread, deadline)));
+    return {
+      left: left.then((cuts) => ({
+        started: threads,
+        stopped: superseded.length,
+        cut: cuts.filter((cut) => cut).length,
+        closed: superseded.reduce((sum, thread) => sum + thread.closed, 0),
+      })),
+    };
+  }
+
+  /** Ends a thread that does not return to its event loop. It is replaced. */
+  async replaceStuck(id: number, reason: WSBrokerError): Promise<void> {
+    const thread = [...this.#running].find((one) => one.id === id);
+    await thread?.terminate(reason);
   }
 
   /**
@@ -81,21 +149,47 @@ export class Pool {
     await Promise.all([...this.#running].map((thread) => thread.stop(timeout)));
   }
 
-  #launch(failures: number): PoolThread {
-    const thread = new PoolThread(this.file, this.given, this.startTimeout);
+  /** Lets a thread end whose place others have taken. Returns whether it was cut. */
+  async #leave(thread: PoolThread, deadline: number): Promise<boolean> {
+    const time = (): number => Math.max(0, deadline - performance.now());
+    if (!thread.wasReady) {
+      await thread.terminate();
+      return false;
+    }
+    if (!(await within(time(), thread.emptied()))) {
+      await thread.cut();
+      return true;
+    }
+    return !(await thread.stop(Math.max(LEAST_FOR_STOP, time())));
+  }
+
+  /** @param next the module of a thread that is to take over: it is held until all are ready */
+  #launch(place = new Place(), next?: string): PoolThread {
+    const held = next !== undefined;
+    const { given, startTimeout } = this;
+    const thread = new PoolThread(next ?? this.#file, given, startTimeout, {
+      generation: held ? this.#generation + 1 : this.#generation,
+      held,
+    });
     this.#running.add(thread);
+    thread.onStable = () => this.#isStable(place);
     thread.ready.then(
-      () => this.#notify({ type: 'started', workerId: thread.id }),
+      () => {
+        if (!thread.held) this.#notify({ type: 'started', workerId: thread.id });
+      },
       () => undefined,
     );
     void thread.ended.then((reason) => {
       this.#running.delete(thread);
-      if (this.#stopping) {
+      if (this.#stopping || thread.superseded) {
         if (thread.wasReady) this.#notify({ type: 'stopped', workerId: thread.id });
+      } else if (thread.held) {
+        // It has not begun, and the take-over deals with that.
       } else if (thread.wasReady) {
-        this.#replace(thread, 'died', reason, thread.age() >= STABLE_AFTER ? 0 : failures);
-      } else if (failures > 0) {
-        this.#replace(thread, 'failed', reason, failures);
+        if (thread.age() >= STABLE_AFTER) place.failures = 0;
+        this.#replace(thread, 'died', reason, place);
+      } else if (place.failures > 0) {
+        this.#replace(thread, 'failed', reason, place);
       }
     });
     return thread;
@@ -105,13 +199,17 @@ export class Pool {
     thread: PoolThread,
     type: 'died' | 'failed',
     reason: WSBrokerError,
-    failures: number,
+    place: Place,
   ): void {
+    const { failures } = place;
+    place.failures++;
+    if (place.failures >= CRASH_LOOP) this.#failing.add(place);
+    this.#tellFailing();
     const longest = this.#hurried && this.#running.size === 0 ? FIRST_PAUSE : LONGEST_PAUSE;
     const pause = failures === 0 ? 0 : Math.min(longest, FIRST_PAUSE * 2 ** (failures - 1));
     const launch = (): void => {
       this.#pauses.delete(timer);
-      this.#launch(failures + 1).ready.catch(() => undefined);
+      this.#launch(place);
     };
     const timer = setTimeout(launch, pause);
     timer.unref?.();
@@ -126,6 +224,16 @@ export class Pool {
       reason,
       ...(untoldClients > 0 && { untoldClients }),
     });
+  }
+
+  #isStable(place: Place): void {
+    place.failures = 0;
+    this.#failing.delete(place);
+    this.#tellFailing();
+  }
+
+  #tellFailing(): void {
+    native.setWorkersFail(this.#failing.size > 0);
   }
 
   #notify(event: WorkerEvent): void {
@@ -144,118 +252,5 @@ export function notifyWatchers(
     } catch (error) {
       reportError('onWorker failed', error);
     }
-  }
-}
-
-/** One thread. */
-class PoolThread {
-  readonly id: number;
-  /** Rejects if the thread fails or ends before it is ready. */
-  readonly ready: Promise<void>;
-  /** Resolves with the reason when the thread has ended. */
-  readonly ended: Promise<WSBrokerError>;
-  wasReady = false;
-  readonly #worker: Worker;
-  readonly #port: MessagePort;
-  readonly #startedAt = performance.now();
-  #error: unknown;
-
-  constructor(file: string, { workerData, options }: CheckedThreadOptions, startTimeout: number) {
-    const { port1, port2 } = new MessageChannel();
-    const wsbroker: WorkerStart = { file, port: port2, workerData };
-    const worker = new Worker(join(__dirname, 'thread.cjs'), {
-      ...options,
-      workerData: { wsbroker },
-      transferList: [port2],
-    });
-    this.#worker = worker;
-    this.#port = port1;
-    this.id = worker.threadId;
-    worker.on('error', (error) => (this.#error ??= error));
-    this.ended = new Promise((resolve) => {
-      worker.on('exit', (code) => {
-        port1.close();
-        resolve(
-          this.#reason(
-            'ERR_WSBROKER_WORKER_DIED',
-            `worker ${this.id} (${file}) exited with code ${code}`,
-          ),
-        );
-      });
-    });
-    this.ready = new Promise((resolve, reject) => {
-      const fail = (): void => {
-        this.#error = loadTimeoutError(file, startTimeout);
-        reject(this.#error as WSBrokerError);
-        void worker.terminate();
-      };
-      let late: NodeJS.Immediate | undefined;
-      // After messages that have already arrived, in case this thread itself was busy.
-      const loading =
-        startTimeout === 0
-          ? undefined
-          : setTimeout(() => (late = setImmediate(fail)), startTimeout);
-      loading?.unref?.();
-      const loaded = (): void => {
-        clearTimeout(loading);
-        clearImmediate(late);
-      };
-      worker.on('exit', loaded);
-      port1.on('message', (message: FromWorker) => {
-        if (message.type === 'warning') return warnOnce(message.text);
-        loaded();
-        if (message.type === 'loaded') return;
-        if (message.type === 'ready') {
-          this.wasReady = true;
-          resolve();
-        } else {
-          this.#error = fromPortable(message.error);
-          reject(this.#reason('ERR_WSBROKER_WORKER_FAILED', `worker ${file} failed to load`));
-          void worker.terminate();
-        }
-      });
-      worker.on('exit', (code) =>
-        reject(
-          this.#reason(
-            'ERR_WSBROKER_WORKER_FAILED',
-            `worker ${file} exited with code ${code} before it was ready`,
-          ),
-        ),
-      );
-    });
-    worker.unref();
-    port1.unref();
-  }
-
-  age(): number {
-    return performance.now() - this.#startedAt;
-  }
-
-  /**
-   * Lets the worker run `handleStop` first, if it is ready. A thread that a system call blocks
-   * cannot be ended and is left behind.
-   */
-  async stop(timeout: number): Promise<void> {
-    const deadline = performance.now() + timeout;
-    const last = Math.min(MAX_FOR_TERMINATION, timeout / 4);
-    if (this.wasReady) {
-      this.#port.postMessage({ type: 'stop', timeout: timeout - 2 * last } satisfies ToWorker);
-      if (await within(timeout - last, this.ended)) return;
-    }
-    await within(deadline - performance.now(), this.#worker.terminate());
-  }
-
-  #reason(
-    code: 'ERR_WSBROKER_WORKER_DIED' | 'ERR_WSBROKER_WORKER_FAILED',
-    what: string,
-  ): WSBrokerError {
-    const error = this.#error;
-    if (error === undefined) return new WSBrokerError(code, what);
-    const message: unknown = (error as { message?: unknown } | null)?.message;
-    return new WSBrokerError(
-      code,
-      `${what}: ${typeof message === 'string' ? message : errorText(error)}`,
-      { cause: error },
-    );
   }
 }

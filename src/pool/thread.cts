@@ -3,7 +3,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import threads = require('node:worker_threads');
 import { toPortable, type PortableError } from '../errors.cjs';
 import { loadWorker } from '../worker/modules.cjs';
-import { currentRegistration } from '../worker/register.cjs';
+import { currentRegistration, type Registration, thread } from '../worker/register.cjs';
 import { reportError, warnings } from '../report.cjs';
 
 // The entry of the pool's threads. It communicates with src/pool/pool.cts over a port of its own,
@@ -15,34 +15,70 @@ export interface WorkerStart {
   readonly port: threads.MessagePort;
   /** The application's own data, which its module finds as `workerData`. */
   readonly workerData: unknown;
+  /** It gets events only after `begin`. */
+  readonly held: boolean;
 }
 
-export type ToWorker = { readonly type: 'stop'; readonly timeout: number };
+export type ToWorker =
+  /** Other threads are ready as well: events may come. */
+  | { readonly type: 'begin' }
+  /** Others take its place: its connections leave it by themselves. */
+  | { readonly type: 'supersede' }
+  /** Ends after the events that have come and `handleStop`. */
+  | { readonly type: 'stop'; readonly timeout: number }
+  /** Ends after `handleStop`, and leaves the events that have come to others. */
+  | { readonly type: 'leave'; readonly timeout: number };
 
 export type FromWorker =
   | { readonly type: 'loaded' }
   | { readonly type: 'ready' }
+  | { readonly type: 'begun' }
+  /** How many clients of its helpers it has closed. */
+  | { readonly type: 'closed'; readonly clients: number }
   | { readonly type: 'failed'; readonly error: PortableError }
   | { readonly type: 'warning'; readonly text: string };
 
-const { file, port, workerData } = (threads.workerData as { wsbroker: WorkerStart }).wsbroker;
+const { file, port, workerData, held } = (threads.workerData as { wsbroker: WorkerStart }).wsbroker;
 // For `require` and, with the second call, for `import`.
 (threads as { workerData: unknown }).workerData = workerData;
 syncBuiltinESMExports();
+thread.held = held;
 
 const post = (message: FromWorker): void => port.postMessage(message);
 warnings.emit = (text) => post({ type: 'warning', text });
 
+let superseded = false;
+
 port.on('message', (message: ToWorker) => {
-  const registration = currentRegistration();
-  const stopped =
-    registration === undefined ? Promise.resolve() : registration.stop(message.timeout);
-  void stopped.then(() => {
-    port.close();
-    // Timers and sockets of the application's module would keep the thread alive for ever.
-    process.exit(0);
-  });
+  switch (message.type) {
+    case 'begin':
+      thread.held = false;
+      currentRegistration()?.begin();
+      return post({ type: 'begun' });
+    case 'supersede':
+      superseded = true;
+      for (const helper of thread.helpers) helper.stopAccepting();
+      return;
+    case 'stop':
+      return void end((registration) => registration.stop(message.timeout));
+    case 'leave':
+      return void end((registration) => registration.leave(message.timeout));
+  }
+  message satisfies never;
 });
+
+async function end(stop: (registration: Registration) => Promise<void>): Promise<void> {
+  if (superseded) {
+    // Before `handleStop`, which may shut them down in another way.
+    const left = await Promise.all([...thread.helpers].map((helper) => helper.leave()));
+    post({ type: 'closed', clients: left.reduce((sum, clients) => sum + clients, 0) });
+  }
+  const registration = currentRegistration();
+  if (registration !== undefined) await stop(registration);
+  port.close();
+  // Timers and sockets of the application's module would keep the thread alive for ever.
+  process.exit(0);
+}
 
 // The thread that started this one has ended.
 port.on('close', () => process.exit(0));

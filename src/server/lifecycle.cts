@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { inScopeHere } from '../async-scope.cjs';
 import { fromNative, WSBrokerError } from '../errors.cjs';
-import type { NativeListenOptions } from '../native.cjs';
+import type { NativeListenOptions, NativeStuckThread } from '../native.cjs';
 import { otherActiveCopies, setCopyLifecycle } from '../native/copies.cjs';
 import { busReady, joinCluster } from '../native/join-cluster.cjs';
 import { native } from '../native/load.cjs';
@@ -20,6 +20,7 @@ import { notifyWatchers } from '../pool/pool.cjs';
 import { reportError } from '../report.cjs';
 import type { Server, ShutdownReport } from '../types/server.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
+import { HANDLER_OF_EVENT } from '../worker/dispatch.cjs';
 import { findModuleFile } from '../worker/module-file.cjs';
 import { currentRegistration, thread } from '../worker/register.cjs';
 import { throwIfAborted, unlessAborted } from './abort.cjs';
@@ -225,7 +226,7 @@ async function start(
       native.requireCluster();
     }
     await startWorkers(file, request, { signal, watchers, undo, undoTimeout });
-    native.watchWorkers(reportStuckWorker);
+    native.watchWorkers(watchStuckWorkers);
     const location = native.listenerAddress(listener);
     native.serve(listener);
     return createServer({
@@ -297,14 +298,29 @@ function undoTimeout(): number {
 }
 
 /** Called by the addon, once each time that a worker of any thread is stuck. */
-function reportStuckWorker(workerId: number): void {
-  const what =
-    `worker ${workerId} has not taken any event for a second, although events are waiting ` +
-    'for it, usually because a handler does not return; new connections go to other workers, ' +
-    'if there are any';
-  const reason = new WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
+function watchStuckWorkers({ thread: workerId, duration, kind, socketId }: NativeStuckThread): void {
+  const handler = kind === undefined ? undefined : HANDLER_OF_EVENT[kind];
+  const at =
+    handler === undefined
+      ? 'something on its thread, not necessarily a handler, does not return'
+      : `${handler} of socket ${socketId} does not return`;
+  const reason = new WSBrokerError(
+    'ERR_WSBROKER_WORKER_STUCK',
+    `worker ${workerId} has not taken any event for ${duration / 1000} s, although events are ` +
+      `waiting for it: ${at}; new connections go to other workers, if there are any`,
+  );
   if (watchers.size === 0) reportError(`worker ${workerId} is stuck`, reason.message);
-  notifyWatchers(watchers.values(), { type: 'stuck', workerId, reason });
+  notifyWatchers(watchers.values(), {
+    type: 'stuck',
+    workerId,
+    reason,
+    duration,
+    ...(handler !== undefined && { handler }),
+    ...(handler !== undefined && socketId !== undefined && { socketId }),
+  });
+  if (processOptions?.['watchdog.action'] === 'replace') {
+    void currentPool()?.replaceStuck(workerId, reason);
+  }
 }
 
 // Options.
@@ -342,8 +358,13 @@ async function dropUnusedBroker(): Promise<void> {
   await native.shutdownBroker(1001, 0);
 }
 
+/** Aborted by the next `shutdown`, with an error as its reason. */
+export function untilNextShutdown(): AbortSignal {
+  return untilShutdown.signal;
+}
+
 /** One task after the other. */
-function inTurn<T>(task: () => Promise<T>): Promise<T> {
+export function inTurn<T>(task: () => Promise<T>): Promise<T> {
   const result = keepingAlive(() => lastTask.then(task));
   lastTask = result.catch(() => undefined);
   return result;

@@ -19,9 +19,9 @@ import { unlessAborted } from './abort.cjs';
 // The workers that `start` calls of this thread have started.
 
 /** Where the module's handlers run: on the threads of a pool, or on this thread. */
-type Workers = { readonly file: string } & (
-  { readonly pool: Pool } | { readonly registration: Registration }
-);
+type Workers =
+  | { readonly pool: Pool }
+  | { readonly file: string; readonly registration: Registration };
 
 let workers: Workers | undefined;
 
@@ -80,7 +80,8 @@ export function checkWorkers(
         '"workerPath" to use those, or "threads" to start worker threads',
     );
   }
-  if (workers.file !== file) throw conflictWithEarlier('workerPath', workers.file, file);
+  const loaded = 'pool' in workers ? workers.pool.file : workers.file;
+  if (loaded !== file) throw conflictWithEarlier('workerPath', loaded, file);
   const running = 'pool' in workers ? workers.pool.threads : 0;
   if (threads !== undefined && threads !== running) {
     throw conflictWithEarlier('threads', running, threads);
@@ -127,7 +128,7 @@ export async function startWorkers(
       const pool = new Pool(file, count, given, watchers, options.startTimeout);
       undo.push(() => pool.stop(undoTimeout()));
       await unlessAborted(signal, pool.start());
-      workers = { file, pool };
+      workers = { pool };
     }
     undo.push(forgetWorkers);
   } catch (error) {
@@ -136,7 +137,7 @@ export async function startWorkers(
 }
 
 /** The error of a worker that did not load, with what to do about it. */
-async function explain(
+export async function explain(
   file: string | undefined,
   error: unknown,
   signal: AbortSignal,

@@ -2,7 +2,7 @@ import type { AbortSignal, URL } from '../ambient.cjs';
 import type { ClusterOptions } from './cluster-options.cjs';
 import type { Data } from './messages.cjs';
 import type { HeaderOptions } from './worker-interface.cjs';
-import type { ThreadOptions, WorkerEvent } from './worker-threads.cjs';
+import type { ThreadOptions, Watchdog, WorkerEvent } from './worker-threads.cjs';
 
 /**
  * Limits on messages that have been given to handlers and are not finished. At a limit, the sockets
@@ -203,6 +203,12 @@ export interface StartOptions {
   readonly handlerTimeout?: number | undefined;
 
   /**
+   * Process-wide. What is done about workers that do not return to their event loop, because a
+   * handler runs for too long. @default { after: 1000, action: 'report' }
+   */
+  readonly watchdog?: Watchdog | undefined;
+
+  /**
    * Process-wide. How many threads do input and output, 1 to 1024.
    * @default half the number of CPU cores, at least 1
    */
@@ -220,19 +226,18 @@ export interface StartOptions {
    * Of the address. Responses to plain GET and HEAD requests, by exact path; other methods get 405.
    * They are given without asking JavaScript, so also while workers load, hang or are missing.
    * `'health'`: 200 as long as the process runs. `'ready'`: 200 if sockets can be opened, otherwise
-   * 503 with the reasons as JSON: `starting`, `noWorker`, `shuttingDown`, `draining`, `bus`,
-   * `setReady` ({@link setReady}). `'metrics'`: what {@link metrics} returns, as OpenMetrics if the
-   * request's `Accept` prefers that. 64 connections above `maxConnections` may get such responses.
-   * A path that is named in `path` is refused with ERR_WSBROKER_INVALID_ARG_VALUE.
+   * 503 with the reasons as JSON: `starting`, `noWorker`, `workersFail`, `shuttingDown`,
+   * `draining`, `bus`, `setReady` ({@link setReady}). `'metrics'`: what {@link metrics} returns, as
+   * OpenMetrics if the request's `Accept` prefers that. 64 connections above `maxConnections` may
+   * get such responses. A path that is named in `path` is refused with
+   * ERR_WSBROKER_INVALID_ARG_VALUE.
    *
    * With `answers` or `http`, connections are accepted while the workers load. Upgrades wait for
    * them within `openTimeout`, and then get 503. Only the first server of an address can set them;
    * for a later one `start` rejects with ERR_WSBROKER_CONFLICT. They end with that server. @default
    * no responses
    */
-  readonly answers?:
-    | Readonly<Record<string, 'health' | 'ready' | 'metrics' | FixedAnswer>>
-    | undefined;
+  readonly answers?: Readonly<Record<string, 'health' | 'ready' | 'metrics' | FixedAnswer>> | undefined;
 
   /**
    * Of the address. Where all other plain requests go: a server of `node:http` that does not listen

@@ -40,7 +40,8 @@ const untilNext = (): number => 1 + Math.floor(Math.random() * (2 * MEASURED - 1
 /** Objects that are kept for the next promises, so that a busy worker makes none. */
 const MAX_SPARE = 256;
 
-const NAMES: readonly HandlerName[] = [
+/** By `EventKind`. */
+export const HANDLER_OF_EVENT: readonly HandlerName[] = [
   'handleOpen',
   'handleOpen',
   'handleTextMessage',
@@ -488,7 +489,7 @@ export function createDispatcher(
 
   function expire(pending: PendingHandler): void {
     const { id, kind, slot, begun } = pending;
-    const name = NAMES[kind] as HandlerName;
+    const name = HANDLER_OF_EVENT[kind] as HandlerName;
     const outcome =
       kind === EventKind.Open
         ? 'the connection was refused with 503'
@@ -538,7 +539,7 @@ export function createDispatcher(
   }
 
   function report(error: unknown, kind: EventKind, id: number): void {
-    table.report(error, NAMES[kind] as HandlerName, id);
+    table.report(error, HANDLER_OF_EVENT[kind] as HandlerName, id);
   }
 
   return {

@@ -15,9 +15,24 @@ export const thread = {
   inPool: isInPool(),
   /** A `start` waits for this thread's handlers, and rejects if `handleStart` fails. */
   loading: false,
+  /** It becomes a worker only when the pool says so: see {@link Registration.begin}. */
+  held: false,
+  /** Helpers whose clients live in this thread. */
+  helpers: new Set<ThreadHelper>(),
   /** Modules that are still loading although `start` has given them up. */
   late: new Set<LateModule>(),
 };
+
+/** A helper of this thread, as the thread's end needs it. */
+export interface ThreadHelper {
+  /** It gets no more connections. */
+  stopAccepting(): void;
+  /**
+   * Other threads take its place: closes its clients with 1012, after the application has been
+   * told of each. Returns how many there were.
+   */
+  leave(): Promise<number>;
+}
 
 interface LateModule {
   readonly names: readonly string[];
@@ -30,13 +45,17 @@ const BROKER_GONE_TIMEOUT = 10_000;
 
 /** This thread as a worker. */
 export class Registration {
-  /** Resolves when `handleStart` is done and events may come; rejects with its error. */
+  /**
+   * Resolves when `handleStart` is done and events may come, or {@link begin} may be called;
+   * rejects with its error.
+   */
   readonly ready: Promise<void>;
   /** Made for a module without handlers: a later `registerWorkerThread` replaces it. */
   readonly implicit: boolean;
   readonly #table: HandlerTable;
   #dispatcher: Dispatcher | undefined;
   #dropped = false;
+  #isReady = false;
   #finished: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   /** The addon could not deliver everything in its turn, and asked for another one. */
@@ -53,7 +72,8 @@ export class Registration {
     this.implicit = implicit;
     const attach = (): void => {
       replaced?.drop();
-      if (!this.#dropped) this.#attach();
+      this.#isReady = true;
+      if (!thread.held) this.begin();
     };
     this.ready = isThenable(started)
       ? Promise.resolve(started).then(attach)
@@ -67,6 +87,23 @@ export class Registration {
   /** The object that was registered. */
   get handlers(): unknown {
     return this.#table.self;
+  }
+
+  /** Events come from now on, if `handleStart` is done. */
+  begin(): void {
+    if (this.#isReady && !this.#dropped && this.#dispatcher === undefined) this.#attach();
+  }
+
+  /**
+   * Leaves the events that have come to other workers, whatever its handlers are at, and runs
+   * `handleStop` within `timeout`. Never rejects.
+   */
+  async leave(timeout: number): Promise<void> {
+    const attached = this.#dispatcher !== undefined;
+    this.drop();
+    if (!attached) return;
+    this.#stopped ??= this.#handleStop();
+    await within(timeout, this.#stopped);
   }
 
   /**

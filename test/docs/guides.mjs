@@ -1,6 +1,6 @@
 // What the programs of docs/guide and docs/migrating are asked; docs/checks.mjs says how.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -273,6 +273,27 @@ export const GUIDES = {
         assert.deepEqual(await end, [1012, 'retry-after=1']);
         assert.deepEqual(await within(exited, () => 'the end'), { code: 0, signal: null });
         assert.match(said(), /1 connections closed, 0 cut/);
+      },
+    },
+  },
+  'docs/guide/reload.md': {
+    reload: {
+      on: process.platform === 'win32' ? [] : ['node', 'bun'],
+      async ask(t, { url, child, folder, said, exited }) {
+        const one = await client(t, url);
+        one.say('hello');
+        assert.equal(await one.hear(), 'version 1: hello');
+        const file = path.join(folder, 'worker.mjs');
+        writeFileSync(file, readFileSync(file, 'utf8').replace('version 1', 'version 2'));
+        child.kill('SIGHUP');
+        const reloaded = async () => {
+          while (!/workers started, \d+ stopped, 0 of them cut/.test(said())) await sleep(20);
+        };
+        await within(reloaded(), () => `the reload: ${said()}`);
+        one.say('hello');
+        assert.equal(await one.hear(), 'version 2: hello');
+        child.kill('SIGTERM');
+        assert.deepEqual(await within(exited, () => 'the end'), { code: 0, signal: null });
       },
     },
   },

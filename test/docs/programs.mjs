@@ -129,5 +129,5 @@ export async function running(t, { page, name, files, entry }, runtime, prepare)
   });
   const ended = exited.then((end) => assert.deepEqual(end, { code: 0, signal: null }, `${page}: "${name}" ended with ${JSON.stringify(end)}:\n${text}`));
   await within(Promise.race([heard, ended]), () => `${page}: "${name}" to listen or to end:\n${text}`);
-  return { url: listening()[0], urls: listening(), child, exited, said, ports };
+  return { url: listening()[0], urls: listening(), child, exited, said, ports, folder: where };
 }

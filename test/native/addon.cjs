@@ -110,6 +110,7 @@ function listenOptions({ process: processOptions, ...options } = {}) {
       maxPendingUpgrades: 4096,
       concurrent: false,
       handlerTimeout: 30_000,
+      stuckAfter: 1_000,
       ...processOptions,
     },
   };

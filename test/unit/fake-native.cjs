@@ -98,6 +98,10 @@ const quiet = {
   },
   workerCount: () => (worker === undefined ? 0 : 1),
   clientsLeftBy: () => 0,
+  supersedeWorker: () => undefined,
+  workerEmptied: () => Promise.resolve(),
+  giveUpWorker: () => undefined,
+  setWorkersFail: () => undefined,
   connectionCount: () => 0,
 };
 

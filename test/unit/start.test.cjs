@@ -189,7 +189,7 @@ describe('options', () => {
           process: {
             ioThreads: 1, maxSendMemory: 2 ** 30, maxReceiveMemory: 2 ** 30, maxInFlight: { messages: 256, bytes: 2 ** 20, workerBytes: 2 ** 24 },
             maxPendingUpgrades: 4096, maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined,
-            concurrent: false, handlerTimeout: 30_000,
+            concurrent: false, handlerTimeout: 30_000, stuckAfter: 1_000,
           },
         },
       ],
@@ -301,7 +301,7 @@ describe('the order of a start', () => {
     await shutdown();
     await start({ bind, workerPath: worker('good.mjs'), threads: 1, onWorker: ({ type }) => after.push(type) });
     const [told] = fake.callsOf('watchWorkers').at(-1);
-    told(1);
+    told({ thread: 1, duration: 1_000 });
     await shutdown();
     assert.deepEqual([before, after], [['started', 'stopped'], ['started', 'stuck', 'stopped']]);
     assert.deepEqual(fake.callsOf('watchWorkers').at(-1), [], 'nobody watches any more');

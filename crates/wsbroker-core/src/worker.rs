@@ -1,5 +1,7 @@
 //! The interface between the broker and what runs handlers.
 
+use std::time::Duration;
+
 use crate::{
     event::{Batch, Event},
     operation::Operation,
@@ -33,10 +35,11 @@ pub trait Worker: Send + Sync {
         Backlog::default()
     }
 
-    /// It is stuck from now on, or no longer: something has waited for it for a second. Called once
-    /// for each change. Must not wait for anything.
-    fn set_stuck(&self, stuck: bool) {
-        let _ = stuck;
+    /// It is stuck from now on, after so long without a fetch, or no longer (`None`): see
+    /// [`Config::stuck_after`](crate::Config::stuck_after). Called once for each change. Must not
+    /// wait for anything.
+    fn set_stuck(&self, for_how_long: Option<Duration>) {
+        let _ = for_how_long;
     }
 
     /// Gives back open events that it has not fetched, because others can answer them. Called while
@@ -57,7 +60,8 @@ pub struct Backlog {
     /// Events that were given to it and that it has not fetched.
     pub waiting: usize,
     /// How often it has come to fetch, while something waits for it or is in its hands; `None`
-    /// while it has nothing to do. The same number for a second means that it is stuck.
+    /// while it has nothing to do. The same number for
+    /// [`Config::stuck_after`](crate::Config::stuck_after) means that it is stuck.
     pub fetches: Option<u64>,
 }
 

@@ -16,6 +16,7 @@ const NOT_FOR_HELPERS = [
     'startTimeout',
     'worker',
     'handlers',
+    'watchdog',
     'path',
     'cluster',
     'signal',

@@ -20,6 +20,7 @@ class NativeRegistration {
     #helper;
     #runner;
     #path;
+    #ofThread;
     #stopped = false;
     /**
      * Checks the options and registers.
@@ -52,6 +53,11 @@ class NativeRegistration {
                 void load_cjs_1.native.leaveInstance(helper);
             throw (0, native_options_cjs_1.helperError)(error);
         }
+        this.#ofThread = {
+            stopAccepting: () => this.stopAccepting(),
+            leave: () => host.superseded(),
+        };
+        register_cjs_1.thread.helpers.add(this.#ofThread);
     }
     /**
      * Opens the address, or the path on an address that is open, unless another helper of the
@@ -85,6 +91,7 @@ class NativeRegistration {
         await load_cjs_1.native.helperEmptied(this.#helper, FLUSH_TIMEOUT);
     }
     async leave() {
+        register_cjs_1.thread.helpers.delete(this.#ofThread);
         await load_cjs_1.native.leaveInstance(this.#helper);
     }
     address() {

@@ -18,6 +18,7 @@ const NOT_FOR_HELPERS: readonly string[] = [
   'startTimeout',
   'worker',
   'handlers',
+  'watchdog',
   'path',
   'cluster',
   'signal',

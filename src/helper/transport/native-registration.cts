@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { processOptionsWith, toNativeProcessOptions } from '../../options/process.cjs';
 import { native } from '../../native/load.cjs';
-import { currentRegistration, thread } from '../../worker/register.cjs';
+import { currentRegistration, thread, type ThreadHelper } from '../../worker/register.cjs';
 import { readTls } from '../../options/tls.cjs';
 import { CLOSE } from '../protocol.cjs';
 import { NativeRunner } from './native-runner.cjs';
@@ -27,6 +27,7 @@ export class NativeRegistration {
   readonly #helper: number;
   readonly #runner: NativeRunner;
   readonly #path: string;
+  readonly #ofThread: ThreadHelper;
   #stopped = false;
 
   /**
@@ -58,6 +59,11 @@ export class NativeRegistration {
       if (helper !== undefined) void native.leaveInstance(helper);
       throw helperError(error);
     }
+    this.#ofThread = {
+      stopAccepting: () => this.stopAccepting(),
+      leave: () => host.superseded(),
+    };
+    thread.helpers.add(this.#ofThread);
   }
 
   /**
@@ -93,6 +99,7 @@ export class NativeRegistration {
   }
 
   async leave(): Promise<void> {
+    thread.helpers.delete(this.#ofThread);
     await native.leaveInstance(this.#helper);
   }
 

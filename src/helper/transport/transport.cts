@@ -93,6 +93,11 @@ export interface TransportHost {
    * instance returns them.
    */
   clientsLeft(): void;
+  /**
+   * Other threads take the place of this one: closes all clients with 1012, after the application
+   * has been told, and shuts down. Returns how many clients there were.
+   */
+  superseded(): Promise<number>;
   /** Messages to clients of this helper were dropped. Not called again before `dropped(true)`. */
   dropped(): void;
 }

@@ -47,6 +47,8 @@ pub(crate) struct BrokerState {
     pub(super) drain: DrainState,
     /// Whether the application says that it is ready.
     pub(super) ready: AtomicBool,
+    /// Whether workers end again and again soon after their start.
+    pub(super) workers_fail: AtomicBool,
 }
 
 impl BrokerState {
@@ -67,7 +69,7 @@ impl BrokerState {
             memory: Memory::new(config.max_send_memory, config.max_receive_memory),
             metrics: Metrics::default(),
             front: Front::new(&config),
-            stuck_workers: Mutex::default(),
+            stuck_workers: Mutex::new(StuckWorkers::new(config.stuck_after)),
             compress_from: AtomicUsize::new(usize::MAX),
             shards: shards.into_boxed_slice(),
             endpoints: AtomicU32::new(0),
@@ -75,6 +77,7 @@ impl BrokerState {
             closing: AtomicBool::new(false),
             drain: DrainState::default(),
             ready: AtomicBool::new(true),
+            workers_fail: AtomicBool::new(false),
             config,
         });
         Ok((inner, polls))
@@ -99,13 +102,14 @@ impl BrokerState {
     }
 
     /// Why no socket should be opened at this endpoint at the moment: `starting`, `noWorker`,
-    /// `shuttingDown`, `draining`, `setReady` and `bus`. Empty when all is well.
+    /// `workersFail`, `shuttingDown`, `draining`, `setReady` and `bus`. Empty when all is well.
     pub(crate) fn unready_reasons(&self, endpoint: &Endpoint) -> Vec<&'static str> {
         let namespace = endpoint.namespace.as_ref().map_or(NamespaceId::RAW, |namespace| namespace.id);
         let bus_is_lost = || self.channels.bus().is_some_and(|bus| bus.is_required() && !bus.is_ready());
         let reasons = [
             ("starting", endpoint.is_reserved()),
             ("noWorker", !endpoint.is_reserved() && !self.dispatch.has_free(namespace)),
+            ("workersFail", self.workers_fail.load(Ordering::Acquire)),
             ("shuttingDown", self.is_closing() || endpoint.is_closed()),
             ("draining", self.drain.is_asked()),
             ("setReady", !self.ready.load(Ordering::Acquire)),

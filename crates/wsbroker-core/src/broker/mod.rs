@@ -169,6 +169,13 @@ impl Broker {
         self.state().ready.store(ready, Ordering::Release);
     }
 
+    /// Whether workers end again and again soon after they have started, for
+    /// [`FixedAnswer::Ready`](crate::FixedAnswer::Ready). False from the start. Nothing else
+    /// changes by it.
+    pub fn set_workers_fail(&self, fail: bool) {
+        self.state().workers_fail.store(fail, Ordering::Release);
+    }
+
     /// A handle that does not keep this broker, as a bus needs it.
     #[must_use]
     pub fn downgrade(&self) -> WeakBroker {

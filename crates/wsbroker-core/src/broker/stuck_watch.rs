@@ -1,21 +1,16 @@
 //! Looks for stuck workers, and asks others in their place.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::sync::{Arc, Weak};
 
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::BrokerState;
 use crate::{dispatch::WorkerEntry, event::Event, shard::Command};
 
-/// Between two looks.
-const TICK: Duration = Duration::from_millis(250);
-
 /// Watches the workers of a broker until the broker is gone.
 pub(crate) async fn run(broker: Weak<BrokerState>) {
-    let mut ticks = interval(TICK);
+    let Some(tick) = broker.upgrade().map(|broker| broker.stuck_workers.lock().tick()) else { return };
+    let mut ticks = interval(tick);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

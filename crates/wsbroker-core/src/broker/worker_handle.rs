@@ -1,10 +1,10 @@
 //! A worker's side of a broker: events that have settled, and its end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Broker, BrokerState};
+use super::{Broker, BrokerState, stuck_watch::ask_others};
 use crate::{
     cork::Cork,
     dispatch::WorkerEntry,
@@ -14,6 +14,9 @@ use crate::{
     registry::Socket,
     shard::{Command, ConnectionKey},
 };
+
+/// Between two looks whether a worker that has been superseded has become empty.
+const EMPTIED_TICK: Duration = Duration::from_millis(5);
 
 /// A worker's side of a broker.
 #[derive(Debug)]
@@ -55,7 +58,12 @@ impl WorkerHandle {
         let mut awaited: Vec<&Arc<Socket>> = Vec::new();
         for event in events {
             count += 1;
-            let Some(cost) = event.kind.cost() else { continue };
+            let Some(cost) = event.kind.cost() else {
+                if event.socket.leave_other() {
+                    awaited.push(&event.socket);
+                }
+                continue;
+            };
             bytes += cost;
             if event.socket.leave_window(cost, &self.broker.config.in_flight) {
                 awaited.push(&event.socket);
@@ -77,6 +85,31 @@ impl WorkerHandle {
             self.broker.push_all(|| Command::WorkerRoom(Arc::clone(&self.entry)));
         }
         self.broker.dispatch.settled(count);
+    }
+
+    /// Other workers take its place: it gets no connections any more, and each that it has moves to
+    /// another between two of its events, once the handlers of what this one was given have settled
+    /// and what they have sent has been flushed. Questions of whether to let a connection in that
+    /// it has not fetched are asked of others. There should be another worker; what comes while
+    /// there is none waits. Of a [`Namespace`](crate::Namespace)'s worker the connections stay.
+    pub fn supersede(&self) {
+        if self.namespace.is_none() && self.entry.supersede() {
+            self.broker.push_all(|| Command::WorkerSuperseded(Arc::clone(&self.entry)));
+            ask_others(&self.broker, &self.entry);
+        }
+    }
+
+    /// Resolves when a worker that has been superseded has no connection any more and all its
+    /// events have settled, or when it has been removed.
+    pub fn emptied(&self) -> impl Future<Output = ()> + Send + use<> {
+        let entry = Arc::clone(&self.entry);
+        async move {
+            // Looked at now and then: to tell of it, every event would have to look whether it was
+            // the last.
+            while !entry.is_gone() && !entry.is_empty() {
+                tokio::time::sleep(EMPTIED_TICK).await;
+            }
+        }
     }
 
     /// Ends the worker: its connections move to others (those of a namespace are closed, see

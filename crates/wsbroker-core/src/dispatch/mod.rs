@@ -7,7 +7,7 @@
 
 mod stuck;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 
@@ -51,7 +51,9 @@ pub(crate) struct WorkerEntry {
     /// waits for that ([`AWAITED`]), and the number of its next flush in the bits above.
     held: AtomicU32,
     gone: AtomicBool,
-    /// Something has waited for it for a second.
+    /// Others take its place: it gets no connection any more, and those it has move to others.
+    superseded: AtomicBool,
+    /// Something has waited for it for too long.
     stuck: AtomicBool,
     /// Shards that no longer know it.
     let_go: AtomicUsize,
@@ -89,7 +91,21 @@ impl WorkerEntry {
     }
 
     fn is_for(&self, namespace: NamespaceId) -> bool {
-        self.namespace_id() == namespace && self.accepts.load(Ordering::Acquire)
+        self.namespace_id() == namespace && self.accepts.load(Ordering::Acquire) && !self.is_superseded()
+    }
+
+    /// Its connections move to others, each between two of its events. False when it was before.
+    pub(crate) fn supersede(&self) -> bool {
+        !self.superseded.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn is_superseded(&self) -> bool {
+        self.superseded.load(Ordering::Acquire)
+    }
+
+    /// Whether it has no connection, and all its events have settled.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.connections.load(Ordering::Acquire) == 0 && self.delivered() == self.handled()
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -205,10 +221,11 @@ impl WorkerEntry {
         self.stuck.load(Ordering::Relaxed)
     }
 
-    /// Tells it, if that is new.
-    pub(crate) fn set_stuck(&self, stuck: bool) {
+    /// Tells it, if that is new. `for_how_long` is `None` if it is not stuck.
+    pub(crate) fn set_stuck(&self, for_how_long: Option<Duration>) {
+        let stuck = for_how_long.is_some();
         if self.stuck.swap(stuck, Ordering::Relaxed) != stuck {
-            self.sink.set_stuck(stuck);
+            self.sink.set_stuck(for_how_long);
         }
     }
 
@@ -311,6 +328,7 @@ impl Dispatch {
             starving: AtomicBool::new(false),
             held: AtomicU32::new(0),
             gone: AtomicBool::new(false),
+            superseded: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
             let_go: AtomicUsize::new(0),
         });
@@ -367,7 +385,7 @@ impl Dispatch {
     /// has a handler.
     pub(crate) fn has_no_raw_handler(&self) -> bool {
         let workers = self.workers.lock();
-        let mut raw = workers.live.iter().filter(|entry| entry.namespace.is_none()).peekable();
+        let mut raw = workers.live.iter().filter(|entry| entry.is_for(NamespaceId::RAW)).peekable();
         raw.peek().is_some() && raw.all(|entry| entry.handlers == Handlers::default())
     }
 

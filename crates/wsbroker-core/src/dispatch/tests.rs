@@ -43,8 +43,8 @@ impl Worker for PassiveWorker {
         Backlog { waiting, fetches: (waiting > 0).then(|| self.fetches.load(Ordering::SeqCst)) }
     }
 
-    fn set_stuck(&self, stuck: bool) {
-        self.stuck.lock().push(stuck);
+    fn set_stuck(&self, for_how_long: Option<Duration>) {
+        self.stuck.lock().push(for_how_long.is_some());
     }
 
     fn take_opens(&self) -> Vec<Event> {

@@ -42,6 +42,8 @@ pub struct Socket {
     /// The inbound window in use: messages in the upper 24 bits, their cost in the lower 40. What
     /// 2^24 of them cost is more than any limit.
     window: AtomicU64,
+    /// Events other than messages that a worker has and that have not settled.
+    others: AtomicU32,
     token: Mutex<Option<Bytes>>,
     membership: Mutex<Membership>,
 }
@@ -75,8 +77,10 @@ pub(crate) enum Awaited {
     Nothing,
     /// Room in the socket's window.
     Room,
-    /// The end of all its handlers.
+    /// The end of all handlers of its messages.
     Rest,
+    /// The end of all its handlers, whatever they were called for.
+    Quiet,
 }
 
 /// Opaque bytes that the application attached to a socket.
@@ -126,6 +130,7 @@ impl Socket {
             queued: AtomicUsize::new(0),
             drain: AtomicBool::new(false),
             window: AtomicU64::new(0),
+            others: AtomicU32::new(0),
             token: Mutex::new(None),
             membership: Mutex::new(Membership::default()),
         }
@@ -293,6 +298,41 @@ impl Socket {
         true
     }
 
+    /// Whether no worker has any event of it. If one has, the shard is told as soon as all have
+    /// settled.
+    pub(crate) fn is_quiet(&self) -> bool {
+        if self.has_nothing_in_hand() {
+            return true;
+        }
+        self.set_awaited(Awaited::Quiet);
+        // As above.
+        if !self.has_nothing_in_hand() {
+            return false;
+        }
+        self.set_awaited(Awaited::Nothing);
+        true
+    }
+
+    fn has_nothing_in_hand(&self) -> bool {
+        self.window().messages == 0 && self.others.load(Ordering::SeqCst) == 0
+    }
+
+    /// An event that is no message is on its way to a worker, or waits for one.
+    pub(crate) fn enter_other(&self) {
+        self.others.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// It has settled, or no handler is called. True when the shard waits for that, as in
+    /// [`leave_window`](Self::leave_window).
+    pub(crate) fn leave_other(&self) -> bool {
+        let before = self.others.fetch_sub(1, Ordering::SeqCst);
+        debug_assert!(before > 0, "it was never counted");
+        before == 1
+            && self.awaited.load(Ordering::SeqCst) == Awaited::Quiet as u8
+            && self.window().messages == 0
+            && self.awaited.swap(Awaited::Nothing as u8, Ordering::SeqCst) != Awaited::Nothing as u8
+    }
+
     pub(crate) fn enter_window(&self, cost: usize) {
         self.window.fetch_add((1 << 40) | cost as u64, Ordering::SeqCst);
     }
@@ -306,7 +346,9 @@ impl Socket {
         let awaited = self.awaited.load(Ordering::SeqCst);
         // Half the window, so that the shard does not have to wait again at once.
         let room = left.messages <= limit.messages / 2 && left.bytes <= limit.bytes / 2;
-        let due = (awaited == Awaited::Room as u8 && room) || (awaited == Awaited::Rest as u8 && left.messages == 0);
+        let due = (awaited == Awaited::Room as u8 && room)
+            || (awaited == Awaited::Rest as u8 && left.messages == 0)
+            || (awaited == Awaited::Quiet as u8 && self.has_nothing_in_hand());
         due && self.awaited.swap(Awaited::Nothing as u8, Ordering::SeqCst) != Awaited::Nothing as u8
     }
 
@@ -423,6 +465,26 @@ mod tests {
         let limit = InFlight::default();
         assert!(!socket.leave_window(5, &limit) && !socket.leave_window(5, &limit));
         assert!(socket.leave_window(5, &limit));
+    }
+
+    #[test]
+    fn a_shard_that_waits_for_everything_in_hand_is_told_by_the_last_of_any_kind() {
+        let limit = InFlight::default();
+        for message_last in [true, false] {
+            let socket = Socket::new(SocketId::new(1).unwrap(), 0, 0, &SocketLimits::default());
+            assert!(socket.is_quiet());
+            socket.enter_other();
+            socket.enter_window(5);
+            assert!(!socket.is_quiet());
+            if message_last {
+                assert!(!socket.leave_other());
+                assert!(socket.leave_window(5, &limit));
+            } else {
+                assert!(!socket.leave_window(5, &limit));
+                assert!(socket.leave_other());
+            }
+            assert!(socket.is_quiet());
+        }
     }
 
     #[test]

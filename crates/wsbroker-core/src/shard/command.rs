@@ -112,6 +112,8 @@ pub(crate) enum Command {
     WorkerFlushed(Arc<WorkerEntry>, Flush),
     /// There is a worker where there was none.
     WorkerJoined,
+    /// A worker's connections move to others, each between two of its events.
+    WorkerSuperseded(Arc<WorkerEntry>),
     /// A worker has ended; these events it had not begun.
     WorkerGone(Arc<WorkerEntry>, Vec<(Event, Bytes)>),
     /// A worker is stuck; these open events it has given back.

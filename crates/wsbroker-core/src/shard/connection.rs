@@ -201,7 +201,10 @@ impl Connection {
     fn tell_joined(&mut self, ctx: &mut ShardContext) {
         let Some(ip) = self.ip.take() else { return };
         match &self.worker {
-            Some(worker) => ctx.batches.push(worker, &self.socket, EventKind::Joined(ip)),
+            Some(worker) => {
+                self.socket.enter_other();
+                ctx.batches.push(worker, &self.socket, EventKind::Joined(ip));
+            }
             None => self.close_without_worker(ctx),
         }
     }
@@ -342,10 +345,12 @@ impl Connection {
         }
         match &self.worker {
             Some(worker) if worker.handlers.contains(Handlers::DRAIN) => {
+                self.socket.enter_other();
                 ctx.batches.push(worker, &self.socket, EventKind::Drain);
             }
             // An application that sends nothing before it hears of room would wait for ever.
             None if self.socket.namespace().is_none() => {
+                self.socket.enter_other();
                 ctx.keep(&self.socket, EventKind::Drain, Bytes::new());
             }
             _ => {}

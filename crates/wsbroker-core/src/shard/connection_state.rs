@@ -28,6 +28,8 @@ pub(super) enum Pause {
     Worker,
     /// It has sent more than its rate allows.
     Rate,
+    /// Its worker has been superseded, and it has not moved yet.
+    Moving,
     /// It has ended, and handlers of what came before are at work.
     Ending,
 }

@@ -47,6 +47,8 @@ pub(super) struct ShardContext {
     pub(super) ending: Vec<ConnectionKey>,
     /// Those of them that wait for this worker's flush.
     pub(super) unflushed_ends: Vec<((WorkerId, Flush), ConnectionKey)>,
+    /// Connections that move once this worker's flush has come.
+    pub(super) unflushed_moves: Vec<((WorkerId, Flush), ConnectionKey)>,
     /// Bytes in all outboxes.
     pub(super) outbox_bytes: usize,
     /// Bytes that were queued since connections were last flushed.
@@ -79,6 +81,7 @@ impl ShardContext {
             waiting_for_room: Vec::new(),
             ending: Vec::new(),
             unflushed_ends: Vec::new(),
+            unflushed_moves: Vec::new(),
             outbox_bytes: 0,
             unflushed: 0,
             receive_bytes: 0,

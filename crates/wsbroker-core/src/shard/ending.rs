@@ -98,9 +98,11 @@ impl Connection {
     /// it no longer waits.
     pub(super) fn go_ahead(&mut self, ctx: &mut ShardContext) {
         match self.paused {
-            Pause::Window => self.resume(ctx),
             Pause::Ending if self.socket.is_at_rest() => ctx.ending.push(ConnectionKey::of(&self.socket)),
-            Pause::No | Pause::Worker | Pause::Rate | Pause::Ending => {}
+            Pause::Ending => {}
+            _ if self.worker.as_ref().is_some_and(|worker| worker.is_superseded()) => self.move_on(ctx),
+            Pause::Window => self.resume(ctx),
+            Pause::No | Pause::Worker | Pause::Rate | Pause::Moving => {}
         }
     }
 

@@ -156,6 +156,7 @@ impl Shard {
             }
             Command::WorkerFlushed(worker, flush) => self.worker_flushed(worker.id, flush),
             Command::WorkerJoined => self.go_on(LongCommand::WorkerJoined(0)),
+            Command::WorkerSuperseded(worker) => self.go_on(LongCommand::WorkerSuperseded(worker, 0)),
             Command::WorkerGone(worker, events) => self.worker_gone(worker, events),
             Command::AskAnother(worker, events) => self.ask_another(&worker, events),
             Command::CloseAll(endpoint, code) => {

@@ -168,7 +168,7 @@ impl Connection {
                 }
             }
         }
-        let waits = put_off || matches!(self.paused, Pause::Window | Pause::Worker | Pause::Rate);
+        let waits = put_off || matches!(self.paused, Pause::Window | Pause::Worker | Pause::Rate | Pause::Moving);
         if waits && matches!(self.phase, ConnectionPhase::Active | ConnectionPhase::CloseSent) {
             self.leftover.extend_from_slice(input.into_rest());
         }
@@ -203,6 +203,11 @@ impl Connection {
     }
 
     fn room_for(&mut self, ctx: &mut ShardContext, payload: usize) -> bool {
+        if self.worker.as_ref().is_some_and(|worker| worker.is_superseded()) {
+            // The next worker gets it.
+            self.paused = Pause::Moving;
+            return false;
+        }
         let limit = ctx.broker.config.in_flight;
         let cost = payload + OVERHEAD;
         if !self.socket.has_room(cost, &limit) {

@@ -46,6 +46,14 @@ impl Shard {
                 next.map(|next| LongCommand::TerminateOf(worker, next))
             }
             LongCommand::WorkerJoined(from) => self.assign_workers(from).map(LongCommand::WorkerJoined),
+            LongCommand::WorkerSuperseded(worker, from) => {
+                let next = self.each_from(from, VISIT, |shard, slot| {
+                    if let Some(connection) = shard.connections.at(slot) {
+                        connection.move_on(&mut shard.ctx);
+                    }
+                });
+                next.map(|next| LongCommand::WorkerSuperseded(worker, next))
+            }
             LongCommand::WorkerGone(worker, from) => {
                 let next = self.take_over(&worker, Vec::new(), from);
                 next.map(|next| LongCommand::WorkerGone(worker, next))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
-use super::{Shard, budget::VISIT, command::ConnectionKey, put_off::LongCommand};
+use super::{Shard, budget::VISIT, command::ConnectionKey, connection_state::Pause, put_off::LongCommand};
 use crate::{
     dispatch::WorkerEntry,
     event::{Event, EventKind},
@@ -33,6 +33,7 @@ impl Shard {
         from: u32,
     ) -> Option<u32> {
         self.remove_ended();
+        self.ctx.unflushed_moves.retain(|((own, _), _)| *own != worker.id);
         self.ctx.batches.deliver(&self.ctx.broker.dispatch);
         events.append(&mut self.ctx.batches.take_refused(worker.id));
         for (_, notice) in self.retiring.notices() {
@@ -81,6 +82,8 @@ impl Shard {
         connection.move_to(successor);
         if is_lost {
             connection.close_without_worker(&mut self.ctx);
+        } else if connection.paused == Pause::Moving {
+            connection.resume(&mut self.ctx);
         }
     }
 
@@ -162,17 +165,19 @@ impl Shard {
             };
             match event.kind {
                 EventKind::Open(open) if !worker.handlers.contains(Handlers::OPEN) => {
+                    event.socket.leave_other();
                     open.reply.accept_unasked();
                 }
                 kind if !worker.handlers.contains(wanted(&kind)) => {
-                    if let Some(cost) = kind.cost() {
-                        // A pause that this could end is ended below, when all connections are read
-                        // on.
-                        if event.socket.leave_window(cost, &self.ctx.broker.config.in_flight)
-                            && let Some(connection) = self.connections.find(ConnectionKey::of(&event.socket))
-                        {
-                            connection.go_ahead(&mut self.ctx);
-                        }
+                    let Some(cost) = kind.cost() else {
+                        event.socket.leave_other();
+                        continue;
+                    };
+                    // A pause that this could end is ended below, when all connections are read on.
+                    if event.socket.leave_window(cost, &self.ctx.broker.config.in_flight)
+                        && let Some(connection) = self.connections.find(ConnectionKey::of(&event.socket))
+                    {
+                        connection.go_ahead(&mut self.ctx);
                     }
                 }
                 kind => self.ctx.batches.push_again(&worker, Event { socket: event.socket, kind }, &data),

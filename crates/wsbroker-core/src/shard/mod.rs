@@ -25,6 +25,7 @@ mod inflating;
 mod long_commands;
 mod meter;
 mod migrate;
+mod moving;
 mod opening;
 mod outbox;
 mod pressure;
@@ -312,6 +313,11 @@ impl Shard {
         let come = |(awaited, _): &mut _| *awaited == (worker, flush);
         for (_, key) in self.ctx.unflushed_ends.extract_if(.., come).collect::<Vec<_>>() {
             self.end_at_last(key);
+        }
+        for (_, key) in self.ctx.unflushed_moves.extract_if(.., come).collect::<Vec<_>>() {
+            if let Some(connection) = self.connections.find(key) {
+                connection.move_on_flushed(&mut self.ctx);
+            }
         }
     }
 

@@ -21,10 +21,10 @@ impl Shard {
     pub(super) fn reserve(&mut self, reserve: Reserve) {
         let Reserve { socket, endpoint, worker, open, deflate, ip } = reserve;
         let namespace = socket.namespace_id();
-        // Chosen before this command: by now the worker may have ended, and its end may have been
-        // dealt with here already.
+        // Chosen before this command: by now the worker may have ended or been superseded, and that
+        // may have been dealt with here already.
         let worker = match worker {
-            Some(worker) if worker.is_gone() => {
+            Some(worker) if worker.is_gone() || worker.is_superseded() => {
                 worker.release();
                 self.ctx.broker.dispatch.assign(namespace)
             }
@@ -47,10 +47,14 @@ impl Shard {
     fn ask(&mut self, worker: Option<Arc<WorkerEntry>>, socket: &Arc<Socket>, open: Box<Open>) {
         match worker {
             Some(worker) if worker.handlers.contains(Handlers::OPEN) => {
+                socket.enter_other();
                 self.ctx.batches.push(&worker, socket, EventKind::Open(open));
             }
             Some(_) => open.reply.accept_unasked(),
-            None => self.ctx.keep(socket, EventKind::Open(open), Bytes::new()),
+            None => {
+                socket.enter_other();
+                self.ctx.keep(socket, EventKind::Open(open), Bytes::new());
+            }
         }
     }
 

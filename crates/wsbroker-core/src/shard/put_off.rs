@@ -20,6 +20,7 @@ pub(super) enum LongCommand {
     CloseAll(Option<u32>, CloseCode, u32),
     TerminateOf(Option<WorkerId>, u32),
     WorkerJoined(u32),
+    WorkerSuperseded(Arc<WorkerEntry>, u32),
     WorkerGone(Arc<WorkerEntry>, u32),
 }
 

@@ -112,6 +112,7 @@ impl ShardContext {
         match worker {
             Some(worker) => {
                 if worker.handlers.contains(Handlers::CLOSE) {
+                    socket.enter_other();
                     self.batches.push(&worker, socket, kind);
                 }
                 if endpoint.is_some() {
@@ -120,7 +121,10 @@ impl ShardContext {
             }
             // What its worker knew of it went with that.
             None if of_namespace => {}
-            None => self.keep(socket, kind, Bytes::new()),
+            None => {
+                socket.enter_other();
+                self.keep(socket, kind, Bytes::new());
+            }
         }
         self.leaving.extend(endpoint);
     }

@@ -3,13 +3,9 @@
 // napi-rs wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
-use std::{cell::Cell, sync::Arc, thread};
+use std::{cell::Cell, thread};
 
-use napi::{
-    Env, Status,
-    bindgen_prelude::{Function, Object},
-    threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
-};
+use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 use wsbroker_core::CloseCode;
 
@@ -22,7 +18,7 @@ use crate::{
     },
     js::{
         js_error::{JsError, Result},
-        promise::{internal, promise, settled},
+        promise::{promise, settled},
         raw,
     },
     process,
@@ -171,31 +167,4 @@ pub fn broker_defaults() -> NativeDefaults {
 #[napi]
 pub fn process_options_now(started: bool) -> Option<NativeProcessOptions> {
     process::options(started).map(options::native)
-}
-
-/// How many raw workers are attached in the process, on all threads.
-#[napi]
-pub fn worker_count() -> u32 {
-    u32::try_from(process::worker_count()).unwrap_or(u32::MAX)
-}
-
-type StuckFunction = ThreadsafeFunction<i32, (), i32, Status, false, true>;
-
-/// Tells this thread of workers that are stuck, by the `threadId` of their thread. Without a
-/// function it is no longer told. The function does not keep the thread alive.
-#[napi]
-pub fn watch_workers(on_stuck: Option<Function<'_, i32, ()>>) -> Result<()> {
-    let watcher = match on_stuck {
-        Some(function) => {
-            let function: StuckFunction =
-                function.build_threadsafe_function().weak::<true>().build().map_err(internal)?;
-            Some(Arc::new(move |thread| {
-                // Fails if the watching thread has ended, which does not matter.
-                let _ = function.call(thread, ThreadsafeFunctionCallMode::NonBlocking);
-            }) as process::StuckWatcher)
-        }
-        None => None,
-    };
-    process::watch_workers(watcher);
-    Ok(())
 }

@@ -13,6 +13,7 @@ pub(crate) mod messaging;
 pub(crate) mod metrics_text;
 pub(crate) mod option_values;
 pub(crate) mod options;
+pub(crate) mod pool_functions;
 pub(crate) mod stats_object;
 pub(crate) mod tls_options;
 pub(crate) mod worker_functions;

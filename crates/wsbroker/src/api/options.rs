@@ -56,6 +56,8 @@ pub struct NativeProcessOptions {
     pub concurrent: bool,
     /// How long a handler may take to settle. 0 is off.
     pub handler_timeout: f64,
+    /// For how long a worker may fetch nothing before it is stuck.
+    pub stuck_after: f64,
 }
 
 /// Proxies that are trusted.
@@ -169,6 +171,7 @@ pub(crate) fn process_options(options: &NativeProcessOptions) -> ProcessOptions 
         max_connections_per_ip: options.max_connections_per_ip.map(size),
         max_channels_per_socket: options.max_channels_per_socket.map(size),
         max_channel_name_length: options.max_channel_name_length.map(size),
+        stuck_after: milliseconds(options.stuck_after),
     };
     ProcessOptions { config, concurrent: options.concurrent, handler_timeout: options.handler_timeout as u32 }
 }
@@ -192,6 +195,7 @@ pub(crate) fn native(options: ProcessOptions) -> NativeProcessOptions {
         max_channel_name_length: config.max_channel_name_length.map(|number| number as f64),
         concurrent: options.concurrent,
         handler_timeout: f64::from(options.handler_timeout),
+        stuck_after: config.stuck_after.as_secs_f64() * 1000.0,
     }
 }
 

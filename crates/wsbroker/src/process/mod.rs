@@ -35,8 +35,8 @@ pub(crate) use joined::{join_cluster, joined_bus, leave_cluster, reload_cluster}
 pub(crate) use listeners::{listener, listener_of, open, started, take_listener};
 pub(crate) use process_options::ProcessOptions;
 pub(crate) use workers::{
-    StuckWatcher, add_helper, add_worker, next_worker, remove_worker, watch_workers, worker_count, worker_stuck,
-    worker_threads,
+    StuckThread, StuckWatcher, add_helper, add_worker, next_worker, remove_worker, watch_workers, worker_count,
+    worker_stuck, worker_threads, workers_on,
 };
 
 use crate::worker::thread_worker::ThreadWorker;

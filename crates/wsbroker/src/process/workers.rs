@@ -1,14 +1,24 @@
 //! Attached threads, and who is told when one is stuck.
 
-use std::{sync::Arc, thread};
+use std::{sync::Arc, thread, time::Duration};
 
 use wsbroker_core::WorkerId;
 
 use super::PROCESS;
 use crate::worker::thread_worker::ThreadWorker;
 
-/// Told the `threadId` of a thread that is stuck.
-pub(crate) type StuckWatcher = Arc<dyn Fn(i32) + Send + Sync>;
+/// Told of each thread that is stuck.
+pub(crate) type StuckWatcher = Arc<dyn Fn(StuckThread) + Send + Sync>;
+
+/// A thread that is stuck.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StuckThread {
+    /// Its `threadId` in Node or Bun.
+    pub(crate) thread: i32,
+    pub(crate) for_how_long: Duration,
+    /// The kind of the event whose handler has the thread, and its socket, if that is known.
+    pub(crate) at_work: Option<(i32, f64)>,
+}
 
 /// A number for a new worker, which no other worker of the process gets.
 pub(crate) fn next_worker() -> usize {
@@ -54,7 +64,7 @@ pub(crate) fn watch_workers(watcher: Option<StuckWatcher>) {
 
 /// A worker is stuck. Watchers are told once for its thread, even if the thread has several
 /// workers.
-pub(crate) fn worker_stuck(worker: &ThreadWorker) {
+pub(crate) fn worker_stuck(worker: &ThreadWorker, for_how_long: Duration) {
     let number = worker.control().thread_id();
     let state = PROCESS.state.lock();
     let is_other = |other: &ThreadWorker| !std::ptr::eq(other, worker) && other.control().thread_id() == number;
@@ -63,10 +73,17 @@ pub(crate) fn worker_stuck(worker: &ThreadWorker) {
     }
     let watchers: Vec<StuckWatcher> = state.watchers.iter().map(|(_, watcher)| Arc::clone(watcher)).collect();
     drop(state);
-    tracing::warn!(thread = number, "a worker is stuck");
+    let stuck = StuckThread { thread: number, for_how_long, at_work: worker.control().at_work() };
+    tracing::warn!(?stuck, "a worker is stuck");
     for watcher in watchers {
-        watcher(number);
+        watcher(stuck);
     }
+}
+
+/// The raw workers on that thread: one, or none.
+pub(crate) fn workers_on(thread: i32) -> Vec<Arc<ThreadWorker>> {
+    let state = PROCESS.state.lock();
+    state.workers.iter().filter(|worker| worker.control().thread_id() == thread).cloned().collect()
 }
 
 /// The broker's workers, each with the `threadId` of its thread.

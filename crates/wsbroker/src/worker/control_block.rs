@@ -99,6 +99,46 @@ impl ControlBlock {
         self.words().get(control_word::THREAD_ID).map_or(0, |word| word.load(Relaxed))
     }
 
+    /// A call with that many events begins.
+    pub(crate) fn begin_call(&self, events: usize) {
+        put(self.words(), control_word::CALL_EVENTS, events as i32);
+    }
+
+    /// It is over.
+    pub(crate) fn end_call(&self) {
+        let words = self.words();
+        put(words, control_word::CALL_EVENTS, 0);
+        if let Some(calls) = words.get(control_word::CALLS) {
+            // Only this thread writes it.
+            calls.store(calls.load(Relaxed).wrapping_add(1), Relaxed);
+        }
+    }
+
+    /// How many calls have been made. From any thread.
+    pub(crate) fn calls(&self) -> u32 {
+        self.words().get(control_word::CALLS).map_or(0, |word| word.load(Relaxed) as u32)
+    }
+
+    /// The kind and the socket id of the event whose handler has the thread, as far as can be told:
+    /// `None` between calls, or when all handlers of the call have returned. From any thread; what
+    /// it says may be over by then.
+    pub(crate) fn at_work(&self) -> Option<(i32, f64)> {
+        let count = self.words().get(control_word::CALL_EVENTS)?.load(Relaxed);
+        let count = usize::try_from(count).unwrap_or(0).min(MAX_EVENTS);
+        let slots = self.block.ints(control_layout::SLOTS, MAX_EVENTS);
+        // Handlers are called in order. One that waits for an earlier event of its socket is
+        // passed over.
+        let last = (0..count).rev().find(|index| {
+            slots.get(*index).is_some_and(|slot| self.state(slot.load(Relaxed) as u32) != EventState::Waiting)
+        })?;
+        if self.state(slots.get(last)?.load(Relaxed) as u32) != EventState::Started {
+            return None;
+        }
+        let kind = self.block.ints(control_layout::KINDS, MAX_EVENTS).get(last)?.load(Relaxed);
+        let id = f64::from_bits(self.block.longs(control_layout::IDS, MAX_EVENTS).get(last)?.load(Relaxed));
+        Some((kind, id))
+    }
+
     /// Describes one of the events of the next call.
     pub(crate) fn describe(&self, index: usize, event: &EventNumbers) {
         if let Some(word) = self.block.longs(control_layout::IDS, MAX_EVENTS).get(index) {
@@ -167,6 +207,29 @@ mod tests {
         assert_eq!((control.words()[4].load(Relaxed), control.words()[5].load(Relaxed)), (1, 30_001));
         control.bump_token_epoch();
         assert_eq!(control.words()[0].load(Relaxed), 1);
+    }
+
+    #[test]
+    fn the_handler_that_has_the_thread_is_the_last_that_was_called() {
+        let control = ControlBlock::new(8);
+        for (index, slot) in [5, 2, 7].into_iter().enumerate() {
+            let event = EventNumbers { socket_id: index as f64, kind: 2, slot, ..EventNumbers::default() };
+            control.describe(index, &event);
+        }
+        assert_eq!(control.at_work(), None, "there is no call");
+        control.begin_call(3);
+        assert_eq!(control.at_work(), None, "none was called");
+        let set = |slot, state| control.state_cell(slot).unwrap().store(state, Relaxed);
+        set(5, event_state::STARTED);
+        assert_eq!(control.at_work(), Some((2, 0.0)));
+        // The second waits for the first, whose promise is pending.
+        set(7, event_state::STARTED);
+        assert_eq!(control.at_work(), Some((2, 2.0)));
+        set(7, event_state::SETTLED);
+        assert_eq!(control.at_work(), None, "all have returned");
+        control.end_call();
+        set(7, event_state::STARTED);
+        assert_eq!((control.at_work(), control.calls()), (None, 1));
     }
 
     #[test]

@@ -50,6 +50,10 @@ pub(crate) mod control_word {
     pub(crate) const HANDLER_TIMEOUT: usize = 5;
     /// The `threadId` of the worker's thread, written by JavaScript.
     pub(crate) const THREAD_ID: usize = 6;
+    /// How many events the call that is being made has. 0: none is being made.
+    pub(crate) const CALL_EVENTS: usize = 7;
+    /// How many calls have been made, for those who look whether the thread gets on.
+    pub(crate) const CALLS: usize = 8;
 }
 
 /// How far JavaScript got with the event in a slot.

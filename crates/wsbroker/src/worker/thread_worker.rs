@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -65,12 +66,17 @@ impl Worker for ThreadWorker {
     }
 
     fn backlog(&self) -> Backlog {
-        self.mailbox.backlog()
+        let mut backlog = self.mailbox.backlog();
+        // A thread whose handlers are slow gets on without fetching.
+        backlog.fetches = backlog.fetches.map(|fetches| fetches + u64::from(self.control.calls()));
+        backlog
     }
 
-    fn set_stuck(&self, stuck: bool) {
-        if !self.stuck.swap(stuck, Ordering::Relaxed) && stuck {
-            process::worker_stuck(self);
+    fn set_stuck(&self, for_how_long: Option<Duration>) {
+        if !self.stuck.swap(for_how_long.is_some(), Ordering::Relaxed)
+            && let Some(for_how_long) = for_how_long
+        {
+            process::worker_stuck(self, for_how_long);
         }
     }
 
@@ -168,7 +174,7 @@ impl ThreadWorker {
         }
     }
 
-    /// Whether something has waited for it for a second.
+    /// Whether something has waited for it for too long.
     pub(crate) fn is_stuck(&self) -> bool {
         self.stuck.load(Ordering::Relaxed)
     }
@@ -208,6 +214,19 @@ impl ThreadWorker {
     /// Its number in the broker it belongs to.
     pub(crate) fn id(&self) -> Option<WorkerId> {
         self.membership.lock().as_ref().map(WorkerHandle::id)
+    }
+
+    /// Others take its place: its connections move to them, each between two of its events.
+    pub(crate) fn supersede(&self) {
+        if let Some(handle) = &*self.membership.lock() {
+            handle.supersede();
+        }
+    }
+
+    /// Resolves when none of its connections is left and its events have settled. `None` without a
+    /// broker.
+    pub(crate) fn emptied(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        self.membership.lock().as_ref().map(WorkerHandle::emptied)
     }
 
     /// Leaves for good. `unstarted` goes to other workers, in order. Returns how many clients of a

@@ -31,6 +31,8 @@ enum Step {
     Begin(usize, u8),
     /// A worker gives its questions back.
     Stuck(usize),
+    /// Others take a worker's place.
+    Supersede(usize),
     Connect,
     Ask,
     /// What the front does next: gives up, or waits for the verdict.
@@ -50,6 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => number.clone().prop_map(Step::End),
         3 => (number.clone(), 0..3_u8).prop_map(|(which, how)| Step::Begin(which, how)),
         1 => number.clone().prop_map(Step::Stuck),
+        2 => number.clone().prop_map(Step::Supersede),
         3 => Just(Step::Connect),
         3 => Just(Step::Ask),
         3 => (number.clone(), any::<bool>()).prop_map(|(which, gives_up)| Step::Front(which, gives_up)),
@@ -169,9 +172,14 @@ impl World {
             Step::Stuck(number) => {
                 if let Some(which) = pick(&self.workers, number) {
                     let entry = manual.broker.state().dispatch.find(self.workers[which].1.id()).unwrap();
-                    entry.set_stuck(true);
+                    entry.set_stuck(Some(std::time::Duration::ZERO));
                     stuck_watch::ask_others(manual.broker.state(), &entry);
-                    entry.set_stuck(false);
+                    entry.set_stuck(None);
+                }
+            }
+            Step::Supersede(number) => {
+                if let Some(which) = pick(&self.workers, number) {
+                    self.workers[which].1.supersede();
                 }
             }
             Step::Connect => {

@@ -324,7 +324,9 @@ impl Runner {
         let arguments = call.arguments(env)?;
         self.count_delays(&events, now);
         thread_cork::begin_call();
+        self.control().begin_call(events.len());
         let called = env.call(dispatch, arguments);
+        self.control().end_call();
         thread_cork::end_call();
         self.collect(&events);
         if called.is_err() {

@@ -1,0 +1,232 @@
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import {
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  Worker,
+} from 'node:worker_threads';
+import { fromPortable, WSBrokerError } from '../errors.cjs';
+import { native } from '../native/load.cjs';
+import type { CheckedThreadOptions } from '../options/threads.cjs';
+import { within } from '../promises.cjs';
+import { errorText, warnOnce } from '../report.cjs';
+import { loadTimeoutError } from '../worker/modules.cjs';
+import type { FromWorker, ToWorker, WorkerStart } from './thread.cjs';
+
+/**
+ * A worker that ran for this many milliseconds did not fail at its start: its replacement is
+ * started at once.
+ */
+export const STABLE_AFTER = 10_000;
+/**
+ * How many milliseconds of the time for stopping are kept, at most, to terminate a thread that has
+ * not ended by itself.
+ */
+const MAX_FOR_TERMINATION = 250;
+/** For `handleStop` of a thread that is cut, in milliseconds. */
+const CUT_TIMEOUT = 250;
+/** How long a thread may take to end when it is terminated. Then it is left behind. */
+const TERMINATION_TIMEOUT = 1_000;
+
+/** One thread of the pool. */
+export class PoolThread {
+  readonly id: number;
+  /** Rejects if the thread fails or ends before it is ready. */
+  readonly ready: Promise<void>;
+  /** Resolves with the reason when the thread has ended. */
+  readonly ended: Promise<WSBrokerError>;
+  /** It has loaded its module, and gets events unless it is {@link held}. */
+  wasReady = false;
+  /** It gets events only after {@link begin}. */
+  held: boolean;
+  /** Which of the pool's generations it belongs to. */
+  readonly generation: number;
+  /** Called when it has run for {@link STABLE_AFTER}. */
+  onStable: (() => void) | undefined;
+  /** Others take its place, so it is not replaced when it ends. */
+  superseded = false;
+  readonly #worker: Worker;
+  readonly #port: MessagePort;
+  readonly #startedAt = performance.now();
+  #error: unknown;
+  #closed = 0;
+  #stable: NodeJS.Timeout | undefined;
+  #begun: (() => void) | undefined;
+
+  constructor(
+    file: string,
+    { workerData, options }: CheckedThreadOptions,
+    startTimeout: number,
+    { generation, held }: { readonly generation: number; readonly held: boolean },
+  ) {
+    const { port1, port2 } = new MessageChannel();
+    const wsbroker: WorkerStart = { file, port: port2, workerData, held };
+    const worker = new Worker(join(__dirname, 'thread.cjs'), {
+      ...options,
+      workerData: { wsbroker },
+      transferList: [port2],
+    });
+    this.held = held;
+    this.generation = generation;
+    this.#worker = worker;
+    this.#port = port1;
+    this.id = worker.threadId;
+    worker.on('error', (error) => (this.#error ??= error));
+    this.ended = new Promise((resolve) => {
+      worker.on('exit', (code) => {
+        for (let left = receiveMessageOnPort(port1); left; left = receiveMessageOnPort(port1)) {
+          this.#receive(left.message as FromWorker);
+        }
+        port1.close();
+        clearTimeout(this.#stable);
+        resolve(
+          this.#reason(
+            'ERR_WSBROKER_WORKER_DIED',
+            `worker ${this.id} (${file}) exited with code ${code}`,
+          ),
+        );
+      });
+    });
+    this.ready = new Promise((resolve, reject) => {
+      const fail = (): void => {
+        this.#error = loadTimeoutError(file, startTimeout);
+        reject(this.#error as WSBrokerError);
+        void worker.terminate();
+      };
+      let late: NodeJS.Immediate | undefined;
+      // After messages that have already arrived, in case this thread itself was busy.
+      const loading =
+        startTimeout === 0
+          ? undefined
+          : setTimeout(() => (late = setImmediate(fail)), startTimeout);
+      loading?.unref?.();
+      const loaded = (): void => {
+        clearTimeout(loading);
+        clearImmediate(late);
+      };
+      worker.on('exit', loaded);
+      port1.on('message', (message: FromWorker) => {
+        switch (message.type) {
+          case 'loaded':
+            return loaded();
+          case 'ready':
+            loaded();
+            this.wasReady = true;
+            this.#stable = setTimeout(() => this.onStable?.(), STABLE_AFTER);
+            this.#stable.unref?.();
+            return resolve();
+          case 'failed':
+            loaded();
+            this.#error = fromPortable(message.error);
+            reject(this.#reason('ERR_WSBROKER_WORKER_FAILED', `worker ${file} failed to load`));
+            return void worker.terminate();
+          case 'warning':
+          case 'begun':
+          case 'closed':
+            return this.#receive(message);
+        }
+        message satisfies never;
+      });
+      worker.on('exit', (code) =>
+        reject(
+          this.#reason(
+            'ERR_WSBROKER_WORKER_FAILED',
+            `worker ${file} exited with code ${code} before it was ready`,
+          ),
+        ),
+      );
+    });
+    this.ready.catch(() => undefined);
+    worker.unref();
+    port1.unref();
+  }
+
+  age(): number {
+    return performance.now() - this.#startedAt;
+  }
+
+  /** How many clients of its helpers it has closed because others take its place. */
+  get closed(): number {
+    return this.#closed;
+  }
+
+  /** A thread that was held gets events from now on. Resolves when it does, or has ended. */
+  async begin(): Promise<void> {
+    this.held = false;
+    const begun = new Promise<void>((resolve) => (this.#begun = resolve));
+    this.#post({ type: 'begin' });
+    await Promise.race([begun, this.ended]);
+  }
+
+  /** Others are ready to take its place: its connections move to them. */
+  supersede(): void {
+    this.superseded = true;
+    if (!this.wasReady) return;
+    native.supersedeWorker(this.id);
+    this.#post({ type: 'supersede' });
+  }
+
+  /** Resolves when it has no connections any more and its handlers have settled. */
+  emptied(): Promise<unknown> {
+    return Promise.race([native.workerEmptied(this.id), this.ended]);
+  }
+
+  /**
+   * Lets the worker run `handleStop` first, if it is ready. A thread that a system call blocks
+   * cannot be ended and is left behind.
+   *
+   * @returns whether it has ended by itself
+   */
+  async stop(timeout: number): Promise<boolean> {
+    const deadline = performance.now() + timeout;
+    const last = Math.min(MAX_FOR_TERMINATION, timeout / 4);
+    if (this.wasReady) {
+      this.#post({ type: 'stop', timeout: timeout - 2 * last });
+      if (await within(timeout - last, this.ended)) return true;
+    }
+    await within(deadline - performance.now(), this.#worker.terminate());
+    return false;
+  }
+
+  /**
+   * Ends it whatever its handlers are at: what they have not begun goes to others. `handleStop`
+   * runs if the thread still responds.
+   */
+  async cut(): Promise<void> {
+    this.#post({ type: 'leave', timeout: CUT_TIMEOUT });
+    if (await within(2 * CUT_TIMEOUT, this.ended)) return;
+    await this.terminate();
+  }
+
+  /** Ends it at once. Its connections move to others even if it cannot be ended. */
+  async terminate(error?: unknown): Promise<void> {
+    this.#error ??= error;
+    void this.#worker.terminate();
+    if (!(await within(TERMINATION_TIMEOUT, this.ended))) native.giveUpWorker(this.id);
+  }
+
+  #post(message: ToWorker): void {
+    this.#port.postMessage(message);
+  }
+
+  #receive(message: FromWorker): void {
+    if (message.type === 'warning') warnOnce(message.text);
+    else if (message.type === 'begun') this.#begun?.();
+    else if (message.type === 'closed') this.#closed = message.clients;
+  }
+
+  #reason(
+    code: 'ERR_WSBROKER_WORKER_DIED' | 'ERR_WSBROKER_WORKER_FAILED',
+    what: string,
+  ): WSBrokerError {
+    const error = this.#error;
+    if (error === undefined) return new WSBrokerError(code, what);
+    const message: unknown = (error as { message?: unknown } | null)?.message;
+    return new WSBrokerError(
+      code,
+      `${what}: ${typeof message === 'string' ? message : errorText(error)}`,
+      { cause: error },
+    );
+  }
+}

@@ -10,9 +10,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const loads = () => spawnSync(process.execPath, ['-e', "require('wsbroker')"], { cwd: root }).status === 0;
 
 if (!loads()) {
-  console.log('There is no addon for this system yet: building it from source. This takes a few minutes, once.\n');
-  // A shell, because npm is a .cmd file on Windows.
-  const build = spawnSync('npm run build', { cwd: root, shell: true, stdio: 'inherit' });
+  console.log('There is no addon for this system yet: building it from source, once. `npm run build` makes a faster one, and takes longer.\n');
+  const build = spawnSync(process.execPath, ['scripts/build.mjs', '--quick'], { cwd: root, stdio: 'inherit' });
   if (build.status !== 0) {
     console.error('\nThe build failed. It needs Rust (https://rustup.rs), and `npm install` before it.');
     process.exit(build.status ?? 1);

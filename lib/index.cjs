@@ -18,17 +18,25 @@ exports.setReady = setReady;
 exports.closeChannel = closeChannel;
 exports.subscriberCount = subscriberCount;
 exports.metrics = metrics;
+exports.getSockets = getSockets;
+exports.slowSockets = slowSockets;
+exports.roundTrip = roundTrip;
+exports.info = info;
+exports.setLogger = setLogger;
+const logger_cjs_1 = require("./logger.cjs");
 const join_cluster_cjs_1 = require("./native/join-cluster.cjs");
 const load_cjs_1 = require("./native/load.cjs");
 const channel_calls_cjs_1 = require("./options/channel-calls.cjs");
 const checks_cjs_1 = require("./options/checks.cjs");
 const cluster_cjs_1 = require("./options/cluster.cjs");
+const inspection_cjs_1 = require("./options/inspection.cjs");
 const drain_cjs_1 = require("./options/drain.cjs");
 const reload_cjs_1 = require("./options/reload.cjs");
 const start_cjs_1 = require("./options/start.cjs");
 const drain_cjs_2 = require("./server/drain.cjs");
 const lifecycle_cjs_1 = require("./server/lifecycle.cjs");
 const reload_cjs_2 = require("./server/reload.cjs");
+const watch_cjs_1 = require("./server/watch.cjs");
 const register_cjs_1 = require("./worker/register.cjs");
 var errors_cjs_1 = require("./errors.cjs");
 Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_1.WSBrokerError; } });
@@ -75,7 +83,9 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  * ```
  */
 async function start(options) {
-    return (0, lifecycle_cjs_1.startServer)((0, start_cjs_1.checkStartOptions)(options));
+    const server = await (0, lifecycle_cjs_1.startServer)((0, start_cjs_1.checkStartOptions)(options));
+    (0, watch_cjs_1.watchModules)();
+    return server;
 }
 /**
  * Joins other instances through Redis, so that {@link sendToChannel} reaches their subscribers,
@@ -529,4 +539,91 @@ function metrics(options = {}) {
     const bag = (0, checks_cjs_1.knownKeys)('metrics', 'options', options, ['format']);
     const format = (0, checks_cjs_1.oneOf)('metrics', 'format', bag['format'], ['prometheus', 'openmetrics']);
     return load_cjs_1.native.metrics(format === 'openmetrics');
+}
+/**
+ * The ids of open sockets, ascending. It looks at every connection of the process, whatever `limit`
+ * is: for 100,000 connections that takes some milliseconds, so let pages be large. It may be called
+ * from any thread.
+ *
+ * @param options `after`: only ids above this, 0 by default. `limit`: how many at most, by default
+ * all
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ *
+ * @example
+ * ```js
+ * for (let page = getSockets({ limit: 10_000 }); page.length > 0; ) {
+ *   for (const socketId of page) console.log(socketId, info(socketId)?.path);
+ *   page = getSockets({ after: page.at(-1), limit: 10_000 });
+ * }
+ * ```
+ */
+function getSockets(options) {
+    const { after, limit } = (0, inspection_cjs_1.checkGetSockets)(options);
+    return load_cjs_1.native.getSockets(after, limit);
+}
+/**
+ * The sockets that do not take what they are sent, those with most bytes waiting first. It looks at
+ * these alone, however many connections there are, and may be called from any thread. A socket is
+ * in the list from the moment at which the operating system takes no more bytes for it until all
+ * are written.
+ *
+ * @param n how many at most, an integer from 0, 10 by default
+ * @throws {TypeError | RangeError} `n` is wrong
+ */
+function slowSockets(n) {
+    return load_cjs_1.native.slowSockets((0, inspection_cjs_1.checkSlowSockets)(n));
+}
+/**
+ * How long the socket's last answered ping took, in milliseconds: from when it was queued until the
+ * I/O thread saw the pong. Pings go out as {@link StartOptions.pingInterval} says, so to sockets
+ * on which one direction is silent, and browsers answer them by themselves.
+ *
+ * @returns `undefined` before the first answer, and if the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+function roundTrip(socketId) {
+    return load_cjs_1.native.roundTrip((0, inspection_cjs_1.checkSocketId)('roundTrip', socketId)) ?? undefined;
+}
+/**
+ * What is known of a socket: where it comes from, since when, what went through it, and which
+ * worker runs its handlers. It asks nobody and may be called from any thread.
+ *
+ * @returns `undefined` while `handleOpen` runs, and if the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ *
+ * @example
+ * ```js
+ * const { ip, path, messagesIn, roundTrip } = info(socketId) ?? {};
+ * console.log(`${ip} at ${path}: ${messagesIn} messages, ${roundTrip} ms`);
+ * ```
+ */
+function info(socketId) {
+    const found = load_cjs_1.native.socketInfo((0, inspection_cjs_1.checkSocketId)('info', socketId)) ?? undefined;
+    if (found === undefined)
+        return undefined;
+    const { roundTrip, workerId } = found;
+    return { ...found, roundTrip: roundTrip ?? undefined, workerId: workerId ?? undefined };
+}
+/**
+ * Passes what the addon logs to a function, as structured records, on the calling thread. The
+ * process has one such function: a later call, on any thread, replaces it, and `null` removes it.
+ * It outlives {@link shutdown}, does not keep the process alive, and ends with its thread. What
+ * `RUST_LOG` writes to stderr is written all the same.
+ *
+ * Records never have header values, tokens, queries or payloads in them. Up to 1,024 wait for the
+ * function; what comes meanwhile is dropped, and the next record says how many.
+ *
+ * @param logger what it throws is written to stderr, once
+ * @param options `level`: the least important level that is passed on, `'info'` by default;
+ * `'debug'` has a record for each connection that is let in or refused
+ * @throws {TypeError | RangeError | WSBrokerError} an argument is wrong; the message names it
+ *
+ * @example
+ * ```js
+ * setLogger(({ level, message, fields }) => console.log(level, message, fields), { level: 'warn' });
+ * ```
+ */
+function setLogger(logger, options) {
+    const checked = (0, inspection_cjs_1.checkLogger)(logger, options);
+    (0, logger_cjs_1.useLogger)(checked.logger, checked.level);
 }

@@ -6,6 +6,8 @@
  */
 import type { Buffer } from './ambient.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
+import type { SlowSocket, SocketInfo } from './types/inspection.cjs';
+import type { LoggerOptions, LogRecord } from './types/log.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
 import type { MetricsOptions } from './types/metrics-options.cjs';
 import type { DrainOptions, DrainReport, Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
@@ -15,6 +17,8 @@ import type { WorkerInterface } from './types/worker-interface.cjs';
 import type { ReloadOptions, ReloadReport } from './types/worker-threads.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type { AcceptVerdict, ClientCertificate, ErrorContext, HandlerName, HeaderOptions, OpenRequest, OpenVerdict, RejectVerdict, WorkerInterface, } from './types/worker-interface.cjs';
+export type { SlowSocket, SocketInfo } from './types/inspection.cjs';
+export type { LoggerOptions, LogRecord } from './types/log.cjs';
 export type { Data, SendOptions, SendResult } from './types/messages.cjs';
 export type { FixedAnswer, HttpForward, HttpRequestListener, HttpServer, MaxInFlight, PemSource, PerMessageDeflate, RateLimit, StartOptions, TlsOptions, TrustProxy, } from './types/start-options.cjs';
 export type { ReloadOptions, ReloadReport, ThreadLimits, ThreadOptions, Watchdog, WorkerEvent, } from './types/worker-threads.cjs';
@@ -489,3 +493,77 @@ export declare const stats: () => Stats;
  * ```
  */
 export declare function metrics(options?: MetricsOptions): string;
+/**
+ * The ids of open sockets, ascending. It looks at every connection of the process, whatever `limit`
+ * is: for 100,000 connections that takes some milliseconds, so let pages be large. It may be called
+ * from any thread.
+ *
+ * @param options `after`: only ids above this, 0 by default. `limit`: how many at most, by default
+ * all
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ *
+ * @example
+ * ```js
+ * for (let page = getSockets({ limit: 10_000 }); page.length > 0; ) {
+ *   for (const socketId of page) console.log(socketId, info(socketId)?.path);
+ *   page = getSockets({ after: page.at(-1), limit: 10_000 });
+ * }
+ * ```
+ */
+export declare function getSockets(options?: {
+    readonly after?: number | undefined;
+    readonly limit?: number | undefined;
+}): number[];
+/**
+ * The sockets that do not take what they are sent, those with most bytes waiting first. It looks at
+ * these alone, however many connections there are, and may be called from any thread. A socket is
+ * in the list from the moment at which the operating system takes no more bytes for it until all
+ * are written.
+ *
+ * @param n how many at most, an integer from 0, 10 by default
+ * @throws {TypeError | RangeError} `n` is wrong
+ */
+export declare function slowSockets(n?: number): SlowSocket[];
+/**
+ * How long the socket's last answered ping took, in milliseconds: from when it was queued until the
+ * I/O thread saw the pong. Pings go out as {@link StartOptions.pingInterval} says, so to sockets
+ * on which one direction is silent, and browsers answer them by themselves.
+ *
+ * @returns `undefined` before the first answer, and if the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare function roundTrip(socketId: number): number | undefined;
+/**
+ * What is known of a socket: where it comes from, since when, what went through it, and which
+ * worker runs its handlers. It asks nobody and may be called from any thread.
+ *
+ * @returns `undefined` while `handleOpen` runs, and if the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ *
+ * @example
+ * ```js
+ * const { ip, path, messagesIn, roundTrip } = info(socketId) ?? {};
+ * console.log(`${ip} at ${path}: ${messagesIn} messages, ${roundTrip} ms`);
+ * ```
+ */
+export declare function info(socketId: number): SocketInfo | undefined;
+/**
+ * Passes what the addon logs to a function, as structured records, on the calling thread. The
+ * process has one such function: a later call, on any thread, replaces it, and `null` removes it.
+ * It outlives {@link shutdown}, does not keep the process alive, and ends with its thread. What
+ * `RUST_LOG` writes to stderr is written all the same.
+ *
+ * Records never have header values, tokens, queries or payloads in them. Up to 1,024 wait for the
+ * function; what comes meanwhile is dropped, and the next record says how many.
+ *
+ * @param logger what it throws is written to stderr, once
+ * @param options `level`: the least important level that is passed on, `'info'` by default;
+ * `'debug'` has a record for each connection that is let in or refused
+ * @throws {TypeError | RangeError | WSBrokerError} an argument is wrong; the message names it
+ *
+ * @example
+ * ```js
+ * setLogger(({ level, message, fields }) => console.log(level, message, fields), { level: 'warn' });
+ * ```
+ */
+export declare function setLogger(logger: ((record: LogRecord) => void) | null | undefined, options?: LoggerOptions): void;

@@ -1,6 +1,9 @@
 // Builds the addon into lib/ and compiles src/ there.
 //
-//   node scripts/build.mjs [--debug]
+//   node scripts/build.mjs [--debug | --quick]
+//
+// --debug   without optimization, for work on the addon
+// --quick   the same, without what only tests need: for a first look. `npm start` does it
 //
 // An installed package has no developer tools: cargo alone builds the addon, and the compiled
 // TypeScript is already there.
@@ -8,18 +11,41 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
-const { debug = false } = parseArgs({ options: { debug: { type: 'boolean' } } }).values;
+const { debug = false, quick = false } = parseArgs({ options: { debug: { type: 'boolean' }, quick: { type: 'boolean' } } }).values;
+/** The profile of Cargo.toml, and its folder under target/. */
+const profile = quick ? 'quick' : debug ? 'dev' : 'release';
+const profileFolder = profile === 'dev' ? 'debug' : profile;
 
 mkdirSync(join(root, 'lib'), { recursive: true });
-if (has('@napi-rs/cli')) await buildWithNapi();
+if (profile === 'release') withoutPaths();
+if (has('@napi-rs/cli') && !quick) await buildWithNapi();
 else buildWithCargo();
-if (has('typescript')) run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']);
+if (has('typescript')) {
+  // Not in the published package, whose lib/ is complete.
+  const { writeLoaderSource } = await import('./packages.mjs');
+  writeLoaderSource();
+  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']);
+}
+
+/**
+ * Paths of this machine are not to be in what others get: those of crates and of this folder are
+ * replaced.
+ */
+function withoutPaths() {
+  const cargoHome = process.env.CARGO_HOME || join(homedir(), '.cargo');
+  const flags = [[join(cargoHome, 'registry', 'src'), '/crates'], [root, '/wsbroker']].map(([from, to]) => `--remap-path-prefix=${from}=${to}`);
+  const { CARGO_ENCODED_RUSTFLAGS: encoded, RUSTFLAGS: plain = '' } = process.env;
+  if (encoded !== undefined) process.env.CARGO_ENCODED_RUSTFLAGS = [encoded, ...flags].filter(Boolean).join('\x1f');
+  // The variable cannot hold a path with a space, and napi-rs adds flags of its own to it.
+  else process.env.RUSTFLAGS = [plain, ...flags.filter((flag) => !flag.includes(' '))].filter(Boolean).join(' ');
+}
 
 async function buildWithNapi() {
   const { NapiCli } = await import('@napi-rs/cli');
@@ -44,12 +70,12 @@ function buildWithCargo() {
   const compiled = join(root, 'lib', 'native', 'target.cjs');
   if (!existsSync(compiled)) throw new Error('the developer tools are missing: run npm install first');
   const { platformTarget } = require(compiled);
-  run('cargo', ['build', '--package', 'wsbroker', ...(debug ? [] : ['--release'])]);
+  run('cargo', ['build', '--package', 'wsbroker', '--locked', '--profile', profile]);
   const { target_directory: target } = JSON.parse(run('cargo', ['metadata', '--format-version=1', '--no-deps'], 'pipe'));
   const file = { darwin: 'libwsbroker.dylib', win32: 'wsbroker.dll' }[process.platform] ?? 'libwsbroker.so';
   const addon = join(root, 'lib', `wsbroker.${platformTarget()}.node`);
   // A new file: overwriting one that a process has loaded would crash it.
-  copyFileSync(join(target, debug ? 'debug' : 'release', file), `${addon}.new`);
+  copyFileSync(join(target, profileFolder, file), `${addon}.new`);
   if (existsSync(addon)) rmSync(addon);
   renameSync(`${addon}.new`, addon);
 }

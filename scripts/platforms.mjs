@@ -1,10 +1,6 @@
 // Writes platforms/<target>/: one npm package for each target, with nothing but the addon for it.
 // The packages come from the list of targets in package.json, so that neither names nor versions
 // can diverge. `npm test` checks that they are current.
-//
-// `node scripts/platforms.mjs --release` also writes the packages into optionalDependencies of
-// package.json, and keeps the addon of this machine out of the main package. Use it for a release
-// only: before the packages are published, nothing may depend on their names.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,16 +32,24 @@ export function platform(triple) {
   };
 }
 
-const json = (value) => JSON.stringify(value, null, 2) + '\n';
+export const json = (value) => JSON.stringify(value, null, 2) + '\n';
 
-export function manifest({ name, os, cpu, libc, title }, main) {
-  const file = `${main.name}.${name}.node`;
+/** The file of an addon. It does not depend on the scope of the packages. */
+export const addonFile = (main, { name }) => `${main.napi.binaryName}.${name}.node`;
+
+export const platformPackage = (main, { name }) => `${main.name}-${name}`;
+
+/** What packages of platforms say as the main package says it. */
+const SHARED = ['license', 'repository', 'bugs', 'homepage', 'publishConfig'];
+
+export function manifest(one, main) {
+  const { os, cpu, libc, title } = one;
+  const file = addonFile(main, one);
   return {
-    name: `${main.name}-${name}`,
+    name: platformPackage(main, one),
     version: main.version,
     description: `The addon of ${main.name} for ${title}`,
-    license: main.license,
-    ...(main.repository ? { repository: main.repository } : {}),
+    ...Object.fromEntries(SHARED.filter((key) => main[key]).map((key) => [key, main[key]])),
     engines: main.engines,
     os: [os],
     cpu: [cpu],
@@ -55,12 +59,13 @@ export function manifest({ name, os, cpu, libc, title }, main) {
   };
 }
 
-export function readme({ name, title, triple }, main) {
-  return `# ${main.name}-${name}
+export function readme(one, main) {
+  return `# ${platformPackage(main, one)}
 
-The compiled part of [${main.name}](https://www.npmjs.com/package/${main.name}) for ${title}, Rust target \`${triple}\`.
+The compiled part of ${main.name} for ${one.title}, Rust target \`${one.triple}\`.
 
-There is no need to install it by hand: \`npm install ${main.name}\` picks the one for your machine.
+There is no need to install it by hand: ${main.name} names it as an optional dependency, and npm
+installs the one for your machine.
 `;
 }
 
@@ -76,17 +81,6 @@ function write(main) {
     writeFileSync(path.join(folder, one.name, 'package.json'), json(manifest(one, main)));
     writeFileSync(path.join(folder, one.name, 'README.md'), readme(one, main));
   }
-  return platforms;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const main = JSON.parse(readFileSync(packageFile, 'utf8'));
-  const platforms = write(main);
-  if (process.argv.includes('--release')) {
-    // These packages contain the addon, so the main package does not. Packed from a clone, the main
-    // package does, and works on that kind of machine by itself.
-    if (!main.files.includes('!lib/*.node')) main.files.splice(main.files.indexOf('lib') + 1, 0, '!lib/*.node');
-    main.optionalDependencies = Object.fromEntries(platforms.map(({ name }) => [`${main.name}-${name}`, main.version]));
-    writeFileSync(packageFile, json(main));
-  }
-}
+if (process.argv[1] === fileURLToPath(import.meta.url)) write(JSON.parse(readFileSync(packageFile, 'utf8')));

@@ -6,18 +6,28 @@
  */
 
 import type { Buffer } from './ambient.cjs';
+import { useLogger } from './logger.cjs';
 import { joinCluster as joinBus } from './native/join-cluster.cjs';
 import { native } from './native/load.cjs';
 import { channelBytes, checkCloseChannel, checkSubscriberCount } from './options/channel-calls.cjs';
 import { knownKeys, oneOf, wrongType } from './options/checks.cjs';
 import { checkClusterOptions } from './options/cluster.cjs';
+import {
+  checkGetSockets,
+  checkLogger,
+  checkSlowSockets,
+  checkSocketId,
+} from './options/inspection.cjs';
 import { checkDrainOptions } from './options/drain.cjs';
 import { checkReloadOptions } from './options/reload.cjs';
 import { checkShutdownOptions, checkStartOptions } from './options/start.cjs';
 import { drainAll } from './server/drain.cjs';
 import { shutdownAll, startServer } from './server/lifecycle.cjs';
 import { reload } from './server/reload.cjs';
+import { watchModules } from './server/watch.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
+import type { SlowSocket, SocketInfo } from './types/inspection.cjs';
+import type { LoggerOptions, LogRecord } from './types/log.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
 import type { MetricsOptions } from './types/metrics-options.cjs';
 import type {
@@ -45,6 +55,8 @@ export type {
   RejectVerdict,
   WorkerInterface,
 } from './types/worker-interface.cjs';
+export type { SlowSocket, SocketInfo } from './types/inspection.cjs';
+export type { LoggerOptions, LogRecord } from './types/log.cjs';
 export type { Data, SendOptions, SendResult } from './types/messages.cjs';
 export type {
   FixedAnswer,
@@ -141,7 +153,9 @@ export type {
  * ```
  */
 export async function start(options: StartOptions): Promise<Server> {
-  return startServer(checkStartOptions(options));
+  const server = await startServer(checkStartOptions(options));
+  watchModules();
+  return server;
 }
 
 /**
@@ -655,4 +669,101 @@ export function metrics(options: MetricsOptions = {}): string {
   const bag = knownKeys('metrics', 'options', options, ['format']);
   const format = oneOf('metrics', 'format', bag['format'], ['prometheus', 'openmetrics']);
   return native.metrics(format === 'openmetrics');
+}
+
+/**
+ * The ids of open sockets, ascending. It looks at every connection of the process, whatever `limit`
+ * is: for 100,000 connections that takes some milliseconds, so let pages be large. It may be called
+ * from any thread.
+ *
+ * @param options `after`: only ids above this, 0 by default. `limit`: how many at most, by default
+ * all
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ *
+ * @example
+ * ```js
+ * for (let page = getSockets({ limit: 10_000 }); page.length > 0; ) {
+ *   for (const socketId of page) console.log(socketId, info(socketId)?.path);
+ *   page = getSockets({ after: page.at(-1), limit: 10_000 });
+ * }
+ * ```
+ */
+export function getSockets(options?: {
+  readonly after?: number | undefined;
+  readonly limit?: number | undefined;
+}): number[] {
+  const { after, limit } = checkGetSockets(options);
+  return native.getSockets(after, limit);
+}
+
+/**
+ * The sockets that do not take what they are sent, those with most bytes waiting first. It looks at
+ * these alone, however many connections there are, and may be called from any thread. A socket is
+ * in the list from the moment at which the operating system takes no more bytes for it until all
+ * are written.
+ *
+ * @param n how many at most, an integer from 0, 10 by default
+ * @throws {TypeError | RangeError} `n` is wrong
+ */
+export function slowSockets(n?: number): SlowSocket[] {
+  return native.slowSockets(checkSlowSockets(n));
+}
+
+/**
+ * How long the socket's last answered ping took, in milliseconds: from when it was queued until the
+ * I/O thread saw the pong. Pings go out as {@link StartOptions.pingInterval} says, so to sockets
+ * on which one direction is silent, and browsers answer them by themselves.
+ *
+ * @returns `undefined` before the first answer, and if the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export function roundTrip(socketId: number): number | undefined {
+  return native.roundTrip(checkSocketId('roundTrip', socketId)) ?? undefined;
+}
+
+/**
+ * What is known of a socket: where it comes from, since when, what went through it, and which
+ * worker runs its handlers. It asks nobody and may be called from any thread.
+ *
+ * @returns `undefined` while `handleOpen` runs, and if the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ *
+ * @example
+ * ```js
+ * const { ip, path, messagesIn, roundTrip } = info(socketId) ?? {};
+ * console.log(`${ip} at ${path}: ${messagesIn} messages, ${roundTrip} ms`);
+ * ```
+ */
+export function info(socketId: number): SocketInfo | undefined {
+  const found = native.socketInfo(checkSocketId('info', socketId)) ?? undefined;
+  if (found === undefined) return undefined;
+  const { roundTrip, workerId } = found;
+  return { ...found, roundTrip: roundTrip ?? undefined, workerId: workerId ?? undefined };
+}
+
+/**
+ * Passes what the addon logs to a function, as structured records, on the calling thread. The
+ * process has one such function: a later call, on any thread, replaces it, and `null` removes it.
+ * It outlives {@link shutdown}, does not keep the process alive, and ends with its thread. What
+ * `RUST_LOG` writes to stderr is written all the same.
+ *
+ * Records never have header values, tokens, queries or payloads in them. Up to 1,024 wait for the
+ * function; what comes meanwhile is dropped, and the next record says how many.
+ *
+ * @param logger what it throws is written to stderr, once
+ * @param options `level`: the least important level that is passed on, `'info'` by default;
+ * `'debug'` has a record for each connection that is let in or refused
+ * @throws {TypeError | RangeError | WSBrokerError} an argument is wrong; the message names it
+ *
+ * @example
+ * ```js
+ * setLogger(({ level, message, fields }) => console.log(level, message, fields), { level: 'warn' });
+ * ```
+ */
+export function setLogger(
+  logger: ((record: LogRecord) => void) | null | undefined,
+  options?: LoggerOptions,
+): void {
+  const checked = checkLogger(logger, options);
+  useLogger(checked.logger, checked.level);
 }

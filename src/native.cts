@@ -40,6 +40,8 @@ export interface Native {
    * thread, with which everything ends.
    */
   endWithThread(): void;
+  /** The ids of open sockets above `after`, ascending, at most `limit`. */
+  getSockets(after: number, limit: number): Array<number>;
   /**
    * That thread is not waited for any longer, because it cannot be ended: its connections move to
    * other workers, with the events that it has not fetched.
@@ -118,8 +120,15 @@ export interface Native {
    * From now on the process counts as not ready while its bus is lost. Does nothing without a bus.
    */
   requireCluster(): void;
+  /** What the last answered ping of a socket took, in milliseconds. */
+  roundTrip(socketId: number): number | null;
   /** Accepts connections from now on. */
   serve(listener: number): void;
+  /**
+   * Calls this function with what is logged, up to this level, on the calling thread. It takes the
+   * place of that of any thread; without one nothing is called.
+   */
+  setLogger(level: string, logger?: ((arg: NativeLogRecord) => void) | undefined | null): void;
   /**
    * Whether this process says that it is ready, whatever else it lacks. It holds for the broker
    * there is, or for the next one, until that has been shut down.
@@ -134,6 +143,10 @@ export interface Native {
    * are kept for its successor.
    */
   shutdownBroker(code: number, timeout: number, replaced?: boolean | undefined | null): Promise<NativeShutdownReport>;
+  /** The slowest sockets, those with most bytes waiting first. */
+  slowSockets(count: number): Array<NativeSlowSocket>;
+  /** What is known of a socket that has been let in. */
+  socketInfo(socketId: number): NativeSocketInfo | null;
   /**
    * Other workers take the place of that thread's: it gets no connections any more, and each that
    * it
@@ -576,6 +589,22 @@ export interface NativeListenOptions {
   beside?: boolean | undefined;
 }
 
+/** Something that has happened. */
+export interface NativeLogRecord {
+  /** `error`, `warn`, `info`, `debug` or `trace`. */
+  level: string;
+  /** The module that says so. */
+  target: string;
+  /** What has happened. */
+  message: string;
+  /** With what. */
+  fields: Record<string, string | number | boolean>;
+  /** When, in milliseconds since 1970. */
+  time: number;
+  /** Records that were dropped before this one, since there were too many. */
+  dropped: number;
+}
+
 /** A host and a port. */
 export interface NativeNode {
   /** A name or an address. */
@@ -715,6 +744,44 @@ export interface NativeShutdownReport {
   closed: number;
   /** Connections that were cut. */
   terminated: number;
+}
+
+/** A socket that does not take what it is sent. */
+export interface NativeSlowSocket {
+  /** Its id. */
+  socketId: number;
+  /** The client's address; empty for a unix socket. */
+  ip: string;
+  /** Bytes that wait for it. */
+  bufferedBytes: number;
+  /** Since when, in milliseconds since 1970. */
+  since: number;
+  /** Messages that were dropped since then. */
+  dropped: number;
+}
+
+/** What is known of a socket. */
+export interface NativeSocketInfo {
+  /** The client's address; empty for a unix socket. */
+  ip: string;
+  /** The request's path, at most 256 bytes of it. */
+  path: string;
+  /** The subprotocol that was agreed on; empty without one. */
+  protocol: string;
+  /** When it was let in, in milliseconds since 1970. */
+  opened: number;
+  /** Messages that came, and bytes of their payloads. */
+  messagesIn: number;
+  /** As they came. */
+  bytesIn: number;
+  /** Messages that were queued, and bytes of their payloads. */
+  messagesOut: number;
+  /** Compressed where they are. */
+  bytesOut: number;
+  /** What the last answered ping took, in milliseconds. */
+  roundTrip?: number | undefined;
+  /** The `threadId` of its worker. */
+  workerId?: number | undefined;
 }
 
 /** A thread that does not come for its events. */

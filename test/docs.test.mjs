@@ -73,7 +73,7 @@ test('every block compiles', () => {
   writeFileSync(path.join(folder, 'ambient.d.ts'), `declare const Bun: any;\n${[...foreign].map((name) => `declare module '${name}';\n`).join('')}`);
 
   const problems = [];
-  for (const [language, more] of [['js', { strict: false, allowJs: true, checkJs: true }], ['ts', { allowImportingTsExtensions: true, noUncheckedIndexedAccess: true }]]) {
+  for (const [language, more] of [['js', { strict: false, allowJs: true, checkJs: true }], ['ts', { allowImportingTsExtensions: true, noUncheckedIndexedAccess: true, experimentalDecorators: true, emitDecoratorMetadata: true }]]) {
     const files = [...where.keys()].filter((name) => name.endsWith(language));
     if (files.length === 0) continue;
     const config = {

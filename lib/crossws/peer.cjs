@@ -26,8 +26,6 @@ class CrosswsPeer {
     websocket;
     /** @internal */
     resolved;
-    /** Whether `open` has been called. @internal */
-    opened = false;
     #id;
     constructor(parts) {
         this.socketId = parts.socketId;

@@ -27,8 +27,6 @@ export declare class CrosswsPeer {
     readonly websocket: CrosswsSocket;
     /** @internal */
     readonly resolved: Partial<Hooks> | undefined;
-    /** Whether `open` has been called. @internal */
-    opened: boolean;
     constructor(parts: PeerParts);
     /** A random UUID: unique in all threads and instances. */
     get id(): string;

@@ -1,13 +1,12 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.crosswsWorker = crosswsWorker;
-// Not the global function: test environments that imitate a browser do not have it.
-const node_timers_1 = require("node:timers");
 const errors_cjs_1 = require("../errors.cjs");
 const load_cjs_1 = require("../native/load.cjs");
 const promises_cjs_1 = require("../promises.cjs");
 const report_cjs_1 = require("../report.cjs");
 const handlers_cjs_1 = require("../worker/handlers.cjs");
+const pinned_sockets_cjs_1 = require("../worker/pinned-sockets.cjs");
 const message_cjs_1 = require("./message.cjs");
 const options_cjs_1 = require("./options.cjs");
 const payload_cjs_1 = require("./payload.cjs");
@@ -71,7 +70,7 @@ function crosswsWorker(options) {
 /** The connections of one worker. */
 class CrosswsAdapter {
     #options;
-    #peers = new Map();
+    #peers = new pinned_sockets_cjs_1.PinnedSockets((peer) => this.#opened(peer));
     #namespaces = new Map();
     constructor(options) {
         this.#options = options;
@@ -92,7 +91,7 @@ class CrosswsAdapter {
                 load_cjs_1.native.sendToChannel(channel, (0, payload_cjs_1.payloadOf)(data), compress === undefined ? {} : { compress });
             },
             close: (code, reason) => {
-                for (const peer of [...this.#peers.values()])
+                for (const peer of this.#peers.all())
                     peer.close(code, reason);
             },
         };
@@ -123,43 +122,28 @@ class CrosswsAdapter {
             protocol: protocol ?? '',
             resolved,
         });
-        this.#peers.set(socketId, peer);
-        // Behind the verdict, but not behind the first message: what comes first calls it.
-        (0, node_timers_1.setImmediate)(() => {
-            if (this.#peers.has(socketId))
-                this.#ensureOpened(peer);
-        });
+        this.#peers.accept(socketId, peer);
         return { protocol, headers };
     }
-    #ensureOpened(peer) {
-        if (peer.opened)
-            return;
-        peer.opened = true;
+    #opened(peer) {
         peer.peers = this.#namespaces.get(peer.namespace) ?? new Set();
         peer.peers.add(peer);
         this.#namespaces.set(peer.namespace, peer.peers);
         void this.#run('open', peer, (hooks) => hooks.open?.(asPeer(peer)));
     }
     #message(socketId, data) {
-        const peer = this.#peers.get(socketId);
-        // It was accepted by a worker that has ended, just before its 101.
+        const peer = this.#peers.ofMessage(socketId);
         if (peer === undefined)
-            return load_cjs_1.native.close(socketId, 1012, 'Worker ended');
-        this.#ensureOpened(peer);
+            return;
         const message = new message_cjs_1.CrosswsMessage(data, peer);
         void this.#run('message', peer, (hooks) => hooks.message?.(asPeer(peer), message));
     }
     /** The promise of the hook is returned, so that a shutdown waits for it. */
     #close(socketId, code, reason) {
-        const peer = this.#peers.get(socketId);
-        this.#peers.delete(socketId);
-        // Unknown are those of a worker that has ended.
+        const peer = this.#peers.end(socketId);
         if (peer === undefined)
             return undefined;
         peer.websocket.ended();
-        // It was lost before its 101.
-        if (!peer.opened)
-            return undefined;
         peer.peers.delete(peer);
         if (peer.peers.size === 0)
             this.#namespaces.delete(peer.namespace);
@@ -170,10 +154,9 @@ class CrosswsAdapter {
         return this.#run('close', peer, (hooks) => hooks.close?.(asPeer(peer), { code, reason }));
     }
     #drain(socketId) {
-        const peer = this.#peers.get(socketId);
+        const peer = this.#peers.find(socketId);
         if (peer === undefined)
             return;
-        this.#ensureOpened(peer);
         void this.#run('drain', peer, (hooks) => hooks.drain?.(asPeer(peer)));
     }
     /** Calls a hook of the worker and then that of the connection. Never throws or rejects. */

@@ -13,6 +13,7 @@ const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("../errors.cjs");
 const package_folders_cjs_1 = require("../package-folders.cjs");
 const report_cjs_1 = require("../report.cjs");
+const packages = require("./packages.cjs");
 const KEY = 'wsbroker.copies';
 const FOLDER = realFolder();
 exports.registry = (globalThis[Symbol.for(KEY)] ??= { copies: [] });
@@ -43,8 +44,8 @@ function registerCopy(addon) {
                 ? 'sockets and channels of one are unknown to the other, and what is sent to them is lost'
                 : 'handlers and options of one are unknown to the other';
             (exports.registry.warn ?? report_cjs_1.warnOnce)(`two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ` +
-                `${harm}. Make all packages depend on the same version; "npm ls wsbroker" shows ` +
-                'which package depends on which copy');
+                `${harm}. Make all packages depend on the same version; "npm ls ${packages.name}" ` +
+                'shows which package depends on which copy');
         }
     }
     if (copyOfParentThread() === undefined && exports.registry.pool === undefined) {
@@ -71,7 +72,8 @@ function checkSameCopy() {
 function otherCopyError() {
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `this worker belongs to the wsbroker in ${exports.registry.pool}, but its module imports another ` +
         `copy, in ${FOLDER}: its handlers would never be called. ` +
-        'Make both use the same copy; "npm ls wsbroker" shows which package depends on which copy');
+        `Make both use the same copy; "npm ls ${packages.name}" shows which package depends on ` +
+        'which copy');
 }
 /** The copy that was loaded by the thread that started this one. */
 function copyOfParentThread() {

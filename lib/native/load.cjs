@@ -7,6 +7,7 @@ const node_util_1 = require("node:util");
 const errors_cjs_1 = require("../errors.cjs");
 const package_folders_cjs_1 = require("../package-folders.cjs");
 const copies_cjs_1 = require("./copies.cjs");
+const packages = require("./packages.cjs");
 const target_cjs_1 = require("./target.cjs");
 const vm_context_cjs_1 = require("./vm-context.cjs");
 /** Node's permission model, if it is on. */
@@ -21,19 +22,19 @@ const { nextTick } = process;
 exports.native.init(() => nextTick(exports.native.settle), process.versions['bun'] === undefined ? undefined : node_util_1.types.isSharedArrayBuffer);
 /**
  * Tries, in this order: the file that WSBROKER_BINARY names; an addon that was built here; the
- * package for this platform.
+ * package for this platform, if package.json names it.
  *
  * @throws {WSBrokerError} ERR_WSBROKER_BINARY, with every path that was tried and what to do
  */
 function load() {
     const target = (0, target_cjs_1.platformTarget)();
+    const source = packages.addons[target];
     const failures = { tried: [], errors: [] };
     const named = process.env['WSBROKER_BINARY'] || undefined;
     const found = named !== undefined
         ? fromFile((0, node_path_1.resolve)(named), failures)
-        : (fromFile((0, node_path_1.join)(package_folders_cjs_1.LIB, `wsbroker.${target}.node`), failures) ??
-            fromFile((0, node_path_1.join)(package_folders_cjs_1.ROOT, `wsbroker.${target}.node`), failures) ??
-            fromPackage(`wsbroker-${target}`, failures));
+        : (builtHere((0, node_path_1.join)(package_folders_cjs_1.LIB, `wsbroker.${target}.node`), source, failures) ??
+            fromPackage(source, failures));
     if (found !== undefined)
         return found;
     const cause = failures.errors[0];
@@ -41,54 +42,84 @@ function load() {
     throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BINARY', `no addon for ${target} could be loaded. Tried:\n${tried}${advice(target, named, failures)}`, cause === undefined ? undefined : { cause });
 }
 function fromFile(path, failures) {
-    // A file that may not be read looks as if it did not exist.
-    if (permission?.has('fs.read', path) === false) {
-        failures.tried.push(`${path}: Node's permission model does not permit reading it`);
-    }
-    else if ((0, node_fs_1.existsSync)(path))
-        return required(path, path, failures);
-    else
+    if (mayBeRead(path, failures)) {
+        if ((0, node_fs_1.existsSync)(path))
+            return found(attempt(path), path, path, failures);
         failures.tried.push(`${path}: no such file`);
-    return undefined;
-}
-function fromPackage(name, failures) {
-    const [ours, its] = [
-        manifest((0, node_path_1.join)(package_folders_cjs_1.ROOT, 'package.json')).version,
-        manifest(installed(name)).version,
-    ];
-    if (ours === undefined || its === undefined || its === ours) {
-        return required(name, `package ${name}`, failures);
     }
-    failures.otherVersion = its;
-    failures.tried.push(`package ${name}: its version is ${its}, that of wsbroker is ${ours}`);
     return undefined;
 }
-function required(id, what, failures) {
+/** In a bundle, the addon has another path than `path`, which `source` knows. */
+function builtHere(path, source, failures) {
+    if (source === undefined)
+        return fromFile(path, failures);
+    if (!mayBeRead(path, failures))
+        return undefined;
+    const result = source.built();
+    if ('error' in result && codeOf(result.error) === 'MODULE_NOT_FOUND' && !(0, node_fs_1.existsSync)(path)) {
+        failures.tried.push(`${path}: no such file`);
+        return undefined;
+    }
+    return found(result, path, path, failures);
+}
+function fromPackage(source, failures) {
+    const { package: name, installed, manifest } = source ?? {};
+    if (name === undefined || installed === undefined || manifest === undefined) {
+        failures.tried.push(`no package for this platform is named by ${packages.name}`);
+        return undefined;
+    }
+    const its = manifest();
+    if ('error' in its)
+        return found(its, name, `package ${name}`, failures);
+    const version = String(its.value?.version);
+    if (version === packages.version) {
+        return found(installed(), resolved(name) ?? name, `package ${name}`, failures);
+    }
+    failures.otherVersion = version;
+    failures.tried.push(`package ${name}: its version is ${version}, that of ${packages.name} is ${packages.version}`);
+    return undefined;
+}
+/** A file that may not be read looks as if it did not exist. */
+function mayBeRead(path, failures) {
+    if (permission?.has('fs.read', path) !== false)
+        return true;
+    failures.tried.push(`${path}: Node's permission model does not permit reading it`);
+    return false;
+}
+function attempt(path) {
     try {
-        return { addon: require(id), file: require.resolve(id) };
+        return { value: require(path) };
     }
     catch (error) {
-        const missing = codeOf(error) === 'MODULE_NOT_FOUND';
-        if (!missing)
-            failures.errors.push(error);
-        failures.tried.push(`${what}: ${missing ? 'not installed' : firstLine(error)}`);
-        return undefined;
+        if (codeOf(error) !== 'ERR_UNKNOWN_BUILTIN_MODULE')
+            return { error };
+    }
+    // A single executable application, where `require` knows only what is built in.
+    try {
+        const module = { exports: {} };
+        process.dlopen(module, path);
+        return { value: module.exports };
+    }
+    catch (error) {
+        return { error };
     }
 }
-function installed(name) {
+function found(result, file, what, failures) {
+    if ('value' in result)
+        return { addon: result.value, file };
+    const missing = codeOf(result.error) === 'MODULE_NOT_FOUND';
+    if (!missing)
+        failures.errors.push(result.error);
+    failures.tried.push(`${what}: ${missing ? 'not installed' : firstLine(result.error)}`);
+    return undefined;
+}
+/** Where a package is, if it is installed. */
+function resolved(name) {
     try {
-        return require.resolve(`${name}/package.json`);
+        return require.resolve(name);
     }
     catch {
         return undefined;
-    }
-}
-function manifest(path) {
-    try {
-        return path === undefined ? {} : JSON.parse((0, node_fs_1.readFileSync)(path, 'utf8'));
-    }
-    catch {
-        return {};
     }
 }
 // What to do about it.
@@ -111,20 +142,20 @@ function advice(target, named, { tried, errors, otherVersion }) {
         return ('The environment variable WSBROKER_BINARY names the only file that is tried: correct ' +
             'it, or unset it');
     }
-    const { version, optionalDependencies = {} } = manifest((0, node_path_1.join)(package_folders_cjs_1.ROOT, 'package.json'));
-    const own = `wsbroker-${target}`;
+    const { name, version, addons } = packages;
     const bun = process.versions['bun'] !== undefined;
     if (otherVersion !== undefined) {
-        return ('wsbroker and its package for this platform must have the same version. Run: ' +
-            `${bun ? 'bun add' : 'npm install'} wsbroker@${version}\nIf that does not help, delete ` +
+        return (`${name} and its package for this platform must have the same version. Run: ` +
+            `${bun ? 'bun add' : 'npm install'} ${name}@${version}\nIf that does not help, delete ` +
             'node_modules and the lock file, and install again');
     }
-    if (Object.hasOwn(optionalDependencies, own) &&
-        errors.length === 0 &&
-        !(0, node_fs_1.existsSync)((0, node_path_1.join)(package_folders_cjs_1.ROOT, '.git'))) {
-        const other = Object.keys(optionalDependencies).find((name) => installed(name) !== undefined);
+    const own = addons[target]?.package;
+    if (own !== undefined && errors.length === 0) {
+        const other = Object.values(addons)
+            .map((source) => source?.package)
+            .find((one) => one !== undefined && resolved(`${one}/package.json`) !== undefined);
         const why = other === undefined
-            ? `${own} is an optional dependency of wsbroker, and optional dependencies were not ` +
+            ? `${own} is an optional dependency of ${name}, and optional dependencies were not ` +
                 'installed (--omit=optional, --no-optional, or a lock file that was made on another ' +
                 'platform)'
             : `node_modules holds ${other} instead: it was installed on or for another platform`;

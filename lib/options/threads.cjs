@@ -8,7 +8,11 @@ const node_util_1 = require("node:util");
 const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("../errors.cjs");
 const checks_cjs_1 = require("./checks.cjs");
-exports.NO_THREAD_OPTIONS = { workerData: {}, options: {} };
+exports.NO_THREAD_OPTIONS = {
+    workerData: {},
+    watch: false,
+    options: {},
+};
 const LIMITS = [
     'maxOldGenerationSizeMb',
     'maxYoungGenerationSizeMb',
@@ -29,6 +33,7 @@ function checkThreadOptions(call, value) {
         'env',
         'execArgv',
         'resourceLimits',
+        'watch',
         'name',
     ]);
     const { workerData, env, execArgv, resourceLimits, name } = bag;
@@ -37,6 +42,7 @@ function checkThreadOptions(call, value) {
     }
     return {
         workerData: workerData === undefined ? {} : cloned(call, workerData),
+        watch: (0, checks_cjs_1.optional)(call, 'worker.watch', bag['watch'], 'boolean') ?? false,
         options: {
             ...(env !== undefined && { env: environment(call, env) }),
             ...(execArgv !== undefined && {

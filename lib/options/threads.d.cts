@@ -2,6 +2,8 @@ import { type ResourceLimits, SHARE_ENV } from 'node:worker_threads';
 /** The options, checked and copied, as `Worker` takes them. */
 export interface CheckedThreadOptions {
     readonly workerData: unknown;
+    /** Whether a change of a file reloads them. */
+    readonly watch: boolean;
     readonly options: {
         readonly env?: NodeJS.ProcessEnv | typeof SHARE_ENV;
         readonly execArgv?: string[];

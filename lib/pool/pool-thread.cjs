@@ -1,7 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.PoolThread = exports.STABLE_AFTER = void 0;
-const node_path_1 = require("node:path");
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("../errors.cjs");
@@ -9,6 +8,7 @@ const load_cjs_1 = require("../native/load.cjs");
 const promises_cjs_1 = require("../promises.cjs");
 const report_cjs_1 = require("../report.cjs");
 const modules_cjs_1 = require("../worker/modules.cjs");
+const thread_file_cjs_1 = require("./thread-file.cjs");
 /**
  * A worker that ran for this many milliseconds did not fail at its start: its replacement is
  * started at once.
@@ -47,10 +47,10 @@ class PoolThread {
     #closed = 0;
     #stable;
     #begun;
-    constructor(file, { workerData, options }, startTimeout, { generation, held }) {
+    constructor(file, { workerData, options }, startTimeout, { generation, held, imports }) {
         const { port1, port2 } = new node_worker_threads_1.MessageChannel();
-        const wsbroker = { file, port: port2, workerData, held };
-        const worker = new node_worker_threads_1.Worker((0, node_path_1.join)(__dirname, 'thread.cjs'), {
+        const wsbroker = { file, port: port2, workerData, held, imports };
+        const worker = new node_worker_threads_1.Worker((0, thread_file_cjs_1.threadFile)(), {
             ...options,
             workerData: { wsbroker },
             transferList: [port2],

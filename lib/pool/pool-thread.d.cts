@@ -5,6 +5,13 @@ import type { CheckedThreadOptions } from '../options/threads.cjs';
  * started at once.
  */
 export declare const STABLE_AFTER = 10000;
+/** What a thread is in its pool. */
+export interface PoolThreadPlace {
+    readonly generation: number;
+    readonly held: boolean;
+    /** The channel on which it reports the files that it loads; `undefined`: it does not. */
+    readonly imports: string | undefined;
+}
 /** One thread of the pool. */
 export declare class PoolThread {
     #private;
@@ -23,10 +30,7 @@ export declare class PoolThread {
     onStable: (() => void) | undefined;
     /** Others take its place, so it is not replaced when it ends. */
     superseded: boolean;
-    constructor(file: string, { workerData, options }: CheckedThreadOptions, startTimeout: number, { generation, held }: {
-        readonly generation: number;
-        readonly held: boolean;
-    });
+    constructor(file: string, { workerData, options }: CheckedThreadOptions, startTimeout: number, { generation, held, imports }: PoolThreadPlace);
     age(): number;
     /** How many clients of its helpers it has closed because others take its place. */
     get closed(): number;

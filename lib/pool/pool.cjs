@@ -6,6 +6,7 @@ const node_perf_hooks_1 = require("node:perf_hooks");
 const load_cjs_1 = require("../native/load.cjs");
 const promises_cjs_1 = require("../promises.cjs");
 const report_cjs_1 = require("../report.cjs");
+const import_reports_cjs_1 = require("./import-reports.cjs");
 const pool_thread_cjs_1 = require("./pool-thread.cjs");
 /** Milliseconds before the first replacement that follows a failure, doubled each time. */
 const FIRST_PAUSE = 100;
@@ -30,6 +31,10 @@ class Pool {
     #running = new Set();
     /** Replacements that are due later, and the functions that start them. */
     #pauses = new Map();
+    /** The files that its threads load, if they are watched. */
+    imports;
+    /** Called when it is stopped. */
+    onStopped;
     /** Places whose threads end again and again. */
     #failing = new Set();
     #file;
@@ -49,6 +54,8 @@ class Pool {
         this.startTimeout = startTimeout;
         this.#file = file;
         this.#threads = threads;
+        if (given.watch)
+            this.imports = new import_reports_cjs_1.ImportReports();
     }
     /** The module that its threads load. */
     get file() {
@@ -135,6 +142,7 @@ class Pool {
      */
     async stop(timeout) {
         this.#stopping = true;
+        this.onStopped?.();
         for (const pause of this.#pauses.keys())
             clearTimeout(pause);
         await Promise.all([...this.#running].map((thread) => thread.stop(timeout)));
@@ -159,6 +167,7 @@ class Pool {
         const thread = new pool_thread_cjs_1.PoolThread(next ?? this.#file, given, startTimeout, {
             generation: held ? this.#generation + 1 : this.#generation,
             held,
+            imports: this.imports?.channel,
         });
         this.#running.add(thread);
         thread.onStable = () => this.#isStable(place);

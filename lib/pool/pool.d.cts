@@ -1,6 +1,7 @@
 import type { WSBrokerError } from '../errors.cjs';
 import type { CheckedThreadOptions } from '../options/threads.cjs';
 import type { ReloadReport, WorkerEvent } from '../types/worker-threads.cjs';
+import { ImportReports } from './import-reports.cjs';
 /**
  * The worker threads of a process. They are started together and stopped together, and each is
  * replaced if it ends in between. The threads do not keep the process alive; its servers do.
@@ -10,6 +11,10 @@ export declare class Pool {
     readonly given: CheckedThreadOptions;
     readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>;
     readonly startTimeout: number;
+    /** The files that its threads load, if they are watched. */
+    readonly imports: ImportReports | undefined;
+    /** Called when it is stopped. */
+    onStopped: (() => void) | undefined;
     /**
      * @param given how the threads are started
      * @param watchers called for every start and end; they may change while the pool runs

@@ -7,7 +7,8 @@ const errors_cjs_1 = require("../errors.cjs");
 const modules_cjs_1 = require("../worker/modules.cjs");
 const register_cjs_1 = require("../worker/register.cjs");
 const report_cjs_1 = require("../report.cjs");
-const { file, port, workerData, held } = threads.workerData.wsbroker;
+const report_imports_cjs_1 = require("./report-imports.cjs");
+const { file, port, workerData, held, imports } = threads.workerData.wsbroker;
 // For `require` and, with the second call, for `import`.
 threads.workerData = workerData;
 (0, node_module_1.syncBuiltinESMExports)();
@@ -48,7 +49,10 @@ async function end(stop) {
 }
 // The thread that started this one has ended.
 port.on('close', () => process.exit(0));
-(0, modules_cjs_1.loadWorker)(file, 0, () => post({ type: 'loaded' })).then(() => post({ type: 'ready' }), (error) => {
+const reported = imports === undefined ? undefined : (0, report_imports_cjs_1.reportImports)(imports);
+(0, modules_cjs_1.loadWorker)(file, 0, () => post({ type: 'loaded' }))
+    .finally(() => reported?.())
+    .then(() => post({ type: 'ready' }), (error) => {
     try {
         post({ type: 'failed', error: (0, errors_cjs_1.toPortable)(error) });
     }

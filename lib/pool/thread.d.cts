@@ -9,6 +9,8 @@ export interface WorkerStart {
     readonly workerData: unknown;
     /** It gets events only after `begin`. */
     readonly held: boolean;
+    /** The channel on which it reports the files that it loads; `undefined`: it does not. */
+    readonly imports: string | undefined;
 }
 export type ToWorker = 
 /** Other threads are ready as well: events may come. */

@@ -120,17 +120,13 @@ function listen(server, options) {
 function guard(server, secret) {
     const expected = Buffer.from(secret);
     const emit = server.emit.bind(server);
-    /** Applications may emit a request again, as after `'checkContinue'`. */
-    const known = new WeakSet();
+    const identified = new WeakMap();
     const guarded = (name, ...args) => {
         if (REQUEST_EVENTS.includes(name)) {
             const request = args[0];
-            if (!known.has(request)) {
-                if (!identify(request, expected)) {
-                    request.socket.destroy();
-                    return true;
-                }
-                known.add(request);
+            if (!identify(request, expected, identified)) {
+                request.socket.destroy();
+                return true;
             }
         }
         return emit(name, ...args);
@@ -143,23 +139,38 @@ function guard(server, secret) {
     };
 }
 /** Whether the request comes from the core. Its socket then shows the client. */
-function identify(request, secret) {
-    const { [HEADER]: value } = request.headers;
-    if (typeof value !== 'string')
+function identify(request, secret, identified) {
+    const { socket, headers } = request;
+    const known = identified.get(socket);
+    if (known?.request === request)
+        return true;
+    const header = headers[HEADER];
+    if (typeof header !== 'string')
         return false;
-    const [given = '', address = '-', port, scheme] = value.split(' ');
-    const bytes = Buffer.from(given);
-    if (bytes.length !== secret.length || !(0, node_crypto_1.timingSafeEqual)(bytes, secret))
+    if (known?.header === header)
+        known.request = request;
+    else if (showClient(socket, header, secret))
+        identified.set(socket, { header, request });
+    else
         return false;
-    delete request.headers[HEADER];
+    // It is the last field, so that this leaves objects of the fast kind.
+    delete headers[HEADER];
     const { rawHeaders } = request;
     for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
         if (rawHeaders[i]?.toLowerCase() === HEADER)
             rawHeaders.splice(i, 2);
     }
+    return true;
+}
+/** False without the secret. */
+function showClient(socket, header, secret) {
+    const [given = '', address = '-', port, scheme] = header.split(' ');
+    const bytes = Buffer.from(given);
+    if (bytes.length !== secret.length || !(0, node_crypto_1.timingSafeEqual)(bytes, secret))
+        return false;
     const remoteAddress = address === '-' ? undefined : address;
     const family = remoteAddress?.includes(':') === true ? 'IPv6' : 'IPv4';
-    show(request.socket, {
+    show(socket, {
         remoteAddress,
         remoteFamily: remoteAddress === undefined ? undefined : family,
         remotePort: remoteAddress === undefined ? undefined : Number(port),

@@ -104,6 +104,14 @@ export interface ThreadOptions {
      * ignores them. @default Node's
      */
     readonly resourceLimits?: ThreadLimits | undefined;
+    /**
+     * For development: whether the workers are reloaded ({@link reloadWorkers}) when a file changes
+     * that they have loaded. Files below `node_modules` and files that the code reads by itself are
+     * not watched; on Bun neither is what is imported after the module has loaded, and with Node
+     * before 18.19 or from 20.0 to 20.5 only the module and what CommonJS requires. What happened is
+     * written to stderr. `wsbroker dev` uses it. @default false
+     */
+    readonly watch?: boolean | undefined;
     /** The threads' name in debuggers and similar tools. Needs Node 18.16. @default '' */
     readonly name?: string | undefined;
 }

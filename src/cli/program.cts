@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { mostSimilar } from '../options/checks.cjs';
 import { ROOT } from '../package-folders.cjs';
 import { type Command, UsageError } from './command.cjs';
+import { dev } from './dev.cjs';
 import { top } from './top/top.cjs';
 
 // The program `wsbroker`: finds the command, and says what there is.
@@ -10,7 +11,7 @@ import { top } from './top/top.cjs';
 type Commands = Readonly<Record<string, Command>>;
 
 /** The commands. A new one is added here. */
-const COMMANDS: Commands = { top };
+const COMMANDS: Commands = { dev, top };
 
 /** Exit codes: what was asked for did not work; it was asked for in a wrong way. */
 const FAILED = 1;

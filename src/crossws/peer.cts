@@ -40,8 +40,6 @@ export class CrosswsPeer {
   readonly websocket: CrosswsSocket;
   /** @internal */
   readonly resolved: Partial<Hooks> | undefined;
-  /** Whether `open` has been called. @internal */
-  opened = false;
   #id: string | undefined;
 
   constructor(parts: PeerParts) {

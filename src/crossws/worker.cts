@@ -1,5 +1,3 @@
-// Not the global function: test environments that imitate a browser do not have it.
-import { setImmediate } from 'node:timers';
 import type { Hooks, Message, Peer } from 'crossws' with { 'resolution-mode': 'import' };
 import { WSBrokerError } from '../errors.cjs';
 import { native } from '../native/load.cjs';
@@ -12,6 +10,7 @@ import type {
   WorkerInterface,
 } from '../types/worker-interface.cjs';
 import { PINNED } from '../worker/handlers.cjs';
+import { PinnedSockets } from '../worker/pinned-sockets.cjs';
 import { CrosswsMessage } from './message.cjs';
 import { checkCrosswsOptions, type CrosswsOptions } from './options.cjs';
 import { payloadOf } from './payload.cjs';
@@ -100,7 +99,7 @@ export function crosswsWorker(options: CrosswsOptions): CrosswsWorker {
 /** The connections of one worker. */
 class CrosswsAdapter {
   readonly #options: CrosswsOptions;
-  readonly #peers = new Map<number, CrosswsPeer>();
+  readonly #peers = new PinnedSockets<CrosswsPeer>((peer) => this.#opened(peer));
   readonly #namespaces = new Map<string, Set<CrosswsPeer>>();
 
   constructor(options: CrosswsOptions) {
@@ -123,7 +122,7 @@ class CrosswsAdapter {
         native.sendToChannel(channel, payloadOf(data), compress === undefined ? {} : { compress });
       },
       close: (code, reason) => {
-        for (const peer of [...this.#peers.values()]) peer.close(code, reason);
+        for (const peer of this.#peers.all()) peer.close(code, reason);
       },
     };
   }
@@ -151,17 +150,11 @@ class CrosswsAdapter {
       protocol: protocol ?? '',
       resolved,
     });
-    this.#peers.set(socketId, peer);
-    // Behind the verdict, but not behind the first message: what comes first calls it.
-    setImmediate(() => {
-      if (this.#peers.has(socketId)) this.#ensureOpened(peer);
-    });
+    this.#peers.accept(socketId, peer);
     return { protocol, headers };
   }
 
-  #ensureOpened(peer: CrosswsPeer): void {
-    if (peer.opened) return;
-    peer.opened = true;
+  #opened(peer: CrosswsPeer): void {
     peer.peers = this.#namespaces.get(peer.namespace) ?? new Set();
     peer.peers.add(peer);
     this.#namespaces.set(peer.namespace, peer.peers);
@@ -169,23 +162,17 @@ class CrosswsAdapter {
   }
 
   #message(socketId: number, data: string | Buffer): void {
-    const peer = this.#peers.get(socketId);
-    // It was accepted by a worker that has ended, just before its 101.
-    if (peer === undefined) return native.close(socketId, 1012, 'Worker ended');
-    this.#ensureOpened(peer);
+    const peer = this.#peers.ofMessage(socketId);
+    if (peer === undefined) return;
     const message = new CrosswsMessage(data, peer) as unknown as Message;
     void this.#run('message', peer, (hooks) => hooks.message?.(asPeer(peer), message));
   }
 
   /** The promise of the hook is returned, so that a shutdown waits for it. */
   #close(socketId: number, code: number, reason: string): unknown {
-    const peer = this.#peers.get(socketId);
-    this.#peers.delete(socketId);
-    // Unknown are those of a worker that has ended.
+    const peer = this.#peers.end(socketId);
     if (peer === undefined) return undefined;
     peer.websocket.ended();
-    // It was lost before its 101.
-    if (!peer.opened) return undefined;
     peer.peers.delete(peer);
     if (peer.peers.size === 0) this.#namespaces.delete(peer.namespace);
     const failure = FAILURES[code];
@@ -196,9 +183,8 @@ class CrosswsAdapter {
   }
 
   #drain(socketId: number): void {
-    const peer = this.#peers.get(socketId);
+    const peer = this.#peers.find(socketId);
     if (peer === undefined) return;
-    this.#ensureOpened(peer);
     void this.#run('drain', peer, (hooks) => hooks.drain?.(asPeer(peer)));
   }
 

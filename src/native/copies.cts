@@ -5,6 +5,7 @@ import { WSBrokerError } from '../errors.cjs';
 import { LIB, ROOT } from '../package-folders.cjs';
 import { warnOnce } from '../report.cjs';
 import type { ShutdownReport } from '../types/server.cjs';
+import packages = require('./packages.cjs');
 
 // A process may load several copies of this package, for example because two dependencies bring
 // their own. Each copy has its own broker, unless they have found the same addon: what is sent with
@@ -68,8 +69,8 @@ export function registerCopy(addon: string): void {
         : 'handlers and options of one are unknown to the other';
       (registry.warn ?? warnOnce)(
         `two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ` +
-          `${harm}. Make all packages depend on the same version; "npm ls wsbroker" shows ` +
-          'which package depends on which copy',
+          `${harm}. Make all packages depend on the same version; "npm ls ${packages.name}" ` +
+          'shows which package depends on which copy',
       );
     }
   }
@@ -100,7 +101,8 @@ function otherCopyError(): WSBrokerError {
     'ERR_WSBROKER_CONFLICT',
     `this worker belongs to the wsbroker in ${registry.pool}, but its module imports another ` +
       `copy, in ${FOLDER}: its handlers would never be called. ` +
-      'Make both use the same copy; "npm ls wsbroker" shows which package depends on which copy',
+      `Make both use the same copy; "npm ls ${packages.name}" shows which package depends on ` +
+      'which copy',
   );
 }
 

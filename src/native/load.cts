@@ -1,10 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { types } from 'node:util';
 import { WSBrokerError } from '../errors.cjs';
 import type { Native } from '../native.cjs';
 import { LIB, ROOT } from '../package-folders.cjs';
 import { registerCopy } from './copies.cjs';
+import type { AddonSource, Attempt } from './package-sources.cjs';
+import packages = require('./packages.cjs');
 import { platformTarget } from './target.cjs';
 import { withErrorsOfThisContext } from './vm-context.cjs';
 
@@ -26,10 +28,10 @@ native.init(
   process.versions['bun'] === undefined ? undefined : types.isSharedArrayBuffer,
 );
 
-/** What is read of package.json; a bundled copy may have none. */
-interface Manifest {
-  readonly version?: string;
-  readonly optionalDependencies?: Readonly<Record<string, string>>;
+/** An addon, and its file: copies of this package with the same one share a broker. */
+interface Found {
+  readonly addon: Native;
+  readonly file: string;
 }
 
 /** Why loading failed. */
@@ -42,20 +44,20 @@ interface Failures {
 
 /**
  * Tries, in this order: the file that WSBROKER_BINARY names; an addon that was built here; the
- * package for this platform.
+ * package for this platform, if package.json names it.
  *
  * @throws {WSBrokerError} ERR_WSBROKER_BINARY, with every path that was tried and what to do
  */
-function load(): { addon: Native; file: string } {
+function load(): Found {
   const target = platformTarget();
+  const source = packages.addons[target];
   const failures: Failures = { tried: [], errors: [] };
   const named = process.env['WSBROKER_BINARY'] || undefined;
   const found =
     named !== undefined
       ? fromFile(resolve(named), failures)
-      : (fromFile(join(LIB, `wsbroker.${target}.node`), failures) ??
-        fromFile(join(ROOT, `wsbroker.${target}.node`), failures) ??
-        fromPackage(`wsbroker-${target}`, failures));
+      : (builtHere(join(LIB, `wsbroker.${target}.node`), source, failures) ??
+        fromPackage(source, failures));
   if (found !== undefined) return found;
   const cause = failures.errors[0];
   const tried = failures.tried.map((line) => `  - ${line}\n`).join('');
@@ -66,59 +68,91 @@ function load(): { addon: Native; file: string } {
   );
 }
 
-function fromFile(path: string, failures: Failures): { addon: Native; file: string } | undefined {
-  // A file that may not be read looks as if it did not exist.
-  if (permission?.has('fs.read', path) === false) {
-    failures.tried.push(`${path}: Node's permission model does not permit reading it`);
-  } else if (existsSync(path)) return required(path, path, failures);
-  else failures.tried.push(`${path}: no such file`);
-  return undefined;
-}
-
-function fromPackage(
-  name: string,
-  failures: Failures,
-): { addon: Native; file: string } | undefined {
-  const [ours, its] = [
-    manifest(join(ROOT, 'package.json')).version,
-    manifest(installed(name)).version,
-  ];
-  if (ours === undefined || its === undefined || its === ours) {
-    return required(name, `package ${name}`, failures);
+function fromFile(path: string, failures: Failures): Found | undefined {
+  if (mayBeRead(path, failures)) {
+    if (existsSync(path)) return found(attempt(path), path, path, failures);
+    failures.tried.push(`${path}: no such file`);
   }
-  failures.otherVersion = its;
-  failures.tried.push(`package ${name}: its version is ${its}, that of wsbroker is ${ours}`);
   return undefined;
 }
 
-function required(
-  id: string,
+/** In a bundle, the addon has another path than `path`, which `source` knows. */
+function builtHere(
+  path: string,
+  source: AddonSource | undefined,
+  failures: Failures,
+): Found | undefined {
+  if (source === undefined) return fromFile(path, failures);
+  if (!mayBeRead(path, failures)) return undefined;
+  const result = source.built();
+  if ('error' in result && codeOf(result.error) === 'MODULE_NOT_FOUND' && !existsSync(path)) {
+    failures.tried.push(`${path}: no such file`);
+    return undefined;
+  }
+  return found(result, path, path, failures);
+}
+
+function fromPackage(source: AddonSource | undefined, failures: Failures): Found | undefined {
+  const { package: name, installed, manifest } = source ?? {};
+  if (name === undefined || installed === undefined || manifest === undefined) {
+    failures.tried.push(`no package for this platform is named by ${packages.name}`);
+    return undefined;
+  }
+  const its = manifest();
+  if ('error' in its) return found(its, name, `package ${name}`, failures);
+  const version = String((its.value as { version?: unknown } | null)?.version);
+  if (version === packages.version) {
+    return found(installed(), resolved(name) ?? name, `package ${name}`, failures);
+  }
+  failures.otherVersion = version;
+  failures.tried.push(
+    `package ${name}: its version is ${version}, that of ${packages.name} is ${packages.version}`,
+  );
+  return undefined;
+}
+
+/** A file that may not be read looks as if it did not exist. */
+function mayBeRead(path: string, failures: Failures): boolean {
+  if (permission?.has('fs.read', path) !== false) return true;
+  failures.tried.push(`${path}: Node's permission model does not permit reading it`);
+  return false;
+}
+
+function attempt(path: string): Attempt {
+  try {
+    return { value: require(path) };
+  } catch (error) {
+    if (codeOf(error) !== 'ERR_UNKNOWN_BUILTIN_MODULE') return { error };
+  }
+  // A single executable application, where `require` knows only what is built in.
+  try {
+    const module = { exports: {} };
+    process.dlopen(module, path);
+    return { value: module.exports };
+  } catch (error) {
+    return { error };
+  }
+}
+
+function found(
+  result: Attempt,
+  file: string,
   what: string,
   failures: Failures,
-): { addon: Native; file: string } | undefined {
-  try {
-    return { addon: require(id) as Native, file: require.resolve(id) };
-  } catch (error) {
-    const missing = codeOf(error) === 'MODULE_NOT_FOUND';
-    if (!missing) failures.errors.push(error);
-    failures.tried.push(`${what}: ${missing ? 'not installed' : firstLine(error)}`);
-    return undefined;
-  }
+): Found | undefined {
+  if ('value' in result) return { addon: result.value as Native, file };
+  const missing = codeOf(result.error) === 'MODULE_NOT_FOUND';
+  if (!missing) failures.errors.push(result.error);
+  failures.tried.push(`${what}: ${missing ? 'not installed' : firstLine(result.error)}`);
+  return undefined;
 }
 
-function installed(name: string): string | undefined {
+/** Where a package is, if it is installed. */
+function resolved(name: string): string | undefined {
   try {
-    return require.resolve(`${name}/package.json`);
+    return require.resolve(name);
   } catch {
     return undefined;
-  }
-}
-
-function manifest(path: string | undefined): Manifest {
-  try {
-    return path === undefined ? {} : (JSON.parse(readFileSync(path, 'utf8')) as Manifest);
-  } catch {
-    return {};
   }
 }
 
@@ -155,25 +189,23 @@ function advice(
       'it, or unset it'
     );
   }
-  const { version, optionalDependencies = {} } = manifest(join(ROOT, 'package.json'));
-  const own = `wsbroker-${target}`;
+  const { name, version, addons } = packages;
   const bun = process.versions['bun'] !== undefined;
   if (otherVersion !== undefined) {
     return (
-      'wsbroker and its package for this platform must have the same version. Run: ' +
-      `${bun ? 'bun add' : 'npm install'} wsbroker@${version}\nIf that does not help, delete ` +
+      `${name} and its package for this platform must have the same version. Run: ` +
+      `${bun ? 'bun add' : 'npm install'} ${name}@${version}\nIf that does not help, delete ` +
       'node_modules and the lock file, and install again'
     );
   }
-  if (
-    Object.hasOwn(optionalDependencies, own) &&
-    errors.length === 0 &&
-    !existsSync(join(ROOT, '.git'))
-  ) {
-    const other = Object.keys(optionalDependencies).find((name) => installed(name) !== undefined);
+  const own = addons[target]?.package;
+  if (own !== undefined && errors.length === 0) {
+    const other = Object.values(addons)
+      .map((source) => source?.package)
+      .find((one) => one !== undefined && resolved(`${one}/package.json`) !== undefined);
     const why =
       other === undefined
-        ? `${own} is an optional dependency of wsbroker, and optional dependencies were not ` +
+        ? `${own} is an optional dependency of ${name}, and optional dependencies were not ` +
           'installed (--omit=optional, --no-optional, or a lock file that was made on another ' +
           'platform)'
         : `node_modules holds ${other} instead: it was installed on or for another platform`;

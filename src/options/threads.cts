@@ -2,13 +2,15 @@ import { isDeepStrictEqual } from 'node:util';
 import { type ResourceLimits, SHARE_ENV } from 'node:worker_threads';
 import { WSBrokerRangeError, WSBrokerTypeError } from '../errors.cjs';
 import type { ThreadOptions } from '../types/worker-threads.cjs';
-import { knownKeys, strings, wrongType, wrongValue } from './checks.cjs';
+import { knownKeys, optional, strings, wrongType, wrongValue } from './checks.cjs';
 
 // The option `worker` of `start`: how the threads of the pool are started.
 
 /** The options, checked and copied, as `Worker` takes them. */
 export interface CheckedThreadOptions {
   readonly workerData: unknown;
+  /** Whether a change of a file reloads them. */
+  readonly watch: boolean;
   readonly options: {
     readonly env?: NodeJS.ProcessEnv | typeof SHARE_ENV;
     readonly execArgv?: string[];
@@ -17,7 +19,11 @@ export interface CheckedThreadOptions {
   };
 }
 
-export const NO_THREAD_OPTIONS: CheckedThreadOptions = { workerData: {}, options: {} };
+export const NO_THREAD_OPTIONS: CheckedThreadOptions = {
+  workerData: {},
+  watch: false,
+  options: {},
+};
 
 const LIMITS = [
   'maxOldGenerationSizeMb',
@@ -42,6 +48,7 @@ export function checkThreadOptions(call: string, value: unknown): CheckedThreadO
     'env',
     'execArgv',
     'resourceLimits',
+    'watch',
     'name',
   ] satisfies (keyof ThreadOptions)[]);
   const { workerData, env, execArgv, resourceLimits, name } = bag;
@@ -50,6 +57,7 @@ export function checkThreadOptions(call: string, value: unknown): CheckedThreadO
   }
   return {
     workerData: workerData === undefined ? {} : cloned(call, workerData),
+    watch: optional(call, 'worker.watch', bag['watch'], 'boolean') ?? false,
     options: {
       ...(env !== undefined && { env: environment(call, env) }),
       ...(execArgv !== undefined && {

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import {
   MessageChannel,
@@ -13,6 +12,7 @@ import { within } from '../promises.cjs';
 import { errorText, warnOnce } from '../report.cjs';
 import { loadTimeoutError } from '../worker/modules.cjs';
 import type { FromWorker, ToWorker, WorkerStart } from './thread.cjs';
+import { threadFile } from './thread-file.cjs';
 
 /**
  * A worker that ran for this many milliseconds did not fail at its start: its replacement is
@@ -28,6 +28,14 @@ const MAX_FOR_TERMINATION = 250;
 const CUT_TIMEOUT = 250;
 /** How long a thread may take to end when it is terminated. Then it is left behind. */
 const TERMINATION_TIMEOUT = 1_000;
+
+/** What a thread is in its pool. */
+export interface PoolThreadPlace {
+  readonly generation: number;
+  readonly held: boolean;
+  /** The channel on which it reports the files that it loads; `undefined`: it does not. */
+  readonly imports: string | undefined;
+}
 
 /** One thread of the pool. */
 export class PoolThread {
@@ -58,11 +66,11 @@ export class PoolThread {
     file: string,
     { workerData, options }: CheckedThreadOptions,
     startTimeout: number,
-    { generation, held }: { readonly generation: number; readonly held: boolean },
+    { generation, held, imports }: PoolThreadPlace,
   ) {
     const { port1, port2 } = new MessageChannel();
-    const wsbroker: WorkerStart = { file, port: port2, workerData, held };
-    const worker = new Worker(join(__dirname, 'thread.cjs'), {
+    const wsbroker: WorkerStart = { file, port: port2, workerData, held, imports };
+    const worker = new Worker(threadFile(), {
       ...options,
       workerData: { wsbroker },
       transferList: [port2],

@@ -5,6 +5,7 @@ import type { CheckedThreadOptions } from '../options/threads.cjs';
 import { within } from '../promises.cjs';
 import { reportError } from '../report.cjs';
 import type { ReloadReport, WorkerEvent } from '../types/worker-threads.cjs';
+import { ImportReports } from './import-reports.cjs';
 import { PoolThread, STABLE_AFTER } from './pool-thread.cjs';
 
 /** Milliseconds before the first replacement that follows a failure, doubled each time. */
@@ -29,6 +30,10 @@ export class Pool {
   readonly #running = new Set<PoolThread>();
   /** Replacements that are due later, and the functions that start them. */
   readonly #pauses = new Map<NodeJS.Timeout, () => void>();
+  /** The files that its threads load, if they are watched. */
+  readonly imports: ImportReports | undefined;
+  /** Called when it is stopped. */
+  onStopped: (() => void) | undefined;
   /** Places whose threads end again and again. */
   readonly #failing = new Set<Place>();
   #file: string;
@@ -52,6 +57,7 @@ export class Pool {
   ) {
     this.#file = file;
     this.#threads = threads;
+    if (given.watch) this.imports = new ImportReports();
   }
 
   /** The module that its threads load. */
@@ -145,6 +151,7 @@ export class Pool {
    */
   async stop(timeout: number): Promise<void> {
     this.#stopping = true;
+    this.onStopped?.();
     for (const pause of this.#pauses.keys()) clearTimeout(pause);
     await Promise.all([...this.#running].map((thread) => thread.stop(timeout)));
   }
@@ -170,6 +177,7 @@ export class Pool {
     const thread = new PoolThread(next ?? this.#file, given, startTimeout, {
       generation: held ? this.#generation + 1 : this.#generation,
       held,
+      imports: this.imports?.channel,
     });
     this.#running.add(thread);
     thread.onStable = () => this.#isStable(place);

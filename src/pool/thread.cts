@@ -5,6 +5,7 @@ import { toPortable, type PortableError } from '../errors.cjs';
 import { loadWorker } from '../worker/modules.cjs';
 import { currentRegistration, type Registration, thread } from '../worker/register.cjs';
 import { reportError, warnings } from '../report.cjs';
+import { reportImports } from './report-imports.cjs';
 
 // The entry of the pool's threads. It communicates with src/pool/pool.cts over a port of its own,
 // because the thread's usual port belongs to the application.
@@ -17,6 +18,8 @@ export interface WorkerStart {
   readonly workerData: unknown;
   /** It gets events only after `begin`. */
   readonly held: boolean;
+  /** The channel on which it reports the files that it loads; `undefined`: it does not. */
+  readonly imports: string | undefined;
 }
 
 export type ToWorker =
@@ -38,7 +41,7 @@ export type FromWorker =
   | { readonly type: 'failed'; readonly error: PortableError }
   | { readonly type: 'warning'; readonly text: string };
 
-const { file, port, workerData, held } = (threads.workerData as { wsbroker: WorkerStart }).wsbroker;
+const { file, port, workerData, held, imports } = (threads.workerData as { wsbroker: WorkerStart }).wsbroker;
 // For `require` and, with the second call, for `import`.
 (threads as { workerData: unknown }).workerData = workerData;
 syncBuiltinESMExports();
@@ -83,14 +86,18 @@ async function end(stop: (registration: Registration) => Promise<void>): Promise
 // The thread that started this one has ended.
 port.on('close', () => process.exit(0));
 
-loadWorker(file, 0, () => post({ type: 'loaded' })).then(
-  () => post({ type: 'ready' }),
-  (error: unknown) => {
-    try {
-      post({ type: 'failed', error: toPortable(error) });
-    } catch (reason) {
-      reportError(`${file} failed, and its error cannot be sent to the pool`, reason);
-      process.exit(1);
-    }
-  },
-);
+const reported = imports === undefined ? undefined : reportImports(imports);
+
+loadWorker(file, 0, () => post({ type: 'loaded' }))
+  .finally(() => reported?.())
+  .then(
+    () => post({ type: 'ready' }),
+    (error: unknown) => {
+      try {
+        post({ type: 'failed', error: toPortable(error) });
+      } catch (reason) {
+        reportError(`${file} failed, and its error cannot be sent to the pool`, reason);
+        process.exit(1);
+      }
+    },
+  );

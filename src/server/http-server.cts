@@ -130,6 +130,14 @@ function listen(server: HttpServer, options: ListenOptions): Promise<void> {
   });
 }
 
+/** What is known of a connection from the core. */
+interface Identified {
+  /** The header that was found to be right. */
+  header: string;
+  /** The request that came with it. Applications may emit it again, as after `'checkContinue'`. */
+  request: IncomingMessage;
+}
+
 /**
  * Lets no request through but those with the secret, and tells the application of the client
  * instead of us. No listener will do: the application's own would be called nevertheless.
@@ -137,17 +145,13 @@ function listen(server: HttpServer, options: ListenOptions): Promise<void> {
 function guard(server: HttpServer, secret: string): () => void {
   const expected = Buffer.from(secret);
   const emit = server.emit.bind(server) as (name: string | symbol, ...args: unknown[]) => boolean;
-  /** Applications may emit a request again, as after `'checkContinue'`. */
-  const known = new WeakSet<IncomingMessage>();
+  const identified = new WeakMap<Socket, Identified>();
   const guarded = (name: string | symbol, ...args: unknown[]): boolean => {
     if (REQUEST_EVENTS.includes(name)) {
       const request = args[0] as IncomingMessage;
-      if (!known.has(request)) {
-        if (!identify(request, expected)) {
-          request.socket.destroy();
-          return true;
-        }
-        known.add(request);
+      if (!identify(request, expected, identified)) {
+        request.socket.destroy();
+        return true;
       }
     }
     return emit(name, ...args);
@@ -160,20 +164,36 @@ function guard(server: HttpServer, secret: string): () => void {
 }
 
 /** Whether the request comes from the core. Its socket then shows the client. */
-function identify(request: IncomingMessage, secret: Buffer): boolean {
-  const { [HEADER]: value } = request.headers;
-  if (typeof value !== 'string') return false;
-  const [given = '', address = '-', port, scheme] = value.split(' ');
-  const bytes = Buffer.from(given);
-  if (bytes.length !== secret.length || !timingSafeEqual(bytes, secret)) return false;
-  delete request.headers[HEADER];
+function identify(
+  request: IncomingMessage,
+  secret: Buffer,
+  identified: WeakMap<Socket, Identified>,
+): boolean {
+  const { socket, headers } = request;
+  const known = identified.get(socket);
+  if (known?.request === request) return true;
+  const header = headers[HEADER];
+  if (typeof header !== 'string') return false;
+  if (known?.header === header) known.request = request;
+  else if (showClient(socket, header, secret)) identified.set(socket, { header, request });
+  else return false;
+  // It is the last field, so that this leaves objects of the fast kind.
+  delete headers[HEADER];
   const { rawHeaders } = request;
   for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
     if (rawHeaders[i]?.toLowerCase() === HEADER) rawHeaders.splice(i, 2);
   }
+  return true;
+}
+
+/** False without the secret. */
+function showClient(socket: Socket, header: string, secret: Buffer): boolean {
+  const [given = '', address = '-', port, scheme] = header.split(' ');
+  const bytes = Buffer.from(given);
+  if (bytes.length !== secret.length || !timingSafeEqual(bytes, secret)) return false;
   const remoteAddress = address === '-' ? undefined : address;
   const family = remoteAddress?.includes(':') === true ? 'IPv6' : 'IPv4';
-  show(request.socket, {
+  show(socket, {
     remoteAddress,
     remoteFamily: remoteAddress === undefined ? undefined : family,
     remotePort: remoteAddress === undefined ? undefined : Number(port),

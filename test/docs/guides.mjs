@@ -104,6 +104,24 @@ export const GUIDES = {
     native: { on: ['node', 'bun'], ask: helped },
     threads: { ask: helped },
   },
+  'docs/guide/nest.md': {
+    nest: {
+      on: ['compiled'],
+      async ask(t, program) {
+        const { url, ports } = program;
+        assert.equal(await (await http(ports, '3000', '/')).text(), 'a page');
+        assert.equal(await refusal(`${url}/chat`), 401);
+        const [ada, bob] = await clients(t, `${url}/chat?name=ada`, `${url}/chat?name=bob`);
+        for (const one of [ada, bob]) {
+          one.say('{"event":"join","data":"tea"}');
+          assert.equal(await one.hear(), '{"event":"joined","data":"tea"}');
+        }
+        ada.say('{"event":"say","data":{"room":"tea","text":"hot"}}');
+        for (const one of [ada, bob]) assert.deepEqual(JSON.parse(await one.hear()), { event: 'said', data: { from: 'ada', text: 'hot' } });
+        await endsOnSigterm(program);
+      },
+    },
+  },
   'docs/guide/crossws.md': {
     hooks: {
       on: ['node', 'bun'],

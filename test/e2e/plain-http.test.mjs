@@ -3,33 +3,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import http from 'node:http';
-import { createRequire } from 'node:module';
 import { test } from 'node:test';
-import https from 'node:https';
 
 import { authority } from './certificates.mjs';
-import { failure, launch, onWindows, runtime, until, within } from './harness.mjs';
+import { failure, launch, onWindows, until, within } from './harness.mjs';
+import { ask } from './http-client.mjs';
 import { request as upgrade, tcp } from './raw.mjs';
-
-const require = createRequire(import.meta.url);
-const resolved = (name) => require.resolve(name);
-const oldNode = runtime.includes('node-18') || (runtime === process.execPath && process.versions.node.startsWith('18.'));
-
-/** Asks, and reads the whole response. */
-function ask(server, path = '/', { method = 'GET', headers = {}, body, ca, agent = false, at = server.at } = {}) {
-  const { request } = ca === undefined ? http : https;
-  const answer = new Promise((resolve, reject) => {
-    const asked = request({ host: '127.0.0.1', port: at.port, path, method, headers, ca, agent }, (response) => {
-      const pieces = [];
-      response.on('data', (piece) => pieces.push(piece));
-      response.on('error', reject);
-      response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(pieces).toString() }));
-    });
-    asked.on('error', reject);
-    asked.end(body);
-  });
-  return within(answer, `${method} ${path}`, 30_000, () => server.note());
-}
 
 /** Starts with an `http` that `make(kit, ...args)` returns in the server process. */
 async function launchWith(t, make, options = {}, { args = [], ...more } = {}) {
@@ -133,37 +112,6 @@ test('{ forward }: another server, which is told by headers', async (t) => {
   assert.equal((await ask(server, '/')).status, 502, 'without that server');
   assert.deepEqual(await client.fence(), [], 'sockets go on');
   assert.equal((await server.main((wsb) => wsb.stats())).http.failed.unreachable, 1);
-});
-
-test('Express 5', async (t) => {
-  const make = (kit, file) => {
-    const express = globalThis.require(file);
-    const app = express();
-    app.use(express.json());
-    app.get('/', (request, response) => response.send(`hello ${request.ip} ${request.protocol}`));
-    app.post('/say', (request, response) => response.json({ said: request.body.text }));
-    return app;
-  };
-  const server = await launchWith(t, make, {}, { args: [resolved('express')] });
-  assert.equal((await ask(server)).body, 'hello 127.0.0.1 http');
-  const said = await ask(server, '/say', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"text":"x"}' });
-  assert.deepEqual(JSON.parse(said.body), { said: 'x' });
-  assert.equal((await ask(server, '/nowhere')).status, 404);
-  await server.connect('/ws');
-});
-
-// Fastify 5 itself needs Node 20: on Node 18 there is nothing of ours to test.
-if (oldNode) console.log('Fastify 5 does not run on this Node: its test is left out');
-else test('Fastify 5', async (t) => {
-  const make = async (kit, file) => {
-    const app = globalThis.require(file)();
-    app.get('/', async (request) => ({ ip: request.ip }));
-    await app.ready();
-    return app.server;
-  };
-  const server = await launchWith(t, make, {}, { args: [resolved('fastify')] });
-  assert.deepEqual(JSON.parse((await ask(server)).body), { ip: '127.0.0.1' });
-  await server.connect('/ws');
 });
 
 test('TLS: the application sees that the connection is encrypted', async (t) => {

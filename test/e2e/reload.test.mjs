@@ -238,7 +238,7 @@ test('a shutdown does not wait for old threads that a reload waits for', async (
   client.send('hold');
   await server.told.next('text');
   const moving = reload(server);
-  await until(() => server.told.of('started').length === 2, 'the new one is there');
+  await until(async () => (await server.main((wsb) => wsb.stats().workers.length)) === 2, 'the new one has begun');
   const done = await server.main((wsb) => wsb.shutdown({ timeout: 1000 }));
   assert.equal(done.closed + done.terminated, 1);
   const { started, stopped } = await moving;

@@ -298,3 +298,21 @@ test('all helpers of an instance have one server id', async (t) => {
   assert.equal(new Set(ids).size, 1);
   assert.match(ids[0], /^[0-9a-f-]{36}$/);
 });
+
+test('when workers are reloaded their clients are told to come back, after the application has heard of each, and come to the new ones', async (t) => {
+  const server = await pool(t, { threads: 2 });
+  const peers = await crowd(server, 2, 2);
+  const old = new Set(peers.map(({ thread }) => thread));
+  const report = await server.main((wsb) => wsb.reloadWorkers());
+  assert.deepEqual(report, { started: 2, stopped: 2, cut: 0, closed: 4 });
+  for (const peer of peers) {
+    const { code, reason } = await peer.end();
+    assert.deepEqual([code, reason], [1012, 'Worker reloaded']);
+    assert.equal(server.told.of('disconnected', ({ clientId }) => clientId === peer.id).length, 1);
+  }
+  const fresh = await crowd(server, 2, 1);
+  for (const { thread } of fresh) assert.ok(!old.has(thread));
+  const got = await between(fresh[0], fresh, () => fresh[0].run((helper) => helper.broadcast({ event: 'all', data: 1 })));
+  assert.deepEqual(got.map(events), [['all'], ['all']]);
+  assert.equal(await fresh[0].run((helper) => helper.countClients()), 2);
+});

@@ -102,7 +102,7 @@ const rust = [
   },
 ];
 
-const GENERATED = ['lib', 'docs/reference.md', 'platforms', 'src/native.cts', 'src/native/shared-numbers.cts'];
+const GENERATED = ['lib', 'docs/reference.md', 'platforms', 'src/native.cts', 'src/native/shared-numbers.cts', 'src/native/packages.cts'];
 const SOURCES = ['src', 'crates/wsbroker/src', 'scripts', 'package.json'];
 const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' });
 
@@ -215,7 +215,7 @@ const helper = (() => {
  * What others have written for servers like this one: the oldest Node that each of them supports,
  * by its own package.json. What tests nobody else's code runs everywhere.
  */
-const OLDEST_NODE = { graphql: 20, h3: 20, hocuspocus: 22, runners: 22 };
+const OLDEST_NODE = { graphql: 20, h3: 20, hocuspocus: 22, nest: 20, runners: 22 };
 const ecosystem = [
   ...[18, 26].map((node) => ({ name: `Node ${node}`, node, find: () => findNode(NODE_VERSIONS.find((version) => version.startsWith(`${node}.`))) })),
   { name: 'Bun', node: Infinity, find: findBun },
@@ -250,6 +250,10 @@ export const steps = [
   // With a stand-in for the addon.
   ...folder('unit', 'unit tests', 'test/unit', { after: ['TypeScript'] }),
   ...folder('native', 'the addon alone', 'test/native', {}),
+  check('package', 'licenses', 'cargo', ['deny', 'check', 'licenses', 'bans', 'sources'], {
+    missing: () => (answers('cargo', 'deny', '--version') ? undefined : { why: 'no cargo-deny', enable: 'cargo install cargo-deny' }),
+  }),
+  ...folder('package', 'the packages of a release', 'test/package', {}),
   ...runtimes,
   ...abuse,
   leak,

@@ -10,6 +10,8 @@ const { after, before, beforeEach, test } = require('node:test');
 const lib = join(__dirname, '..', '..', 'lib');
 const fake = join(__dirname, 'fake-native.cjs');
 const { platformTarget } = require(join(lib, 'native', 'target.cjs'));
+const main = require('../../package.json');
+let loaderSource;
 let root;
 
 /** Loads the copy and prints the error's code and message, or what `send` is. */
@@ -19,7 +21,8 @@ function load(env = {}, flags = []) {
   return spawnSync(process.execPath, [...flags, '-e', program], { env: { ...rest, ...env }, encoding: 'utf8' }).stdout.trim();
 }
 
-before(() => {
+before(async () => {
+  ({ loaderSource } = await import('../../scripts/packages.mjs'));
   root = join(realpathSync(mkdtempSync(join(tmpdir(), 'wsbroker-'))), 'node_modules', 'wsbroker');
 });
 beforeEach(() => {
@@ -33,8 +36,8 @@ test('without_a_binary_the_error_names_every_path_and_the_command_that_builds', 
   const said = load();
   const file = `wsbroker.${platformTarget()}.node`;
   for (const part of [
-    'ERR_WSBROKER_BINARY', `no addon for ${platformTarget()}`, `${join(root, 'lib', file)}: no such file`, `${join(root, file)}: no such file`,
-    `package wsbroker-${platformTarget()}: not installed`, `node "${join(root, 'scripts', 'build.mjs')}"`,
+    'ERR_WSBROKER_BINARY', `no addon for ${platformTarget()}`, `${join(root, 'lib', file)}: no such file`,
+    'no package for this platform is named by wsbroker', `node "${join(root, 'scripts', 'build.mjs')}"`,
   ]) assert.ok(said.includes(part), `${part} is in:\n${said}`);
 });
 
@@ -54,56 +57,88 @@ test('WSBROKER_BINARY_names_the_only_place', () => {
   assert.ok(!said.includes('package wsbroker-'), said);
 });
 
-test('the_package_of_the_platform_is_found', () => {
-  const folder = join(root, '..', `wsbroker-${platformTarget()}`);
-  mkdirSync(folder);
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: `wsbroker-${platformTarget()}`, main: 'fake.cjs' }));
+/** A package that holds the stand-in for the addon. */
+function install(name, version) {
+  const folder = join(root, '..', name);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, version, main: 'fake.cjs' }));
   cpSync(fake, join(folder, 'fake.cjs'));
-  assert.equal(load(), 'function');
-  rmSync(folder, { recursive: true });
+  return () => rmSync(folder, { recursive: true });
+}
+
+/** Makes the copy a release, of which these platforms have packages. */
+function release(platforms = [platformTarget(), OTHER], name = 'wsbroker') {
+  const named = { ...main, name, version: '1.2.3', optionalDependencies: Object.fromEntries(platforms.map((target) => [`${name}-${target}`, '1.2.3'])) };
+  writeFileSync(join(root, 'lib', 'native', 'packages.cjs'), loaderSource(named, { compiled: true }));
+}
+const OTHER = platformTarget() === 'darwin-x64' ? 'win32-x64-msvc' : 'darwin-x64';
+const own = `wsbroker-${platformTarget()}`;
+
+test('the_package_of_the_platform_is_found_under_its_scope', () => {
+  for (const name of ['wsbroker', '@acme/wsbroker']) {
+    release(undefined, name);
+    const remove = install(`${name}-${platformTarget()}`, '1.2.3');
+    const said = load();
+    remove();
+    assert.equal(said, 'function');
+  }
 });
 
-/** A package for this platform that holds the stand-in, and what package.json of the main one says. */
-function install(version, main, target = platformTarget()) {
-  const folder = join(root, '..', `wsbroker-${target}`);
-  mkdirSync(folder);
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: `wsbroker-${target}`, version, main: 'fake.cjs' }));
-  cpSync(fake, join(folder, 'fake.cjs'));
-  writeFileSync(join(root, 'package.json'), JSON.stringify(main));
-  return folder;
-}
-const release = { version: '1.2.3', optionalDependencies: Object.fromEntries([platformTarget(), 'plan9-x64'].map((target) => [`wsbroker-${target}`, '1.2.3'])) };
+test('a_package_that_package_json_does_not_name_is_not_loaded', () => {
+  // Of a clone, of a release without this platform, and of a release under a scope.
+  const kinds = [[() => undefined, main.version], [() => release([OTHER]), '1.2.3'], [() => release(undefined, '@acme/wsbroker'), '1.2.3']];
+  for (const [make, version] of kinds) {
+    make();
+    const remove = install(own, version);
+    const said = load();
+    remove();
+    assert.ok(said.startsWith('ERR_WSBROKER_BINARY'), said);
+    assert.ok(!said.includes(`package ${own}:`), said);
+  }
+});
 
 test('the_package_of_the_platform_must_have_the_same_version', () => {
-  for (const [version, loads] of [['1.2.3', true], [undefined, true], ['1.2.4', false], ['0.1.0', false]]) {
-    const folder = install(version, release);
+  release();
+  for (const [version, loads] of [['1.2.3', true], [undefined, false], ['1.2.4', false], ['0.1.0', false]]) {
+    const remove = install(own, version);
     const said = load();
-    rmSync(folder, { recursive: true });
+    remove();
     if (loads) assert.equal(said, 'function');
     else {
       assert.ok(said.startsWith('ERR_WSBROKER_BINARY'), said);
-      assert.ok(said.includes(`package wsbroker-${platformTarget()}: its version is ${version}, that of wsbroker is 1.2.3`), said);
+      assert.ok(said.includes(`package ${own}: its version is ${version}, that of wsbroker is 1.2.3`), said);
       assert.ok(said.includes('must have the same version. Run: npm install wsbroker@1.2.3') && !said.includes('build'), said);
     }
   }
 });
 
-test('of_a_package_that_was_left_out_the_error_says_how_to_get_it_back', () => {
-  writeFileSync(join(root, 'package.json'), JSON.stringify(release));
+test('a_package_that_hides_its_version_is_not_loaded', () => {
+  release();
+  const remove = install(own, '1.2.3');
+  writeFileSync(join(root, '..', own, 'package.json'), JSON.stringify({ name: own, version: '1.2.3', exports: './fake.cjs' }));
   const said = load();
-  assert.ok(said.includes(`wsbroker-${platformTarget()} is an optional dependency of wsbroker, and optional dependencies were not installed (--omit=optional`), said);
+  remove();
+  assert.ok(said.startsWith('ERR_WSBROKER_BINARY'), said);
+});
+
+test('of_a_package_that_was_left_out_the_error_says_how_to_get_it_back', () => {
+  release();
+  const said = load();
+  assert.ok(said.includes(`package ${own}: not installed`), said);
+  assert.ok(said.includes(`${own} is an optional dependency of wsbroker, and optional dependencies were not installed (--omit=optional`), said);
   assert.ok(said.includes('npm install --include=optional') && !said.includes('build'), said);
 });
 
 test('node_modules_of_another_platform_are_recognised', () => {
-  const folder = install('1.2.3', release, 'plan9-x64');
+  release();
+  const remove = install(`wsbroker-${OTHER}`, '1.2.3');
   const said = load();
-  rmSync(folder, { recursive: true });
-  assert.ok(said.includes('node_modules holds wsbroker-plan9-x64 instead: it was installed on or for another platform') && !said.includes('build'), said);
+  remove();
+  assert.ok(said.includes(`node_modules holds wsbroker-${OTHER} instead: it was installed on or for another platform`) && !said.includes('build'), said);
 });
 
 test('of_a_platform_without_a_package_the_error_says_how_to_build', () => {
-  writeFileSync(join(root, 'package.json'), JSON.stringify({ version: '1.2.3', optionalDependencies: { 'wsbroker-plan9-x64': '1.2.3' } }));
+  release([OTHER]);
   assert.match(load(), /To build it from source .*\n {2}node ".*build\.mjs"/);
 });
 

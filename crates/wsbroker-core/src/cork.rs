@@ -562,6 +562,7 @@ fn admit(broker: &BrokerState, socket: &Socket, length: usize) -> Option<SendOut
     let full = socket.is_full() && socket.overflow() == Overflow::DropNewest;
     if !socket.takes_sends() || full || (broker.memory.send_is_full() && !has_reserve(broker, socket, before + length))
     {
+        broker.slow.count_drops(socket.id(), 1);
         broker.metrics.dropped.count(match () {
             () if !socket.takes_sends() => DropCause::Gone,
             () if full => DropCause::Newest,

@@ -41,7 +41,8 @@ mod tls;
 mod worker;
 
 pub use broker::{
-    Broker, DrainConfig, DrainObserver, DrainProgress, DrainReport, ShutdownReport, WeakBroker, WorkerHandle,
+    Broker, DrainConfig, DrainObserver, DrainProgress, DrainReport, ShutdownReport, SlowSocket, SocketInfo, WeakBroker,
+    WorkerHandle,
 };
 pub use bus::{Bus, BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, MessageForm};
 pub use config::{

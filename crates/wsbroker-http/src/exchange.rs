@@ -306,7 +306,7 @@ impl Running<'_, '_> {
                 }
                 () = self.inner.drive() => {}
                 // They come while the connection is driven, just before this.
-                () = self.interims.come() => self.interims.take(&mut output),
+                () = self.interims.come(), if output.has_room() => self.interims.take(&mut output),
                 written = output.write_to(&mut write), if !output.is_empty() => {
                     self.progress.sent += written.map_err(|_| Failure::Gone)? as u64;
                     self.progress.moved = Instant::now();

@@ -31,8 +31,8 @@ pub struct Client<'a> {
     /// Whether the peer is a proxy that is believed: then what it says of scheme and host stays.
     pub trusted: bool,
     /// A header that only the application's server understands, told in this field by name and
-    /// value: it says `<value> <ip> <port> <secure or plain>`. A client's own field of that name is
-    /// removed.
+    /// value: it says `<value> <ip> <port> <secure or plain>`, and is the last one. A client's own
+    /// field of that name is removed.
     pub identified_by: Option<(&'a HeaderName, &'a str)>,
 }
 
@@ -78,10 +78,20 @@ pub(crate) fn describe_client(headers: &mut HeaderMap, client: &Client<'_>) {
     }
     if let Some((name, secret)) = client.identified_by {
         let address = address.as_deref().unwrap_or("-");
-        let scheme = if client.secure { "secure" } else { "plain" };
+        let scheme = if is_secure(headers, client) { "secure" } else { "plain" };
         if let Ok(value) = HeaderValue::from_str(&format!("{secret} {address} {} {scheme}", client.port)) {
             headers.insert(name.clone(), value);
         }
+    }
+}
+
+/// Whether the client's own connection is encrypted, as far as is known: a proxy that is believed
+/// may have decrypted it.
+fn is_secure(headers: &HeaderMap, client: &Client<'_>) -> bool {
+    let said = headers.get(FORWARDED_PROTO).filter(|_| client.trusted).and_then(|proto| proto.to_str().ok());
+    match said {
+        Some(proto) => proto.split(',').next().is_some_and(|first| first.trim().eq_ignore_ascii_case("https")),
+        None => client.secure,
     }
 }
 
@@ -151,13 +161,40 @@ mod tests {
     }
 
     #[test]
+    fn a_client_is_secure_when_its_own_connection_is() {
+        for (trusted, secure, proto, expected) in [
+            (false, false, None, "plain"),
+            (false, true, None, "secure"),
+            (false, false, Some("https"), "plain"),
+            (true, false, Some("https"), "secure"),
+            (true, false, Some("HTTPS, http"), "secure"),
+            (true, true, Some("http"), "plain"),
+            (true, true, Some("http, https"), "plain"),
+            (true, true, None, "secure"),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(proto) = proto {
+                headers.insert(FORWARDED_PROTO, HeaderValue::from_static(proto));
+            }
+            let name = HeaderName::from_static("x-identity");
+            let client = Client { ip: None, port: 0, secure, trusted, identified_by: Some((&name, "secret")) };
+            describe_client(&mut headers, &client);
+            assert_eq!(
+                headers.iter().last().unwrap(),
+                (&name, &HeaderValue::from_str(&format!("secret - 0 {expected}")).unwrap()),
+                "{proto:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_trusted_proxy_is_believed_about_scheme_and_host_only() {
         let expected = [
             ("host", "h.test"),
             ("x-forwarded-for", "192.0.2.7"),
             ("x-forwarded-host", "other.test"),
             ("x-forwarded-proto", "gopher"),
-            ("x-identity", "secret 192.0.2.7 9 secure"),
+            ("x-identity", "secret 192.0.2.7 9 plain"),
             ("x-kept", "1"),
         ];
         assert_eq!(told(true), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));

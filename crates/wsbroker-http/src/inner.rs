@@ -11,14 +11,14 @@ use std::{
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-#[cfg(unix)]
-use tokio::net::UnixStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
 use crate::body::RequestBody;
+#[cfg(unix)]
+use crate::unix_stream::QuietUnixStream;
 
 /// The head of a response, in bytes and fields.
 const MAX_RESPONSE_HEAD: (usize, usize) = (256 << 10, 256);
@@ -114,7 +114,7 @@ impl Inner {
                 InnerStream::Tcp(stream)
             }
             #[cfg(unix)]
-            InnerAddress::Unix(path) => InnerStream::Unix(UnixStream::connect(path).await?),
+            InnerAddress::Unix(path) => InnerStream::Unix(QuietUnixStream::connect(path).await?),
         };
         let mut builder = http1::Builder::new();
         builder.max_header_size(MAX_RESPONSE_HEAD.0).max_headers(MAX_RESPONSE_HEAD.1);
@@ -171,7 +171,7 @@ impl Inner {
 enum InnerStream {
     Tcp(TcpStream),
     #[cfg(unix)]
-    Unix(UnixStream),
+    Unix(QuietUnixStream),
 }
 
 impl AsyncRead for InnerStream {

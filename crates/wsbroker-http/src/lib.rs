@@ -23,6 +23,8 @@ mod interims;
 mod pace;
 mod response;
 mod tunnel;
+#[cfg(unix)]
+mod unix_stream;
 mod upload;
 
 pub use exchange::{Exchange, Forwarding, Next, Outcome};

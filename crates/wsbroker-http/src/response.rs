@@ -109,7 +109,11 @@ impl Output {
             .collect();
         let upgrade = parts.headers.get(UPGRADE).cloned();
         strip_hop_by_hop(&mut parts.headers, &options);
-        if matches!(length, ResponseLength::Chunked | ResponseLength::UntilClose) || after == AfterResponse::Switch {
+        let has_no_length = matches!(length, ResponseLength::Chunked | ResponseLength::UntilClose)
+            || after == AfterResponse::Switch
+            // RFC 9110 §8.6
+            || parts.status == StatusCode::NO_CONTENT;
+        if has_no_length {
             parts.headers.remove(CONTENT_LENGTH);
         }
         self.status_line(parts.status);

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering, fence},
     },
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -21,7 +22,7 @@ use crate::{
     front::Front,
     ids::NamespaceId,
     memory::Memory,
-    registry::{Channels, Socket, Sockets},
+    registry::{Channels, RequestLines, SlowSockets, Socket, Sockets},
     shard::{Command, ShardHandle},
     sync::AtomicUsize,
 };
@@ -31,6 +32,9 @@ use crate::{
 pub(crate) struct BrokerState {
     pub(crate) config: Config,
     pub(crate) sockets: Sockets,
+    /// Sockets that do not take what they are sent.
+    pub(crate) slow: SlowSockets,
+    pub(crate) request_lines: RequestLines,
     pub(crate) channels: Channels,
     pub(crate) dispatch: Dispatch,
     pub(crate) memory: Memory,
@@ -47,6 +51,7 @@ pub(crate) struct BrokerState {
     pub(super) drain: DrainState,
     /// Whether the application says that it is ready.
     pub(super) ready: AtomicBool,
+    pub(super) began: (SystemTime, Instant),
     /// Whether workers end again and again soon after their start.
     pub(super) workers_fail: AtomicBool,
 }
@@ -64,6 +69,8 @@ impl BrokerState {
         }
         let inner = Arc::new(Self {
             sockets: Sockets::default(),
+            slow: SlowSockets::default(),
+            request_lines: RequestLines::default(),
             channels: Channels::new(count),
             dispatch: Dispatch::default(),
             memory: Memory::new(config.max_send_memory, config.max_receive_memory),
@@ -77,6 +84,7 @@ impl BrokerState {
             closing: AtomicBool::new(false),
             drain: DrainState::default(),
             ready: AtomicBool::new(true),
+            began: (SystemTime::now(), Instant::now()),
             workers_fail: AtomicBool::new(false),
             config,
         });
@@ -95,6 +103,16 @@ impl BrokerState {
     /// A number for another endpoint.
     pub(crate) fn next_endpoint(&self) -> u32 {
         self.endpoints.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Tenths of a second since it began.
+    pub(crate) fn age(&self) -> u32 {
+        u32::try_from(self.began.1.elapsed().as_millis() / 100).unwrap_or(u32::MAX)
+    }
+
+    /// The time at which it had this [age](Self::age).
+    pub(crate) fn time_at(&self, age: u32) -> SystemTime {
+        self.began.0 + Duration::from_millis(100) * age
     }
 
     pub(crate) fn is_closing(&self) -> bool {

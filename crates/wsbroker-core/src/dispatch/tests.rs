@@ -91,7 +91,7 @@ fn reserve(broker: &Broker, endpoint: &Arc<Endpoint>, (socket, worker): (Arc<Soc
         worker,
         open,
         deflate: None,
-        ip: None,
+        joins: false,
     })));
 }
 

@@ -1,6 +1,7 @@
 //! A connection that waits for its verdict, between the request and the 101.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -18,7 +19,7 @@ use crate::{
     admission::{ConnectionPermit, Endpoint},
     broker::BrokerState,
     open::{Accept, AcceptError, AwaitsVerdict, LateVerdict, Open, OpenReply, OpenRequest, Reject},
-    registry::{Socket, SocketState},
+    registry::{Socket, SocketOrigin, SocketState},
     shard::{Attach, Command, ConnectionKey, Reserve},
     stream::Stream,
     worker::Handlers,
@@ -162,10 +163,10 @@ impl Reservation {
             asked: AtomicBool::new(true),
             _asking: asking,
         });
-        let ip = endpoint.namespace.is_some().then(|| request.ip.as_str().into());
+        let joins = endpoint.namespace.is_some();
         // In a namespace no worker is asked. If it has no worker any more, the shard closes the
         // connection.
-        let asks = ip.is_none() && worker.as_ref().is_none_or(|worker| worker.handlers.contains(Handlers::OPEN));
+        let asks = !joins && worker.as_ref().is_none_or(|worker| worker.handlers.contains(Handlers::OPEN));
         let open = asks
             .then(|| Box::new(Open { request, reply: OpenReply::new(Arc::clone(&pending) as Arc<dyn AwaitsVerdict>) }));
         if !asks {
@@ -177,7 +178,7 @@ impl Reservation {
             worker,
             open,
             deflate,
-            ip,
+            joins,
         })));
         Some(Self { broker: Arc::clone(broker), socket, pending, answer: receiver, held: true })
     }
@@ -225,6 +226,12 @@ impl Reservation {
                 tracing::warn!(socket = %self.socket.id(), %error, "a socket was added to other channels meanwhile");
             }
         }
+    }
+
+    /// Keeps where it comes from, and what was agreed on. Call it before [`attach`](Self::attach).
+    pub(crate) fn describe(&self, ip: Option<IpAddr>, path: &str, protocol: Option<&str>) {
+        let line = self.broker.request_lines.of(path, protocol);
+        self.socket.set_origin(SocketOrigin { ip, line, opened: self.broker.age() });
     }
 
     /// Hands the stream to the shard: `head` is written first, `rest` is what came behind the

@@ -145,6 +145,9 @@ async fn answer<T: Transport>(
     if fixed.is_none() && connection.permit.is_reserved() {
         return Err(no(Refusal::FULL));
     }
+    if head.asks_for_websocket && head.body != BodyLength::None {
+        return Err(no(Refusal::bad("a WebSocket handshake has no body")));
+    }
     let known = !matches!(connection.address.route(head.target.path()), Route::Unknown);
     let Some(forwarding) = service.config.forward.as_ref().filter(|_| fixed.is_none()) else {
         return match fixed {

@@ -1,7 +1,6 @@
 //! Leads one request for an upgrade to its shard, or to an answer that says why not.
 
 use tokio::time::timeout;
-use wsbroker_proto::Agreement;
 
 use super::{
     address::{PathService, Route},
@@ -13,7 +12,7 @@ use super::{
     socket::Transport,
     websocket_handshake::{self, Handshake},
 };
-use crate::{admission::UpgradeInProgress, counters::RejectCause, open::Accept};
+use crate::{admission::UpgradeInProgress, counters::RejectCause};
 
 /// A connection that a worker has let in.
 struct Admitted {
@@ -110,7 +109,9 @@ async fn negotiate<T: Transport>(
         Verdict::WorkerGone => return Err(no(Refusal::NO_WORKER, Some(entered))),
     };
     reservation.apply(&accept);
-    let head = head(&accept, &accept_key, &offered, compression.as_ref(), &service);
+    let protocol = websocket_handshake::choose(&offered, accept.protocol.as_deref(), &service.protocols);
+    reservation.describe(peer.ip, &path, protocol);
+    let head = response::switching(&accept_key, protocol, compression.as_ref(), &accept.headers);
     tracing::debug!(path, "an upgrade is accepted");
     Ok(Admitted { reservation, head, rest, entered })
 }
@@ -134,17 +135,6 @@ pub(super) async fn read<T: Transport>(
 ) -> Result<(Request, Vec<u8>), NotAdmitted> {
     let (head, rest) = read_head(connection, stream, HeadBuffer::new(connection.address.max_header_size)).await?;
     Ok((parse(&head)?, rest))
-}
-
-fn head(
-    accept: &Accept,
-    accept_key: &str,
-    offered: &[String],
-    compression: Option<&Agreement>,
-    service: &PathService,
-) -> Vec<u8> {
-    let protocol = websocket_handshake::choose(offered, accept.protocol.as_deref(), &service.protocols);
-    response::switching(accept_key, protocol, compression, &accept.headers)
 }
 
 fn hand_over<T: Transport>(connection: NewConnection, stream: T, admitted: Admitted) {

@@ -14,9 +14,13 @@
 
 mod channels;
 mod namespace_state;
+mod request_lines;
+mod slow_sockets;
 mod sockets;
 
 pub(crate) use channels::{Channel, ChannelId, ChannelSet, Channels};
 pub(crate) use namespace_state::NamespaceState;
-pub(crate) use sockets::{Awaited, Membership, SocketState, Sockets};
+pub(crate) use request_lines::RequestLines;
+pub(crate) use slow_sockets::SlowSockets;
+pub(crate) use sockets::{Awaited, Membership, SocketOrigin, SocketState, Sockets};
 pub use sockets::{Socket, Token};

@@ -1,6 +1,10 @@
 //! The sockets of a broker, and what is known of each without asking its shard.
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use dashmap::DashMap;
@@ -9,6 +13,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use super::{
     channels::{Channel, ChannelId},
     namespace_state::NamespaceState,
+    request_lines::RequestLine,
 };
 use crate::{
     config::{InFlight, Overflow, SocketLimits},
@@ -42,10 +47,51 @@ pub struct Socket {
     /// The inbound window in use: messages in the upper 24 bits, their cost in the lower 40. What
     /// 2^24 of them cost is more than any limit.
     window: AtomicU64,
+    /// What went through it. Written by its shard alone.
+    messages_in: AtomicU64,
+    bytes_in: AtomicU64,
+    messages_out: AtomicU64,
+    bytes_out: AtomicU64,
+    /// What the last answered ping took, in microseconds; 0: none was answered.
+    round_trip: AtomicU32,
+    /// When it was let in, in tenths of a second since the broker began: 13 years of them.
+    opened: AtomicU32,
+    attached: Mutex<Attached>,
     /// Events other than messages that a worker has and that have not settled.
     others: AtomicU32,
-    token: Mutex<Option<Bytes>>,
     membership: Mutex<Membership>,
+}
+
+/// What belongs to a socket and is rarely looked at.
+#[derive(Debug, Default)]
+struct Attached {
+    token: Option<Bytes>,
+    /// `None` before it has been let in.
+    line: Option<Arc<RequestLine>>,
+    /// As IPv6, which has a byte less than an `Option<IpAddr>`, and costs 8 less in here;
+    /// unspecified for a unix socket.
+    ip: Ipv6Octets,
+}
+
+type Ipv6Octets = [u8; 16];
+
+/// Where a socket that was let in comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct SocketOrigin {
+    /// `None` for a unix socket.
+    pub(crate) ip: Option<IpAddr>,
+    pub(crate) line: Arc<RequestLine>,
+    /// When it was let in, in tenths of a second since the broker began.
+    pub(crate) opened: u32,
+}
+
+/// What went through a socket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct SocketTraffic {
+    pub(crate) messages_in: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) messages_out: u64,
+    pub(crate) bytes_out: u64,
 }
 
 /// The channels of a socket.
@@ -130,8 +176,14 @@ impl Socket {
             queued: AtomicUsize::new(0),
             drain: AtomicBool::new(false),
             window: AtomicU64::new(0),
+            messages_in: AtomicU64::new(0),
+            bytes_in: AtomicU64::new(0),
+            messages_out: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            round_trip: AtomicU32::new(0),
+            opened: AtomicU32::new(0),
+            attached: Mutex::new(Attached::default()),
             others: AtomicU32::new(0),
-            token: Mutex::new(None),
             membership: Mutex::new(Membership::default()),
         }
     }
@@ -177,15 +229,73 @@ impl Socket {
     /// The token, also after the socket has closed.
     #[must_use]
     pub fn token(&self) -> Option<Token> {
-        let guard = self.token.lock();
-        guard.as_ref().map(|bytes| Token { version: self.token_version(), bytes: bytes.clone() })
+        let guard = self.attached.lock();
+        guard.token.as_ref().map(|bytes| Token { version: self.token_version(), bytes: bytes.clone() })
     }
 
     pub(crate) fn set_token(&self, bytes: Bytes) {
-        let mut guard = self.token.lock();
-        *guard = Some(bytes);
+        let mut guard = self.attached.lock();
+        guard.token = Some(bytes);
         let next = self.token_version.load(Ordering::Relaxed).wrapping_add(1).max(1);
         self.token_version.store(next, Ordering::Release);
+    }
+
+    /// Where it comes from; `None` before it has been let in.
+    pub(crate) fn origin(&self) -> Option<SocketOrigin> {
+        let attached = self.attached.lock();
+        let ip = Ipv6Addr::from(attached.ip);
+        Some(SocketOrigin {
+            ip: (!ip.is_unspecified()).then(|| IpAddr::from(ip).to_canonical()),
+            line: Arc::clone(attached.line.as_ref()?),
+            opened: self.opened.load(Ordering::Relaxed),
+        })
+    }
+
+    pub(crate) fn set_origin(&self, origin: SocketOrigin) {
+        let SocketOrigin { ip, line, opened } = origin;
+        self.opened.store(opened, Ordering::Relaxed);
+        let mut attached = self.attached.lock();
+        attached.line = Some(line);
+        attached.ip = match ip {
+            Some(IpAddr::V4(ip)) => ip.to_ipv6_mapped().octets(),
+            Some(IpAddr::V6(ip)) => ip.octets(),
+            None => Ipv6Addr::UNSPECIFIED.octets(),
+        };
+    }
+
+    /// A message came. Called by its shard alone.
+    #[inline]
+    pub(crate) fn count_in(&self, payload: usize) {
+        add(&self.messages_in, 1);
+        add(&self.bytes_in, payload as u64);
+    }
+
+    /// A message was queued. Called by its shard alone.
+    #[inline]
+    pub(crate) fn count_out(&self, payload: usize) {
+        add(&self.messages_out, 1);
+        add(&self.bytes_out, payload as u64);
+    }
+
+    pub(crate) fn traffic(&self) -> SocketTraffic {
+        SocketTraffic {
+            messages_in: self.messages_in.load(Ordering::Relaxed),
+            bytes_in: self.bytes_in.load(Ordering::Relaxed),
+            messages_out: self.messages_out.load(Ordering::Relaxed),
+            bytes_out: self.bytes_out.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What the last answered ping took.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        match self.round_trip.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(Duration::from_micros(micros.into())),
+        }
+    }
+
+    pub(crate) fn set_round_trip(&self, micros: u32) {
+        self.round_trip.store(micros.max(1), Ordering::Relaxed);
     }
 
     pub(crate) fn slot(&self) -> u32 {
@@ -211,6 +321,11 @@ impl Socket {
     /// Whether what is sent to it may still go out.
     pub(crate) fn takes_sends(&self) -> bool {
         self.state.load(Ordering::Acquire) < SocketState::Closing as u8 && !self.ending.load(Ordering::Relaxed)
+    }
+
+    /// Whether the 101 has been written, or is about to be.
+    pub(crate) fn is_attached(&self) -> bool {
+        self.state.load(Ordering::Acquire) >= SocketState::Open as u8
     }
 
     /// A close or a cut is on its way to the shard.
@@ -357,6 +472,12 @@ impl Socket {
     }
 }
 
+/// Adds to a counter that one thread alone writes: no other can come in between.
+#[inline]
+fn add(counter: &AtomicU64, count: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+}
+
 /// The sockets of a broker by id.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
@@ -409,6 +530,21 @@ impl Sockets {
         (socket.namespace_id() == namespace).then_some(socket)
     }
 
+    /// Raw sockets that are open, with ids above this, ascending, at most so many.
+    pub(crate) fn open_after(&self, after: u64, limit: usize) -> Vec<SocketId> {
+        let is_open =
+            |socket: &Socket| socket.namespace_id() == NamespaceId::RAW && socket.takes_sends() && socket.is_attached();
+        let above = self.map.iter().filter(|entry| entry.key().get() > after && is_open(entry.value()));
+        let mut ids: Vec<_> = above.map(|entry| *entry.key()).collect();
+        if limit < ids.len() {
+            // Sorting all of them for each page would cost more than the look.
+            ids.select_nth_unstable(limit);
+            ids.truncate(limit);
+        }
+        ids.sort_unstable();
+        ids
+    }
+
     pub(crate) fn opened(&self, socket: &Socket) {
         self.open.fetch_add(1, Ordering::Relaxed);
         if let Some(namespace) = socket.namespace() {
@@ -439,6 +575,7 @@ impl Sockets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::RequestLines;
 
     #[test]
     fn a_window_counts_messages_and_bytes() {
@@ -465,6 +602,27 @@ mod tests {
         let limit = InFlight::default();
         assert!(!socket.leave_window(5, &limit) && !socket.leave_window(5, &limit));
         assert!(socket.leave_window(5, &limit));
+    }
+
+    #[test]
+    fn an_origin_comes_back_as_it_was() {
+        let socket = Socket::new(SocketId::new(1).unwrap(), 0, 0, &SocketLimits::default());
+        assert!(socket.origin().is_none());
+        let line = RequestLines::default().of("/ws", Some("chat"));
+        for ip in [Some("10.0.0.1"), Some("2001:db8::1"), Some("127.0.0.1"), Some("::1"), None] {
+            let ip = ip.map(|text| text.parse().unwrap());
+            socket.set_origin(SocketOrigin { ip, line: Arc::clone(&line), opened: 7 });
+            let origin = socket.origin().unwrap();
+            assert_eq!((origin.ip, &*origin.line.path, origin.opened), (ip, "/ws", 7));
+        }
+    }
+
+    /// A broker has as many as its memory holds. This and a connection's size are what an idle one
+    /// costs: see docs/design/inspection.md.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_socket_stays_small() {
+        assert!(size_of::<Socket>() <= 216, "{} bytes", size_of::<Socket>());
     }
 
     #[test]

@@ -140,8 +140,8 @@ pub(crate) struct Reserve {
     pub(crate) open: Option<Box<Open>>,
     /// The window to compress for; `None` when compression was not agreed on.
     pub(crate) deflate: Option<WindowBits>,
-    /// Of a namespace's connection: the client's address, which its worker is told with the 101.
-    pub(crate) ip: Option<Box<str>>,
+    /// It is a namespace's: its worker is told of it with the 101.
+    pub(crate) joins: bool,
 }
 
 /// What turns a reserved slot into an open connection.

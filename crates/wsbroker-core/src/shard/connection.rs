@@ -1,7 +1,7 @@
 //! One connection's state in its shard, what is queued for it, and how that is written. Its
 //! beginning, its reading, its clocks and its end are in modules of their own.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use wsbroker_proto::{CloseCode, MessageKind, Parser, Role, WindowBits};
@@ -10,6 +10,7 @@ use super::{
     codec::Inflating,
     connection_state::{ConnectionPhase, Pause, PeerEnd, ReadState, WriteState},
     context::ShardContext,
+    leftover::Leftover,
     meter::RateMeter,
     outbox::{Outbox, Written},
     progress::{ClosingProgress, WriteProgress},
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     admission::{ConnectionPermit, Endpoint},
     config::Overflow,
-    counters::{CloseCause, DropCause},
+    counters::{CloseCause, DropCause, payload_of},
     dispatch::WorkerEntry,
     event::EventKind,
     ids::SocketId,
@@ -42,7 +43,7 @@ pub(super) struct Connection {
     pub(super) parser: Parser,
     pub(super) outbox: Outbox,
     /// Bytes that were read but may not be parsed before there is room.
-    pub(super) leftover: Vec<u8>,
+    pub(super) leftover: Leftover,
     /// A message that was parsed but did not fit the window.
     pub(super) held: Option<Box<(MessageKind, Vec<u8>)>>,
     /// A message that is not inflated to its end yet. Comes before the leftover.
@@ -62,11 +63,13 @@ pub(super) struct Connection {
     /// When the kernel took bytes.
     pub(super) last_sent: Tick,
     pub(super) last_ping: Tick,
-    /// When the ping was queued that was not answered yet, by [`ShardContext::micros`]: the first
-    /// of several.
-    pub(super) ping_sent: Option<NonZeroU32>,
     /// When it got its 101.
     pub(super) opened_at: Tick,
+    /// When the ping went out that has not been answered, in microseconds of the shard's time that
+    /// wrap; 0: there is none.
+    pub(super) ping_sent: u32,
+    /// It is among the slow sockets.
+    pub(super) slow: bool,
     /// What the peer has taken.
     pub(super) progress: WriteProgress,
     pub(super) closing: ClosingProgress,
@@ -79,8 +82,8 @@ pub(super) struct Connection {
     pub(super) early_end: Option<Box<(CloseCode, Box<str>)>>,
     /// Bytes of one inbound message.
     pub(super) max_payload: usize,
-    /// Of a namespace's connection before its 101: the client's address, to be told.
-    pub(super) ip: Option<Box<str>>,
+    /// Of a namespace's connection before its 101: its worker is to be told.
+    pub(super) joins: bool,
     /// It no longer counts among the connections of its listener and of its worker.
     pub(super) uncounted: bool,
     /// How it ends once the handlers at work have settled.
@@ -106,7 +109,7 @@ impl Connection {
             permit: None,
             parser: Parser::new(Role::Server),
             outbox: Outbox::default(),
-            leftover: Vec::new(),
+            leftover: Leftover::default(),
             held: None,
             inflating: None,
             deflate,
@@ -119,8 +122,9 @@ impl Connection {
             last_seen: 0,
             last_sent: 0,
             last_ping: 0,
-            ping_sent: None,
             opened_at: 0,
+            ping_sent: 0,
+            slow: false,
             progress: WriteProgress::default(),
             closing: ClosingProgress::default(),
             timers: ConnectionTimers::default(),
@@ -128,7 +132,7 @@ impl Connection {
             receive_held: 0,
             early_end: None,
             max_payload,
-            ip: None,
+            joins: false,
             uncounted: false,
             ending: None,
             cause: None,
@@ -168,7 +172,7 @@ impl Connection {
         self.permit = Some(permit);
         self.account(ctx, |outbox, _| outbox.push_front(head));
         ctx.tally.flow.wire_in += rest.len() as u64;
-        self.leftover = rest;
+        self.leftover.extend(&rest);
         ctx.broker.sockets.opened(&self.socket);
         ctx.tally.flow.opened += 1;
         self.opened_at = ctx.now();
@@ -182,14 +186,13 @@ impl Connection {
             }
             ConnectionPhase::CloseSent | ConnectionPhase::Lingering => {
                 self.start_closing(ctx);
-                if let Some((code, reason)) = self.early_end.take().map(|end| *end) {
-                    self.report_close(ctx, code, &reason);
+                if let Some(end) = self.early_end.take() {
+                    self.report_close(ctx, end.0, &end.1);
                 }
             }
             ConnectionPhase::Dead => {
-                let end = self.early_end.take().map(|end| *end);
-                let (code, reason) = end.unwrap_or((CloseCode::ABNORMAL, "".into()));
-                self.report_close(ctx, code, &reason);
+                let end = self.early_end.take().unwrap_or_else(|| Box::new((CloseCode::ABNORMAL, "".into())));
+                self.report_close(ctx, end.0, &end.1);
                 ctx.remove_later(self.slot());
             }
         }
@@ -199,7 +202,11 @@ impl Connection {
 
     /// A namespace's worker was not asked: it is told, before anything else.
     fn tell_joined(&mut self, ctx: &mut ShardContext) {
-        let Some(ip) = self.ip.take() else { return };
+        if !std::mem::take(&mut self.joins) {
+            return;
+        }
+        let ip = self.socket.origin().and_then(|origin| origin.ip);
+        let ip = ip.map_or_else(String::new, |ip| ip.to_string()).into();
         match &self.worker {
             Some(worker) => {
                 self.socket.enter_other();
@@ -256,6 +263,7 @@ impl Connection {
             self.socket.add_queued(length);
         }
         ctx.tally.message_out(length);
+        self.socket.count_out(payload_of(length));
         let waits = self.write_state == WriteState::Blocked || self.stream.is_none();
         self.outbox.push(arena, start, end, waits, &mut ctx.spare);
         ctx.outbox_bytes += length;
@@ -267,6 +275,7 @@ impl Connection {
     #[cold]
     pub(super) fn count_drops(&self, ctx: &mut ShardContext, cause: DropCause, count: u64) {
         ctx.tally.count_drops(cause, count);
+        ctx.broker.slow.count_drops(self.id(), count);
         if let Some(worker) = &self.worker {
             worker.drop_frames(count);
         }
@@ -305,11 +314,20 @@ impl Connection {
         }
         ctx.settle_outbox(&self.socket, before, self.outbox.len());
         match written {
-            Written::All => self.written_all(ctx),
+            Written::All => {
+                if self.slow {
+                    self.slow = false;
+                    ctx.broker.slow.remove(self.id());
+                }
+                self.written_all(ctx);
+            }
             Written::Enough => self.mark_dirty(ctx),
             Written::Blocked => {
                 if self.write_state == WriteState::Open {
                     self.write_state = WriteState::Blocked;
+                }
+                if !std::mem::replace(&mut self.slow, true) {
+                    ctx.broker.slow.insert(&self.socket);
                 }
                 if self.outbox.len() > self.endpoint.limits.max_backpressure {
                     self.socket.want_drain();
@@ -438,6 +456,6 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_connection_stays_small() {
-        assert!(size_of::<Connection>() <= 432, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 392, "{} bytes", size_of::<Connection>());
     }
 }

@@ -1,6 +1,6 @@
 //! What a shard's connections share while one of them is at work.
 
-use std::{hash::RandomState, num::NonZeroU32, sync::Arc, time::Instant};
+use std::{hash::RandomState, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
@@ -25,6 +25,8 @@ pub(super) struct ShardContext {
     /// Events that have no worker to go to.
     pub(super) unassigned: UnassignedEvents,
     pub(super) wheel: Wheel,
+    /// When the shard began.
+    pub(super) started: Instant,
     /// When this turn began to work.
     pub(super) time: Instant,
     /// Tells connections apart, in each process anew.
@@ -70,6 +72,7 @@ impl ShardContext {
             batches: Batches::default(),
             unassigned: UnassignedEvents::default(),
             wheel: Wheel::new(time),
+            started: time,
             time,
             seed: RandomState::new(),
             spare: Spare::default(),
@@ -94,12 +97,6 @@ impl ShardContext {
 
     pub(super) fn now(&self) -> Tick {
         self.wheel.now()
-    }
-
-    /// Microseconds of this turn since the shard began: for times that are over within 71 minutes,
-    /// when the number comes again.
-    pub(super) fn micros(&self) -> NonZeroU32 {
-        NonZeroU32::new(self.wheel.age(self.time).as_micros() as u32).unwrap_or(NonZeroU32::MIN)
     }
 
     /// Keeps an event for the next worker.

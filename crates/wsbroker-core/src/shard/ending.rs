@@ -185,7 +185,7 @@ impl Connection {
         self.ended(ctx, cause, code, reason);
         self.phase = ConnectionPhase::Lingering;
         self.ending = None;
-        self.leftover = Vec::new();
+        self.leftover.clear();
         self.parser = Parser::new(Role::Server);
         self.count_receive(ctx);
         self.unpause();

@@ -105,11 +105,11 @@ impl Connection {
             Ok(false) => return self.count_receive(ctx),
             Err(error) => {
                 self.violated(ctx, error);
-                self.leftover = Vec::new();
+                self.leftover.clear();
                 return self.count_receive(ctx);
             }
         }
-        let mut rest = std::mem::take(&mut self.leftover);
+        let mut rest = self.leftover.take();
         self.take(ctx, &mut rest);
     }
 
@@ -170,7 +170,7 @@ impl Connection {
         }
         let waits = put_off || matches!(self.paused, Pause::Window | Pause::Worker | Pause::Rate | Pause::Moving);
         if waits && matches!(self.phase, ConnectionPhase::Active | ConnectionPhase::CloseSent) {
-            self.leftover.extend_from_slice(input.into_rest());
+            self.leftover.extend(input.into_rest());
         }
         self.count_receive(ctx);
     }
@@ -239,6 +239,7 @@ impl Connection {
             return false;
         }
         ctx.tally.message_in(bytes.as_ref().len());
+        self.socket.count_in(bytes.as_ref().len());
         self.deliver(ctx, kind, bytes)
     }
 

@@ -22,6 +22,7 @@ mod execute;
 mod handle;
 mod inbound;
 mod inflating;
+mod leftover;
 mod long_commands;
 mod meter;
 mod migrate;
@@ -457,6 +458,9 @@ impl Shard {
             let Some(mut connection) = self.connections.take(slot) else { continue };
             if let Some(mut stream) = connection.stream.take() {
                 stream.deregister(self.poll.registry());
+            }
+            if connection.slow {
+                self.ctx.broker.slow.remove(connection.id());
             }
             self.ctx.settle_outbox(&connection.socket, connection.outbox.len(), 0);
             self.ctx.receive_bytes = self.ctx.receive_bytes.saturating_sub(connection.receive_held);

@@ -19,7 +19,7 @@ use crate::{
 impl Shard {
     /// A connection asks to be let in: puts it into its slot, and asks its worker.
     pub(super) fn reserve(&mut self, reserve: Reserve) {
-        let Reserve { socket, endpoint, worker, open, deflate, ip } = reserve;
+        let Reserve { socket, endpoint, worker, open, deflate, joins } = reserve;
         let namespace = socket.namespace_id();
         // Chosen before this command: by now the worker may have ended or been superseded, and that
         // may have been dealt with here already.
@@ -35,7 +35,7 @@ impl Shard {
         };
         socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
         let mut connection = Connection::new(Arc::clone(&socket), endpoint, worker.clone(), deflate);
-        connection.ip = ip;
+        connection.joins = joins;
         self.connections.put(socket.slot(), connection);
         if let Some(open) = open {
             self.ask(worker, &socket, open);

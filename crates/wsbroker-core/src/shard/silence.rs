@@ -1,7 +1,7 @@
 //! What silence does to a connection: it is asked whether it is still there, and cut when it does
 //! not answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{
     connection::Connection,
@@ -16,6 +16,11 @@ use crate::{config::SocketLimits, counters::CloseCause};
 fn ping_after(limits: &SocketLimits) -> Option<Duration> {
     let interval = limits.ping_interval.filter(|_| limits.pings)?;
     Some(limits.idle_timeout.map_or(interval, |idle| interval.min(idle / 2)))
+}
+
+/// Microseconds from one time to another, which wrap after 71 minutes; never 0.
+fn micros(from: Instant, to: Instant) -> u32 {
+    (to.saturating_duration_since(from).as_micros() as u32).max(1)
 }
 
 impl Connection {
@@ -80,26 +85,31 @@ impl Connection {
         Some(self.last_seen.min(self.last_sent).max(self.last_ping) + ticks(interval) + 1)
     }
 
-    /// A pong came. Our pings are empty, so one with a payload answers none of them (RFC 6455
-    /// §5.5.3).
-    pub(super) fn ponged(&mut self, ctx: &ShardContext, payload: &[u8]) {
-        if payload.is_empty()
-            && let Some(sent) = self.ping_sent.take()
-        {
-            let took = ctx.micros().get().wrapping_sub(sent.get());
-            ctx.broker.shard(self.socket.shard()).counters.round_trips.count(u64::from(took) * 1000, 1);
-        }
-    }
-
     fn ping(&mut self, ctx: &mut ShardContext) {
         self.last_ping = ctx.now();
         let mut length = 0;
         self.account(ctx, |outbox, _| length = outbox.push_ping());
         if length > 0 {
-            self.ping_sent.get_or_insert(ctx.micros());
             let length = self.stream.as_ref().map_or(length, |stream| stream.on_the_wire(length));
             self.progress.add_ping(length);
+            if self.ping_sent == 0 {
+                self.ping_sent = micros(ctx.started, Instant::now());
+            }
             self.mark_dirty(ctx);
+        }
+    }
+
+    /// A pong came: what the ping took is known. Clients may send pongs unasked; one with a payload
+    /// answers none of our pings, which are empty (RFC 6455 §5.5.3).
+    pub(super) fn ponged(&mut self, ctx: &ShardContext, payload: &[u8]) {
+        if !payload.is_empty() {
+            return;
+        }
+        let sent = std::mem::take(&mut self.ping_sent);
+        if sent != 0 {
+            let took = micros(ctx.started, ctx.time).wrapping_sub(sent);
+            self.socket.set_round_trip(took);
+            ctx.broker.shard(self.socket.shard()).counters.round_trips.count(u64::from(took) * 1000, 1);
         }
     }
 }

@@ -89,7 +89,7 @@ fn connect_to(
     stream.set_nonblocking(true).unwrap();
     prepare(&mut stream);
     let (key, permit) = (ConnectionKey::of(&socket), inner.front.permit().unwrap());
-    let reserve = Reserve { socket: Arc::clone(&socket), endpoint, worker, open: None, deflate, ip: None };
+    let reserve = Reserve { socket: Arc::clone(&socket), endpoint, worker, open: None, deflate, joins: false };
     let attach = Attach { stream: Stream::tcp(stream), head: b"101".to_vec(), rest: Vec::new(), permit };
     inner.shard(0).push(Command::Reserve(Box::new(reserve)));
     inner.shard(0).push(Command::Attach(key, Box::new(attach)));

@@ -42,11 +42,6 @@ impl Wheel {
         self.now
     }
 
-    /// How long before this time it began.
-    pub(super) fn age(&self, time: Instant) -> Duration {
-        time.saturating_duration_since(self.start)
-    }
-
     pub(super) fn set(&mut self, entry: TimerEntry) {
         // What is due already comes with the next tick.
         let at = entry.due.max(self.now + 1);

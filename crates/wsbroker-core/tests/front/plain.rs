@@ -309,6 +309,21 @@ fn upgrades_that_are_not_ours_are_passed_on_where_the_application_says_so() {
 }
 
 #[test]
+fn an_upgrade_with_a_body_is_never_passed_on() {
+    let broker = broker();
+    let (mut http, _) = mirror();
+    http.forward_upgrades = ForwardUpgrades::All;
+    let listener = serve(&broker, with(http));
+    for length in ["Content-Length: 4", "Transfer-Encoding: chunked"] {
+        for path in ["/hmr", "/ws"] {
+            let mut stream = connect(listener.port());
+            assert_eq!(exchange(&mut stream, &handshake(path, &[length])).0, 400, "{path} {length}");
+        }
+    }
+    assert_eq!(broker.stats().http.forwarded, 0);
+}
+
+#[test]
 fn a_request_in_hand_is_finished_when_its_listener_closes() {
     let broker = broker();
     let inner = TcpListener::bind("127.0.0.1:0").unwrap();

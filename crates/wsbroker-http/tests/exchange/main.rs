@@ -4,5 +4,6 @@
 mod bodies;
 mod failures;
 mod heads;
+mod hostile;
 mod kit;
 mod tunnels;

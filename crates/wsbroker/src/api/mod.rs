@@ -8,6 +8,7 @@ pub(crate) mod available_memory;
 pub(crate) mod cluster_functions;
 pub(crate) mod drain;
 pub(crate) mod http_options;
+pub(crate) mod inspection;
 pub(crate) mod lifecycle;
 pub(crate) mod messaging;
 pub(crate) mod metrics_text;

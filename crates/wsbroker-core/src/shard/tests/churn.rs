@@ -192,7 +192,7 @@ impl World {
                     worker,
                     open: None,
                     deflate: None,
-                    ip: None,
+                    joins: false,
                 };
                 let attach = Attach { stream: Stream::tcp(stream), head: b"101".to_vec(), rest: Vec::new(), permit };
                 manual.broker.state().shard(0).push(Command::Reserve(Box::new(reserve)));

@@ -1,0 +1,179 @@
+//! A Unix socket that is told of bytes to read only.
+//!
+//! The system wakes those that wait for room in a Unix socket each time that the other side has
+//! read something, however much room there was. tokio's own stream always waits for it, so that
+//! every request would cost one more wake-up of its thread. Here room is waited for only while
+//! there is none, by a second descriptor.
+
+use std::{
+    io::{self, IoSlice, Read, Write},
+    os::unix::net,
+    path::Path,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd},
+    net::UnixStream,
+};
+
+/// Read at once: what is read into is cleared before.
+const MOST: usize = 64 << 10;
+
+/// A connected stream.
+#[derive(Debug)]
+pub(crate) struct QuietUnixStream {
+    stream: AsyncFd<net::UnixStream>,
+    /// There was no room, and this waits for it.
+    room: Option<AsyncFd<net::UnixStream>>,
+}
+
+impl QuietUnixStream {
+    pub(crate) async fn connect(path: &Path) -> io::Result<Self> {
+        // Non-blocking, and stays so.
+        let stream = UnixStream::connect(path).await?.into_std()?;
+        Ok(Self { stream: told_of(stream, Interest::READABLE)?, room: None })
+    }
+
+    fn poll_write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut write: impl FnMut(&net::UnixStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            if let Some(room) = &self.room {
+                ready!(room.poll_write_ready(cx))?.retain_ready();
+                // If there is none after all, it is waited for anew.
+                self.room = None;
+            }
+            match write(self.stream.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let waiting = self.stream.get_ref().try_clone()?;
+                    self.room = Some(told_of(waiting, Interest::WRITABLE)?);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+}
+
+#[expect(deprecated, reason = "unsound for descriptors that are not owned; the replacement is unsafe for all")]
+fn told_of(stream: net::UnixStream, interest: Interest) -> io::Result<AsyncFd<net::UnixStream>> {
+    AsyncFd::with_interest(stream, interest)
+}
+
+impl AsyncRead for QuietUnixStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let stream = &self.stream;
+        let room = buf.remaining().min(MOST);
+        loop {
+            let mut readable = ready!(stream.poll_read_ready(cx))?;
+            match stream.get_ref().read(buf.initialize_unfilled_to(room)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => readable.clear_ready(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(read) => {
+                    // There was no more. Its arrival will be told.
+                    if 0 < read && read < room {
+                        readable.clear_ready();
+                    }
+                    buf.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}
+
+impl AsyncWrite for QuietUnixStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_with(cx, |mut stream| stream.write(bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_with(cx, |mut stream| stream.write_vectored(slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream.get_ref().shutdown(std::net::Shutdown::Write))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::UnixListener,
+    };
+
+    use super::*;
+
+    async fn pair() -> (QuietUnixStream, UnixStream) {
+        let name = format!("wsbroker-quiet-{}-{:?}", std::process::id(), std::thread::current().id());
+        let path = std::env::temp_dir().join(name);
+        let listener = UnixListener::bind(&path).unwrap();
+        let (quiet, accepted) = tokio::join!(QuietUnixStream::connect(&path), listener.accept());
+        std::fs::remove_file(&path).unwrap();
+        (quiet.unwrap(), accepted.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn more_than_there_is_room_for_goes_through_both_ways() {
+        let (mut quiet, mut peer) = pair().await;
+        let sent: Vec<u8> = (0..4 << 20).map(|i: u32| (i / 7) as u8).collect();
+        let expected = sent.clone();
+        let echo = tokio::spawn(async move {
+            let mut got = vec![0; sent.len()];
+            peer.read_exact(&mut got).await.unwrap();
+            assert!(got == sent);
+            peer.write_all(&got).await.unwrap();
+        });
+        quiet.write_all(&expected).await.unwrap();
+        let mut got = Vec::new();
+        quiet.read_to_end(&mut got).await.unwrap();
+        assert!(got == expected);
+        echo.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn room_is_waited_for_only_while_there_is_none() {
+        let (mut quiet, mut peer) = pair().await;
+        let piece = [7; 64 << 10];
+        let mut written = 0;
+        while let Some(more) = quiet.write(&piece).now_or_never() {
+            assert!(quiet.room.is_none());
+            written += more.unwrap();
+        }
+        assert!(quiet.room.is_some(), "it is full");
+        let mut got = vec![0; written];
+        let (more, _) = tokio::join!(quiet.write(&piece), peer.read_exact(&mut got));
+        assert!(more.unwrap() > 0 && quiet.room.is_none());
+    }
+
+    #[tokio::test]
+    async fn the_end_is_seen_and_told() {
+        let (mut quiet, mut peer) = pair().await;
+        quiet.shutdown().await.unwrap();
+        assert_eq!(peer.read(&mut [0; 8]).await.unwrap(), 0);
+        peer.write_all(b"last").await.unwrap();
+        drop(peer);
+        let mut got = Vec::new();
+        quiet.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, b"last");
+    }
+}

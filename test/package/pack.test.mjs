@@ -1,0 +1,152 @@
+// What `npm run pack` makes: installed into an empty folder, it runs.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import WebSocket from 'ws';
+
+import { packedLinks } from '../../scripts/pack/links.mjs';
+import { installPacked, tryChat } from '../../scripts/pack/try-installed.mjs';
+import { filesOf, packRelease } from '../../scripts/pack.mjs';
+import { loaderSource, mainManifest, platformsOf, root } from '../../scripts/packages.mjs';
+import { filesBelow } from '../../scripts/lint/sources.mjs';
+
+const { platformTarget } = createRequire(import.meta.url)('../../lib/native/target.cjs');
+const target = platformTarget();
+const folder = mkdtempSync(path.join(tmpdir(), 'wsb-package-'));
+const main = mainManifest();
+const manifestOf = (where) => JSON.parse(readFileSync(path.join(where, 'package.json'), 'utf8'));
+/** Requires the installed package in a process of its own. */
+const requireIn = (where) => spawnSync(process.execPath, ['-e', `require('wsbroker').connectionCount()`], { cwd: where, encoding: 'utf8' });
+
+after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+
+describe('a release under a scope', { timeout: 240_000 }, () => {
+  const app = path.join(folder, 'app');
+  let archives;
+  let installed;
+
+  before(() => {
+    archives = packRelease({ to: path.join(folder, 'dist'), scope: '@acme', repository: 'https://git.example/acme/wsbroker.git' });
+    installed = installPacked(app, archives);
+  });
+
+  test('the main package names the others by the exact version, and where it comes from', () => {
+    const manifest = manifestOf(installed);
+    assert.equal(manifest.name, '@acme/wsbroker');
+    assert.equal(manifest.optionalDependencies[`@acme/wsbroker-${target}`], main.version);
+    assert.deepEqual([manifest.repository.url, manifest.bugs.url, manifest.homepage], ['git+https://git.example/acme/wsbroker.git', 'https://git.example/acme/wsbroker/issues', 'https://git.example/acme/wsbroker#readme']);
+    for (const key of ['scripts', 'devDependencies', 'workspaces']) assert.ok(!(key in manifest), key);
+    assert.equal(archives.at(-1), path.join(folder, 'dist', `acme-wsbroker-${main.version}.tgz`));
+  });
+
+  test('the addon is in the package of the platform alone, with the notices', () => {
+    assert.deepEqual(packedFiles(installed).filter((file) => file.endsWith('.node')), []);
+    const platform = path.join(app, 'node_modules/@acme', `wsbroker-${target}`);
+    assert.ok(existsSync(path.join(platform, `wsbroker.${target}.node`)));
+    for (const file of ['LICENSE.txt', 'THIRD-PARTY.txt']) assert.ok(existsSync(path.join(platform, file)), file);
+    assert.equal(manifestOf(platform).version, main.version);
+  });
+
+  test('the chat that is in it runs, and two clients talk', async () => {
+    assert.match(await tryChat(installed, { WebSocket }), /hello from the package/);
+  });
+
+  test('links of its README lead to the repository, those of other pages to files that are there', () => {
+    const relative = packedFiles(installed).filter((file) => file.endsWith('.md')).flatMap((file) => linksOf(installed, file).map((link) => [file, link]));
+    assert.deepEqual(relative.filter(([file]) => file === 'README.md'), []);
+    assert.deepEqual(relative.filter(([file, link]) => !existsSync(path.join(installed, path.dirname(file), link))), []);
+    assert.match(readFileSync(path.join(installed, 'README.md'), 'utf8'), new RegExp(`\\(https://git\\.example/acme/wsbroker/blob/v${main.version}/docs/faq\\.md`));
+  });
+
+  test('the package of the platform in another version is refused, with what to do', () => {
+    const platform = path.join(app, 'node_modules/@acme', `wsbroker-${target}`, 'package.json');
+    const right = readFileSync(platform, 'utf8');
+    writeFileSync(platform, JSON.stringify({ ...JSON.parse(right), version: '99.0.0' }));
+    const { status, stderr } = requireIn(app);
+    writeFileSync(platform, right);
+    assert.notEqual(status, 0);
+    assert.match(stderr, new RegExp(`package @acme/wsbroker-${target}: its version is 99\\.0\\.0, that of @acme/wsbroker is ${main.version}`));
+    assert.match(stderr, /must have the same version\. Run: npm install @acme\/wsbroker@/);
+    assert.equal(requireIn(app).status, 0);
+  });
+
+  test('the package of somebody else that has the name without the scope is not loaded', () => {
+    const own = path.join(app, 'node_modules/@acme', `wsbroker-${target}`);
+    const foreign = path.join(app, 'node_modules', `wsbroker-${target}`);
+    rmSync(own, { recursive: true });
+    mkdirSync(foreign);
+    writeFileSync(path.join(foreign, 'package.json'), JSON.stringify({ name: `wsbroker-${target}`, version: main.version, main: 'index.js' }));
+    writeFileSync(path.join(foreign, 'index.js'), "console.log('LOADED')");
+    const { status, stdout, stderr } = requireIn(app);
+    assert.notEqual(status, 0);
+    assert.doesNotMatch(stdout, /LOADED/);
+    assert.match(stderr, new RegExp(`package @acme/wsbroker-${target}: not installed`));
+  });
+});
+
+describe('a package made in a clone', { timeout: 120_000 }, () => {
+  test('without a repository, no link leads nowhere', () => {
+    const addon = path.join(folder, 'stand-in.node');
+    writeFileSync(addon, 'no addon');
+    const archives = packRelease({ to: path.join(folder, 'plain'), addonOf: (_, { name }) => (name === target ? addon : undefined) });
+    const installed = installPacked(path.join(folder, 'plain-app'), archives);
+    assert.equal(manifestOf(installed).name, main.name);
+    const dead = packedFiles(installed).filter((file) => file.endsWith('.md'))
+      .flatMap((file) => linksOf(installed, file).filter((link) => !existsSync(path.join(installed, path.dirname(file), link))).map((link) => `${file}: ${link}`));
+    assert.deepEqual(dead, []);
+  });
+
+  test('a platform without an addon is missed if all are wanted', () => {
+    const addon = path.join(folder, 'stand-in.node');
+    writeFileSync(addon, 'no addon');
+    const lacking = platformsOf(main)[0].name;
+    const pack = (without) => packRelease({ to: path.join(folder, 'all'), all: true, addonOf: (_, { name }) => (name === without ? undefined : addon) });
+    assert.throws(() => pack(lacking), new RegExp(`no addon for ${lacking}: each is expected in`));
+    assert.equal(pack(undefined).length, main.napi.targets.length + 1);
+  });
+
+  test('what "files" names is what npm packs', () => {
+    const archives = [path.join(folder, 'plain', `wsbroker-${main.version}.tgz`)];
+    const { files } = JSON.parse(spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline', archives[0]], { cwd: folder, encoding: 'utf8', shell: process.platform === 'win32' }).stdout)[0];
+    const packed = files.map((file) => file.path).sort();
+    assert.deepEqual(packed, filesOf(main).filter((file) => !file.endsWith('.node')).sort());
+    assert.ok(packed.includes('crates/wsbroker/build.rs') && packed.includes('example/chat/server.mjs'));
+  });
+
+  test('a scope that npm would not take is refused', () => {
+    for (const scope of ['acme', '@', '@Acme', '@acme/x']) assert.throws(() => packRelease({ to: path.join(folder, 'none'), scope }), /--scope must be a scope of npm such as @acme/);
+  });
+});
+
+test('the loader that is in the sources is what package.json makes of it', () => {
+  assert.equal(readFileSync(path.join(root, 'src/native/packages.cts'), 'utf8').replaceAll('\r\n', '\n'), loaderSource(main));
+});
+
+test('versions of the package and of the crates are the same', () => {
+  assert.equal(/^\[workspace\.package\]\nversion = "(.*)"/m.exec(readFileSync(path.join(root, 'Cargo.toml'), 'utf8').replaceAll('\r\n', '\n'))?.[1], main.version);
+});
+
+test('links are changed in text, and not in code', () => {
+  const text = '[a](docs/a.md#x) [`b`](bench) [c](https://c.example) [d](#d) [![e](e.svg)](bench)\n```js\n[f](bench)\n```\n';
+  const packed = ['README.md', 'docs/a.md'];
+  assert.equal(packedLinks(text, 'README.md', packed), '[a](docs/a.md#x) `b` [c](https://c.example) [d](#d) ![e](e.svg)\n```js\n[f](bench)\n```\n');
+  assert.equal(
+    packedLinks(text, 'README.md', packed, 'https://r.example/x'),
+    '[a](https://r.example/x/docs/a.md#x) [`b`](https://r.example/x/bench) [c](https://c.example) [d](#d) [![e](e.svg)](https://r.example/x/bench)\n```js\n[f](bench)\n```\n',
+  );
+  assert.equal(packedLinks('[r](../README.md) [b](../bench/x)', 'docs/a.md', packed, 'https://r.example/x'), '[r](../README.md) [b](https://r.example/x/bench/x)');
+});
+
+function packedFiles(installed) {
+  return filesBelow(path.relative(root, installed).replaceAll('\\', '/'), /./).map((file) => path.relative(installed, path.join(root, file)).replaceAll('\\', '/'));
+}
+
+/** The relative links of a page, without their anchors. */
+function linksOf(installed, file) {
+  const text = readFileSync(path.join(installed, file), 'utf8').replace(/^```[\s\S]*?^```/gm, '');
+  return [...text.matchAll(/\]\(([^()\s]+)\)/g)].map(([, link]) => link).filter((link) => !/^(#|[a-z][a-z+.-]*:)/i.test(link)).map((link) => link.split('#')[0]);
+}

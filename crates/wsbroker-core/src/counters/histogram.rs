@@ -49,8 +49,8 @@ pub(crate) const AGES: &[u64; 10] = &[
 pub(crate) const SUBSCRIBERS: &[u64; 16] =
     &[0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000];
 
-/// The counts of one histogram with `N` bounds, as any thread may read them. What is counted often is
-/// in one cache line: the sum, and the lowest bounds.
+/// The counts of one histogram with `N` bounds, as any thread may read them. What is counted often
+/// is in one cache line: the sum, and the lowest bounds.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Cells<const N: usize> {

@@ -15,6 +15,11 @@ exports.shutdown = shutdown;
 exports.drain = drain;
 exports.reloadWorkers = reloadWorkers;
 exports.setReady = setReady;
+exports.publish = publish;
+exports.position = position;
+exports.history = history;
+exports.recover = recover;
+exports.deleteHistory = deleteHistory;
 exports.closeChannel = closeChannel;
 exports.subscriberCount = subscriberCount;
 exports.metrics = metrics;
@@ -29,6 +34,7 @@ const load_cjs_1 = require("./native/load.cjs");
 const channel_calls_cjs_1 = require("./options/channel-calls.cjs");
 const checks_cjs_1 = require("./options/checks.cjs");
 const cluster_cjs_1 = require("./options/cluster.cjs");
+const history_cjs_1 = require("./options/history.cjs");
 const inspection_cjs_1 = require("./options/inspection.cjs");
 const drain_cjs_1 = require("./options/drain.cjs");
 const reload_cjs_1 = require("./options/reload.cjs");
@@ -37,6 +43,7 @@ const drain_cjs_2 = require("./server/drain.cjs");
 const lifecycle_cjs_1 = require("./server/lifecycle.cjs");
 const reload_cjs_2 = require("./server/reload.cjs");
 const watch_cjs_1 = require("./server/watch.cjs");
+const own_functions_cjs_1 = require("./worker/own-functions.cjs");
 const register_cjs_1 = require("./worker/register.cjs");
 var errors_cjs_1 = require("./errors.cjs");
 Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_1.WSBrokerError; } });
@@ -70,7 +77,7 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  * within 10 s
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called with `workerPath` in a worker of the pool
  * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: the system does not support Unix sockets or
- * `reusePort`
+ * `reusePort`, or the process has both `history` and `cluster`
  * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before it was done
  * @throws the reason of `signal`, if that was aborted before it was done
  *
@@ -212,6 +219,7 @@ async function drain(options) {
     const { native: checked, onProgress } = (0, drain_cjs_1.checkDrainOptions)(options);
     return (0, drain_cjs_2.drainAll)(checked, onProgress);
 }
+own_functions_cjs_1.ownFunctions.add(drain);
 /**
  * Replaces the worker threads by new ones, with new code, while every connection stays open. The
  * new threads load the module, as it is now, and run `handleStart`. When all of them are ready they
@@ -303,7 +311,8 @@ function setReady(ready) {
 exports.send = load_cjs_1.native.send;
 /**
  * Publishes to every subscriber of the channel. The message is encoded once, however many there
- * are.
+ * are. On a channel with history ({@link StartOptions.history}) it is numbered and kept, as by
+ * {@link publish}.
  *
  * @param channel compared as bytes: the string 'a' and the byte 0x61 are the same channel
  * @param data as in {@link send}
@@ -379,6 +388,108 @@ exports.unsubscribeMany = load_cjs_1.native.unsubscribeMany;
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 exports.unsubscribeAll = load_cjs_1.native.unsubscribeAll;
+/**
+ * Publishes as {@link sendToChannel} does, with a receipt: when it resolves, the message has been
+ * handed to every I/O thread that has subscribers. On a channel with history it has its offset by
+ * then, and what follows the `await` comes behind it.
+ *
+ * @param options `exclude` and `compress`: as in {@link sendToChannel}. `id`: makes a repeated
+ * publish a duplicate
+ * @returns a promise of the offset and epoch, if the channel has a history, and of the number of
+ * subscribers in this process
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: `id` is empty or longer than 128 bytes, or
+ * the channel has no history
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * const { offset, duplicate } = await publish('chat:42', 'hello', { id: 'ada:17' });
+ * ```
+ */
+async function publish(channel, data, options) {
+    return load_cjs_1.native.publishWithReceipt(channel, data, options);
+}
+/**
+ * Where the channel is now: at offset 0 before the first publish. Read the position first and the
+ * state of the application then: a later {@link recover} from there misses nothing.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history
+ */
+async function position(channel) {
+    return load_cjs_1.native.historyPosition(channel);
+}
+/**
+ * Messages that the channel keeps.
+ *
+ * @param options `since`: only those behind this position. `limit`: at most so many, 1 to 100,000,
+ * 100 by default. `reverse`: the newest first
+ * @returns a promise of the messages, and of whether some are missing; a position that is beyond
+ * the channel's, or of another epoch, gives all that are kept, and `complete` is `false`
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or an option has
+ * a value that is not allowed
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * const { messages } = await history('chat:42', { limit: 50, reverse: true });
+ * ```
+ */
+async function history(channel, options) {
+    const [offset, epoch, limit, reverse] = (0, history_cjs_1.checkQuery)('history', options);
+    return load_cjs_1.native.readHistory(channel, offset, epoch, limit, reverse);
+}
+/**
+ * Subscribes the socket, and has it get everything published since a position before anything
+ * newer, in one step: without a hole, without a duplicate, in order. If something of that is no
+ * longer kept, or more than `maxReplay` messages are missing, nothing is replayed.
+ *
+ * In `handleOpen` it takes effect with the 101. It resolves when the socket is subscribed and what
+ * it gets is fixed, not when it has got it. A socket that is gone recovers nothing.
+ *
+ * @param since a position, behind which it begins: the offset of the last frame that the client
+ * has, with the epoch that it was told. `'latest'`: with the newest message that is kept. `'now'`:
+ * with what comes next
+ * @param options `orReject`: whether a socket that does not recover stays out of the channel;
+ * otherwise it is subscribed from now on
+ * @returns a promise of whether it has recovered, and of the channel's position
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or `since` is
+ * not allowed; a position that is unknown is no error
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the socket is subscribed to the channel already
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * export async function handleTextMessage(text, socketId) {
+ *   const { channel, since } = JSON.parse(text);
+ *   const { recovered, position } = await recover(socketId, channel, since ?? 'now');
+ *   send(socketId, JSON.stringify({ channel, recovered, position }));
+ * }
+ * ```
+ */
+async function recover(socketId, channel, since, options) {
+    const [kind, offset, epoch] = (0, history_cjs_1.checkSince)('recover', since);
+    const orReject = (0, history_cjs_1.checkRecover)('recover', options);
+    return load_cjs_1.native.recoverSocket(socketId, channel, kind, offset, epoch, orReject);
+}
+/**
+ * Deletes messages of the channel's history, and the ids known to it if all go: for moderation, and
+ * for the right to be forgotten. If nothing is left a new epoch begins, and `handleLost` is called
+ * for the channel's subscribers. What is already on its way to a client is not taken back.
+ *
+ * @param options `before`: only messages with a lower offset
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or `before` is
+ * not an offset
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ */
+async function deleteHistory(channel, options) {
+    load_cjs_1.native.deleteHistory(channel, (0, history_cjs_1.checkDelete)('deleteHistory', options));
+}
 /**
  * Subscribes every socket that is subscribed to `from` to `to` as well. Anything published to `to`
  * after the call reaches them.

@@ -6,6 +6,7 @@
  */
 import type { Buffer } from './ambient.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
+import type { HistoryQuery, HistorySlice, Position, PublishOptions, PublishReceipt, RecoverOptions, Recovery, Since } from './types/history.cjs';
 import type { SlowSocket, SocketInfo } from './types/inspection.cjs';
 import type { LoggerOptions, LogRecord } from './types/log.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
@@ -17,6 +18,7 @@ import type { WorkerInterface } from './types/worker-interface.cjs';
 import type { ReloadOptions, ReloadReport } from './types/worker-threads.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type { AcceptVerdict, ClientCertificate, ErrorContext, HandlerName, HeaderOptions, OpenRequest, OpenVerdict, RejectVerdict, WorkerInterface, } from './types/worker-interface.cjs';
+export type { HistoryMessage, HistoryOptions, HistoryQuery, HistorySlice, Position, PublishOptions, PublishReceipt, RecoverOptions, Recovery, Since, } from './types/history.cjs';
 export type { SlowSocket, SocketInfo } from './types/inspection.cjs';
 export type { LoggerOptions, LogRecord } from './types/log.cjs';
 export type { Data, SendOptions, SendResult } from './types/messages.cjs';
@@ -25,7 +27,7 @@ export type { ReloadOptions, ReloadReport, ThreadLimits, ThreadOptions, Watchdog
 export type { BusEvent, ClusterCount, ClusterOptions, RedisNode, RedisOptions, RedisTlsOptions, } from './types/cluster-options.cjs';
 export type { MetricsOptions } from './types/metrics-options.cjs';
 export type { DrainOptions, DrainProgress, DrainReport, Server, ShutdownOptions, ShutdownReport, } from './types/server.cjs';
-export type { BusStats, CloseCounts, DropCounts, HttpFailureCounts, HttpStats, RejectCounts, ShardStats, Stats, Traffic, WorkerStats, } from './types/stats.cjs';
+export type { BusStats, CloseCounts, DropCounts, HistoryStats, HttpFailureCounts, HttpStats, RejectCounts, ShardStats, Stats, Traffic, WorkerStats, } from './types/stats.cjs';
 /**
  * Listens on the address, loads the workers, and starts serving. Resolves when all of that is done,
  * including every worker's `handleStart`. If it fails, everything it has begun is undone.
@@ -54,7 +56,7 @@ export type { BusStats, CloseCounts, DropCounts, HttpFailureCounts, HttpStats, R
  * within 10 s
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called with `workerPath` in a worker of the pool
  * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: the system does not support Unix sockets or
- * `reusePort`
+ * `reusePort`, or the process has both `history` and `cluster`
  * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before it was done
  * @throws the reason of `signal`, if that was aborted before it was done
  *
@@ -264,7 +266,8 @@ export declare function setReady(ready: boolean): void;
 export declare const send: (socketId: number, data: Data, options?: Pick<SendOptions, 'compress'>) => SendResult;
 /**
  * Publishes to every subscriber of the channel. The message is encoded once, however many there
- * are.
+ * are. On a channel with history ({@link StartOptions.history}) it is numbered and kept, as by
+ * {@link publish}.
  *
  * @param channel compared as bytes: the string 'a' and the byte 0x61 are the same channel
  * @param data as in {@link send}
@@ -340,6 +343,97 @@ export declare const unsubscribeMany: (socketId: number, channels: readonly Data
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 export declare const unsubscribeAll: (socketId: number) => number;
+/**
+ * Publishes as {@link sendToChannel} does, with a receipt: when it resolves, the message has been
+ * handed to every I/O thread that has subscribers. On a channel with history it has its offset by
+ * then, and what follows the `await` comes behind it.
+ *
+ * @param options `exclude` and `compress`: as in {@link sendToChannel}. `id`: makes a repeated
+ * publish a duplicate
+ * @returns a promise of the offset and epoch, if the channel has a history, and of the number of
+ * subscribers in this process
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: `id` is empty or longer than 128 bytes, or
+ * the channel has no history
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * const { offset, duplicate } = await publish('chat:42', 'hello', { id: 'ada:17' });
+ * ```
+ */
+export declare function publish(channel: Data, data: Data, options?: PublishOptions): Promise<PublishReceipt>;
+/**
+ * Where the channel is now: at offset 0 before the first publish. Read the position first and the
+ * state of the application then: a later {@link recover} from there misses nothing.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history
+ */
+export declare function position(channel: Data): Promise<Position>;
+/**
+ * Messages that the channel keeps.
+ *
+ * @param options `since`: only those behind this position. `limit`: at most so many, 1 to 100,000,
+ * 100 by default. `reverse`: the newest first
+ * @returns a promise of the messages, and of whether some are missing; a position that is beyond
+ * the channel's, or of another epoch, gives all that are kept, and `complete` is `false`
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or an option has
+ * a value that is not allowed
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * const { messages } = await history('chat:42', { limit: 50, reverse: true });
+ * ```
+ */
+export declare function history(channel: Data, options?: HistoryQuery): Promise<HistorySlice>;
+/**
+ * Subscribes the socket, and has it get everything published since a position before anything
+ * newer, in one step: without a hole, without a duplicate, in order. If something of that is no
+ * longer kept, or more than `maxReplay` messages are missing, nothing is replayed.
+ *
+ * In `handleOpen` it takes effect with the 101. It resolves when the socket is subscribed and what
+ * it gets is fixed, not when it has got it. A socket that is gone recovers nothing.
+ *
+ * @param since a position, behind which it begins: the offset of the last frame that the client
+ * has, with the epoch that it was told. `'latest'`: with the newest message that is kept. `'now'`:
+ * with what comes next
+ * @param options `orReject`: whether a socket that does not recover stays out of the channel;
+ * otherwise it is subscribed from now on
+ * @returns a promise of whether it has recovered, and of the channel's position
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or `since` is
+ * not allowed; a position that is unknown is no error
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the socket is subscribed to the channel already
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * export async function handleTextMessage(text, socketId) {
+ *   const { channel, since } = JSON.parse(text);
+ *   const { recovered, position } = await recover(socketId, channel, since ?? 'now');
+ *   send(socketId, JSON.stringify({ channel, recovered, position }));
+ * }
+ * ```
+ */
+export declare function recover(socketId: number, channel: Data, since: Since, options?: RecoverOptions): Promise<Recovery>;
+/**
+ * Deletes messages of the channel's history, and the ids known to it if all go: for moderation, and
+ * for the right to be forgotten. If nothing is left a new epoch begins, and `handleLost` is called
+ * for the channel's subscribers. What is already on its way to a client is not taken back.
+ *
+ * @param options `before`: only messages with a lower offset
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or `before` is
+ * not an offset
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ */
+export declare function deleteHistory(channel: Data, options?: {
+    readonly before?: number | undefined;
+}): Promise<void>;
 /**
  * Subscribes every socket that is subscribed to `from` to `to` as well. Anything published to `to`
  * after the call reaches them.

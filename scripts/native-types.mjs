@@ -62,7 +62,7 @@ function nativeTypes() {
   }
   if (members.length === 0) throw new Error(`${DECLARATIONS} is missing; run npm run debug`);
   const raw = rawFunctions();
-  const known = [...read(VALUES).matchAll(/^export (?:type|interface) (\w+)|^export type \{ (.*) \} from/gm)].flatMap(([, one, many]) => one ?? many.split(', '));
+  const known = [...read(VALUES).matchAll(/^export (?:type|interface) (\w+)|^export type \{([^}]*)\} from/gm)].flatMap(([, one, many]) => one ?? many.split(',').map((name) => name.trim()).filter((name) => name !== ''));
   const used = known.filter((name) => new RegExp(`\\b${name}\\b`).test(raw.join('\n')));
   return [
     `${MADE}\nimport type { ${used.sort().join(', ')} } from './native/raw-values.cjs';\nexport type * from './native/raw-values.cjs';`,

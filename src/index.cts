@@ -12,6 +12,7 @@ import { native } from './native/load.cjs';
 import { channelBytes, checkCloseChannel, checkSubscriberCount } from './options/channel-calls.cjs';
 import { knownKeys, oneOf, wrongType } from './options/checks.cjs';
 import { checkClusterOptions } from './options/cluster.cjs';
+import { checkDelete, checkQuery, checkRecover, checkSince } from './options/history.cjs';
 import {
   checkGetSockets,
   checkLogger,
@@ -26,6 +27,16 @@ import { shutdownAll, startServer } from './server/lifecycle.cjs';
 import { reload } from './server/reload.cjs';
 import { watchModules } from './server/watch.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
+import type {
+  HistoryQuery,
+  HistorySlice,
+  Position,
+  PublishOptions,
+  PublishReceipt,
+  RecoverOptions,
+  Recovery,
+  Since,
+} from './types/history.cjs';
 import type { SlowSocket, SocketInfo } from './types/inspection.cjs';
 import type { LoggerOptions, LogRecord } from './types/log.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
@@ -41,6 +52,7 @@ import type { StartOptions } from './types/start-options.cjs';
 import type { Stats } from './types/stats.cjs';
 import type { WorkerInterface } from './types/worker-interface.cjs';
 import type { ReloadOptions, ReloadReport } from './types/worker-threads.cjs';
+import { ownFunctions } from './worker/own-functions.cjs';
 import { register } from './worker/register.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
@@ -55,6 +67,18 @@ export type {
   RejectVerdict,
   WorkerInterface,
 } from './types/worker-interface.cjs';
+export type {
+  HistoryMessage,
+  HistoryOptions,
+  HistoryQuery,
+  HistorySlice,
+  Position,
+  PublishOptions,
+  PublishReceipt,
+  RecoverOptions,
+  Recovery,
+  Since,
+} from './types/history.cjs';
 export type { SlowSocket, SocketInfo } from './types/inspection.cjs';
 export type { LoggerOptions, LogRecord } from './types/log.cjs';
 export type { Data, SendOptions, SendResult } from './types/messages.cjs';
@@ -100,6 +124,7 @@ export type {
   BusStats,
   CloseCounts,
   DropCounts,
+  HistoryStats,
   HttpFailureCounts,
   HttpStats,
   RejectCounts,
@@ -140,7 +165,7 @@ export type {
  * within 10 s
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called with `workerPath` in a worker of the pool
  * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: the system does not support Unix sockets or
- * `reusePort`
+ * `reusePort`, or the process has both `history` and `cluster`
  * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before it was done
  * @throws the reason of `signal`, if that was aborted before it was done
  *
@@ -288,6 +313,8 @@ export async function drain(options?: DrainOptions): Promise<DrainReport> {
   return drainAll(checked, onProgress);
 }
 
+ownFunctions.add(drain);
+
 /**
  * Replaces the worker threads by new ones, with new code, while every connection stays open. The
  * new threads load the module, as it is now, and run `handleStart`. When all of them are ready they
@@ -385,7 +412,8 @@ export const send: (
 
 /**
  * Publishes to every subscriber of the channel. The message is encoded once, however many there
- * are.
+ * are. On a channel with history ({@link StartOptions.history}) it is numbered and kept, as by
+ * {@link publish}.
  *
  * @param channel compared as bytes: the string 'a' and the byte 0x61 are the same channel
  * @param data as in {@link send}
@@ -470,6 +498,125 @@ export const unsubscribeMany: (socketId: number, channels: readonly Data[]) => n
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 export const unsubscribeAll: (socketId: number) => number = native.unsubscribeAll;
+
+/**
+ * Publishes as {@link sendToChannel} does, with a receipt: when it resolves, the message has been
+ * handed to every I/O thread that has subscribers. On a channel with history it has its offset by
+ * then, and what follows the `await` comes behind it.
+ *
+ * @param options `exclude` and `compress`: as in {@link sendToChannel}. `id`: makes a repeated
+ * publish a duplicate
+ * @returns a promise of the offset and epoch, if the channel has a history, and of the number of
+ * subscribers in this process
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: `id` is empty or longer than 128 bytes, or
+ * the channel has no history
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * const { offset, duplicate } = await publish('chat:42', 'hello', { id: 'ada:17' });
+ * ```
+ */
+export async function publish(
+  channel: Data,
+  data: Data,
+  options?: PublishOptions,
+): Promise<PublishReceipt> {
+  return native.publishWithReceipt(channel, data, options);
+}
+
+/**
+ * Where the channel is now: at offset 0 before the first publish. Read the position first and the
+ * state of the application then: a later {@link recover} from there misses nothing.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history
+ */
+export async function position(channel: Data): Promise<Position> {
+  return native.historyPosition(channel);
+}
+
+/**
+ * Messages that the channel keeps.
+ *
+ * @param options `since`: only those behind this position. `limit`: at most so many, 1 to 100,000,
+ * 100 by default. `reverse`: the newest first
+ * @returns a promise of the messages, and of whether some are missing; a position that is beyond
+ * the channel's, or of another epoch, gives all that are kept, and `complete` is `false`
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or an option has
+ * a value that is not allowed
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * const { messages } = await history('chat:42', { limit: 50, reverse: true });
+ * ```
+ */
+export async function history(channel: Data, options?: HistoryQuery): Promise<HistorySlice> {
+  const [offset, epoch, limit, reverse] = checkQuery('history', options);
+  return native.readHistory(channel, offset, epoch, limit, reverse);
+}
+
+/**
+ * Subscribes the socket, and has it get everything published since a position before anything
+ * newer, in one step: without a hole, without a duplicate, in order. If something of that is no
+ * longer kept, or more than `maxReplay` messages are missing, nothing is replayed.
+ *
+ * In `handleOpen` it takes effect with the 101. It resolves when the socket is subscribed and what
+ * it gets is fixed, not when it has got it. A socket that is gone recovers nothing.
+ *
+ * @param since a position, behind which it begins: the offset of the last frame that the client
+ * has, with the epoch that it was told. `'latest'`: with the newest message that is kept. `'now'`:
+ * with what comes next
+ * @param options `orReject`: whether a socket that does not recover stays out of the channel;
+ * otherwise it is subscribed from now on
+ * @returns a promise of whether it has recovered, and of the channel's position
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or `since` is
+ * not allowed; a position that is unknown is no error
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the socket is subscribed to the channel already
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * export async function handleTextMessage(text, socketId) {
+ *   const { channel, since } = JSON.parse(text);
+ *   const { recovered, position } = await recover(socketId, channel, since ?? 'now');
+ *   send(socketId, JSON.stringify({ channel, recovered, position }));
+ * }
+ * ```
+ */
+export async function recover(
+  socketId: number,
+  channel: Data,
+  since: Since,
+  options?: RecoverOptions,
+): Promise<Recovery> {
+  const [kind, offset, epoch] = checkSince('recover', since);
+  const orReject = checkRecover('recover', options);
+  return native.recoverSocket(socketId, channel, kind, offset, epoch, orReject);
+}
+
+/**
+ * Deletes messages of the channel's history, and the ids known to it if all go: for moderation, and
+ * for the right to be forgotten. If nothing is left a new epoch begins, and `handleLost` is called
+ * for the channel's subscribers. What is already on its way to a client is not taken back.
+ *
+ * @param options `before`: only messages with a lower offset
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or `before` is
+ * not an offset
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ */
+export async function deleteHistory(
+  channel: Data,
+  options?: { readonly before?: number | undefined },
+): Promise<void> {
+  native.deleteHistory(channel, checkDelete('deleteHistory', options));
+}
 
 /**
  * Subscribes every socket that is subscribed to `from` to `to` as well. Anything published to `to`

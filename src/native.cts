@@ -1,6 +1,6 @@
 // Made from crates/wsbroker by scripts/native-types.mjs, which npm run build starts. Do not edit.
 
-import type { Data, Dispatch, NativeAccept, NativeAttached, NativeReject, Receive, SendOptions, SendResult, Stats } from './native/raw-values.cjs';
+import type { Data, Dispatch, HistorySlice, NativeAccept, NativeAttached, NativeReject, Position, PublishOptions, PublishReceipt, Receive, Recovery, SendOptions, SendResult, Stats } from './native/raw-values.cjs';
 export type * from './native/raw-values.cjs';
 
 /** What the addon exports. Nothing of it is public: src/index.cts is. */
@@ -165,6 +165,16 @@ export interface Native {
    * its handlers have settled; at once if there is none.
    */
   workerEmptied(thread: number): Promise<void>;
+  publishWithReceipt(channel: Data, data: Data, options?: PublishOptions): PublishReceipt;
+  historyPosition(channel: Data): Position;
+  /** At most `limit` messages. An offset below 0: as seen from before the first. */
+  readHistory(channel: Data, offset: number, epoch: string, limit: number, reverse: boolean): HistorySlice;
+  /** `kind`: 0 for a position, 1 for the latest message, 2 for now. */
+  recoverSocket(socketId: number, channel: Data, kind: number, offset: number, epoch: string, orReject: boolean): Recovery;
+  /** An offset below 0: all messages. */
+  deleteHistory(channel: Data, before: number): void;
+  /** The socket has been told what it has lost of the channel, and goes on. */
+  continueChannel(socketId: number, channel: Data): void;
   send(socketId: number, data: Data, options?: Pick<SendOptions, 'compress'>): SendResult;
   sendToChannel(channel: Data, data: Data, options?: SendOptions): number;
   sendToAll(data: Data, options?: SendOptions): number;
@@ -460,6 +470,22 @@ export interface NativeHeader {
   value: string;
 }
 
+/** A history for some channels. */
+export interface NativeHistoryRule {
+  /** Names; one that ends in `*` is a prefix. */
+  channels: Array<string>;
+  /** Messages that each of them keeps. */
+  size: number;
+  /** How long, in milliseconds. */
+  ttl: number;
+  /** Bytes that each of them keeps. */
+  maxBytes: number;
+  /** Messages that one recovery replays. */
+  maxReplay: number;
+  /** Whether a frame begins with its offset and its channel. */
+  framed: boolean;
+}
+
 /** What happens to plain requests. Durations are in milliseconds. */
 export interface NativeHttp {
   /** What is answered by the addon. */
@@ -652,6 +678,10 @@ export interface NativeProcessOptions {
   maxChannelsPerSocket?: number | undefined;
   /** Bytes of a channel's name. */
   maxChannelNameLength?: number | undefined;
+  /** Channels that keep what is published. The first that matches counts. */
+  history: Array<NativeHistoryRule>;
+  /** Bytes that the histories of all channels may take. */
+  maxHistoryMemory: number;
   /** Whether the handlers of a socket run at the same time. */
   concurrent: boolean;
   /** How long a handler may take to settle. 0 is off. */

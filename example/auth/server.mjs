@@ -1,16 +1,14 @@
-// Login over HTTP, messages over WebSockets.
+// Login over HTTP, messages over WebSockets, on one port.
 //
 //   node example/auth/server.mjs        or        bun example/auth/server.mjs
 //
 //   HOST              address to listen on, default 127.0.0.1
-//   PORT              port of login and page, default 8090
-//   WS_PORT           port of the WebSockets, default PORT + 1
+//   PORT              port of login, page and WebSockets, default 8090
 //   TOKEN_SECONDS     lifetime of a token, default 300: short, because a stolen token cannot be
 //                     revoked
 //   ALLOW_QUERY_TOKEN 1 accepts tokens in the address (worker.mjs says why it is off)
 
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { closeChannel, shutdown, start } from 'wsbroker';
 import { makeAccounts } from './accounts.mjs';
@@ -19,15 +17,11 @@ import { BadToken, makeVerifier } from './verifier.mjs';
 
 const host = process.env.HOST || '127.0.0.1';
 const port = numberFrom('PORT', 8090, 0, 65_535);
-const webSocketPort = numberFrom('WS_PORT', port === 0 ? 0 : port + 1, 0, 65_535);
 const lifetime = numberFrom('TOKEN_SECONDS', 300, 1, 86_400);
 const authority = (name, number) => `${name.includes(':') ? `[${name}]` : name}:${number}`;
 
 const accounts = await makeAccounts(['alice', 'bob']);
 const tokens = await makeIssuer(lifetime);
-
-/** The WebSocket server; undefined while it starts. */
-let sockets;
 
 // ---- HTTP: login, renewal, the public key, the page
 
@@ -40,7 +34,6 @@ const files = new Map([
 
 const routes = {
   'GET /jwks.json': () => ({ json: tokens.jwks }),
-  'GET /config.json': () => (sockets ? { json: { webSocketPort: sockets.port } } : { status: 503, json: { error: 'starting' } }),
 
   async 'POST /login'(request) {
     const address = request.socket.remoteAddress;
@@ -84,7 +77,7 @@ const headers = {
   'cache-control': 'no-store',
 };
 
-const http = createServer(async (request, response) => {
+async function answer(request, response) {
   const path = request.url.split('?', 1)[0];
   const route = Object.hasOwn(routes, `${request.method} ${path}`) ? routes[`${request.method} ${path}`] : undefined;
   const file = request.method === 'GET' ? files.get(path) : undefined;
@@ -99,7 +92,7 @@ const http = createServer(async (request, response) => {
     console.error(error);
     response.writeHead(500, headers).end();
   }
-});
+}
 
 /** The body as JSON; undefined if it is not JSON, or longer than any login. */
 async function jsonOf(request) {
@@ -128,24 +121,28 @@ function mayTry(address) {
   return attempts.get(address) <= 10;
 }
 
-await new Promise((resolve, reject) => {
-  http.once('error', reject).listen(port, host, resolve);
-}).catch((error) => fail(error, 'PORT', port));
+// The requests come first: the workers fetch the public key from this port.
+const server = await start({
+  bind: authority(host, port),
+  path: [],
+  http: answer,
+  answers: { '/healthz': 'health', '/readyz': 'ready' },
+}).catch(fail);
 
 const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-const issuer = `http://${authority(reachable, http.address().port)}`;
+const issuer = `http://${authority(reachable, server.port)}`;
 const verify = makeVerifier(issuer);
 
-// ---- WebSockets. The workers get a copy of our environment, which tells them where tokens come
-// from.
+// ---- WebSockets, on the same port. The workers get a copy of our environment, which tells them
+// where tokens come from.
 
 process.env.AUTH_ISSUER = issuer;
-sockets = await start({
-  bind: authority(host, webSocketPort),
+await start({
+  bind: authority(host, server.port),
   workerPath: fileURLToPath(new URL('worker.mjs', import.meta.url)),
   threads: 2,
   maxPayload: 16 * 1024,
-}).catch((error) => fail(error, 'WS_PORT', webSocketPort));
+}).catch(fail);
 
 // ---- The end of a token is the end of its connections. One clock for all of them, whatever their
 // number: a connection is in the channel of the second in which its token expires, and closing a
@@ -172,23 +169,21 @@ function* range(from, to) {
 }
 
 for (const [user, password] of accounts.passwords) console.log(`${user.padEnd(6)} password ${password}`);
-console.log(`Messages at ${issuer} (WebSockets on port ${sockets.port}). Ctrl+C stops it.`);
+console.log(`Messages at ${issuer} (WebSockets on port ${server.port}, too). Ctrl+C stops it.`);
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {
     clearInterval(clock);
-    http.close();
-    http.closeAllConnections?.();
     await shutdown({ timeout: 3_000 });
   });
 }
 
-function fail(error, variable, number) {
+function fail(error) {
   const inUse = /EADDRINUSE|in use/iu.test(`${error.syscallCode ?? error.code} ${error.message}`);
   console.error(
     inUse
-      ? `Port ${number} on ${host} is in use. Stop the program that has it, or choose another: ${variable}=${number + 1000} node example/auth/server.mjs`
-      : `Cannot start on ${authority(host, number)}: ${error.message}`,
+      ? `Port ${port} on ${host} is in use. Stop the program that has it, or choose another: PORT=${port + 1000} node example/auth/server.mjs`
+      : `Cannot start on ${authority(host, port)}: ${error.message}`,
   );
   process.exit(1);
 }

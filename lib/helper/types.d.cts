@@ -233,7 +233,7 @@ export interface IWebSocketServerStats {
     framesDropped: number;
 }
 /** Options of `start` that a helper with native sockets takes, too. */
-export type TNativeOptions = Partial<Omit<StartOptions, 'bind' | 'workerPath' | 'threads' | 'startTimeout' | 'worker' | 'handlers' | 'watchdog' | 'path' | 'cluster' | 'signal' | 'answers' | 'http' | 'forwardUpgrades' | 'keepAliveTimeout' | 'requestTimeout' | 'forwardTimeout'>>;
+export type TNativeOptions = Partial<Omit<StartOptions, 'bind' | 'workerPath' | 'threads' | 'startTimeout' | 'worker' | 'handlers' | 'watchdog' | 'path' | 'cluster' | 'signal' | 'answers' | 'http' | 'forwardUpgrades' | 'keepAliveTimeout' | 'requestTimeout' | 'forwardTimeout' | 'history' | 'maxHistoryMemory'>>;
 export interface IWebSocketServerOptions<AuthDataType extends Record<string, unknown> = Record<string, unknown>, MetadataType extends Record<string, unknown> = Record<string, unknown>> extends TNativeOptions {
     /**
      * The name of the helper. Helpers of one process with native sockets and the same name are one

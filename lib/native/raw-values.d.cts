@@ -1,5 +1,6 @@
 import type { ClientCertificate, OpenRequest } from '../types/worker-interface.cjs';
 export type { Data, SendOptions, SendResult } from '../types/messages.cjs';
+export type { HistorySlice, Position, PublishOptions, PublishReceipt, Recovery, } from '../types/history.cjs';
 export type { Stats } from '../types/stats.cjs';
 /**
  * The addon calls it with up to 32 events: how many there are, then a value for each. Their numbers

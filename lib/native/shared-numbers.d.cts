@@ -68,7 +68,12 @@ export declare const enum EventKind {
     /** A socket can take more to send: `undefined`. */
     Drain = 6,
     /** A helper has a new connection: the address of its client, a string. */
-    Joined = 7
+    Joined = 7,
+    /**
+     * A socket has lost messages of a channel with history: an object with the channel and the
+     * position behind which the socket goes on.
+     */
+    Lost = 8
 }
 /** What one helper asks another one of its instance to do. */
 export declare const enum Operation {

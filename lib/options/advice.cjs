@@ -42,6 +42,8 @@ exports.HELPER_OPTION_HINTS = {
     keepAliveTimeout: START_BESIDE,
     requestTimeout: START_BESIDE,
     forwardTimeout: START_BESIDE,
+    history: 'rooms and users of a helper have no history; pass this option to start',
+    maxHistoryMemory: 'rooms and users of a helper have no history; pass this option to start',
 };
 /** A valid `bind`, with the port if a port was given. */
 function exampleBind(given) {
@@ -69,7 +71,8 @@ function withAdvice(error, advice) {
 }
 /** A process-wide option has another value than in an earlier `start`. */
 function conflictWithEarlier(name, before, now) {
-    const was = before === undefined ? 'off' : String(before);
+    const shown = (value) => typeof value === 'object' ? JSON.stringify(value) : String(value);
+    const was = before === undefined ? 'off' : shown(before);
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" applies to the whole process and has been ${was} since an earlier start, ` +
-        `got ${String(now)}; ${exports.START_OVER}`);
+        `got ${shown(now)}; ${exports.START_OVER}`);
 }

@@ -27,6 +27,8 @@ function defaultProcessOptions(native) {
         'maxInFlight.bytes': 2 ** 20,
         'maxInFlight.workerBytes': 2 ** 24,
         maxPendingUpgrades: 4_096,
+        history: [],
+        maxHistoryMemory: Math.max(1, Math.floor(memory / 8)),
         ...OFF,
     };
 }

@@ -10,6 +10,7 @@ const errors_cjs_1 = require("../errors.cjs");
 const advice_cjs_1 = require("./advice.cjs");
 const checks_cjs_1 = require("./checks.cjs");
 const cluster_cjs_1 = require("./cluster.cjs");
+const history_cjs_1 = require("./history.cjs");
 const http_cjs_1 = require("./http.cjs");
 const threads_cjs_1 = require("./threads.cjs");
 const tls_cjs_1 = require("./tls.cjs");
@@ -24,7 +25,7 @@ exports.START_OPTIONS = [
     'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout',
     'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight',
     'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength',
-    'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort',
+    'history', 'maxHistoryMemory', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort',
     'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal', ...http_cjs_1.HTTP_OPTIONS,
 ];
 /**
@@ -130,6 +131,8 @@ function processOptions(call, bag) {
         maxConnectionsPerIp: count('maxConnectionsPerIp'),
         maxChannelsPerSocket: count('maxChannelsPerSocket'),
         maxChannelNameLength: count('maxChannelNameLength'),
+        history: (0, history_cjs_1.checkHistory)(call, bag['history']),
+        maxHistoryMemory: memory('maxHistoryMemory'),
     };
     return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }

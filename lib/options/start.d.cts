@@ -1,4 +1,4 @@
-import type { NativeListenOptions } from '../native.cjs';
+import type { NativeHistoryRule, NativeListenOptions } from '../native.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
 import { type CheckedClusterOptions } from './cluster.cjs';
 import { type CheckedHttpOptions } from './http.cjs';
@@ -23,6 +23,8 @@ export interface ProcessOptions {
     maxConnectionsPerIp: number;
     maxChannelsPerSocket: number;
     maxChannelNameLength: number;
+    history: NativeHistoryRule[];
+    maxHistoryMemory: number;
 }
 /** Options of `start`, checked. */
 export interface CheckedStartOptions {
@@ -37,7 +39,7 @@ export interface CheckedStartOptions {
     readonly onWorker: ((event: WorkerEvent) => void) | undefined;
     readonly signal: AbortSignal | undefined;
 }
-export declare const START_OPTIONS: readonly ["bind", "workerPath", "threads", "startTimeout", "worker", "handlers", "handlerTimeout", "watchdog", "ioThreads", "path", "protocols", "maxPayload", "handshakeTimeout", "openTimeout", "maxPendingUpgrades", "maxHeaderSize", "idleTimeout", "pings", "pingInterval", "closeTimeout", "maxBackpressure", "overflow", "maxSendMemory", "maxReceiveMemory", "maxInFlight", "maxConnections", "maxConnectionsPerIp", "maxChannelsPerSocket", "maxChannelNameLength", "maxLifetime", "rateLimit", "origins", "trustProxy", "proxyProtocol", "reusePort", "perMessageDeflate", "tls", "onWorker", "cluster", "signal", "answers", "http", "forwardUpgrades", "keepAliveTimeout", "requestTimeout", "forwardTimeout"];
+export declare const START_OPTIONS: readonly ["bind", "workerPath", "threads", "startTimeout", "worker", "handlers", "handlerTimeout", "watchdog", "ioThreads", "path", "protocols", "maxPayload", "handshakeTimeout", "openTimeout", "maxPendingUpgrades", "maxHeaderSize", "idleTimeout", "pings", "pingInterval", "closeTimeout", "maxBackpressure", "overflow", "maxSendMemory", "maxReceiveMemory", "maxInFlight", "maxConnections", "maxConnectionsPerIp", "maxChannelsPerSocket", "maxChannelNameLength", "history", "maxHistoryMemory", "maxLifetime", "rateLimit", "origins", "trustProxy", "proxyProtocol", "reusePort", "perMessageDeflate", "tls", "onWorker", "cluster", "signal", "answers", "http", "forwardUpgrades", "keepAliveTimeout", "requestTimeout", "forwardTimeout"];
 /**
  * @param call the name of the call, for messages
  * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what

@@ -285,7 +285,7 @@ function mergeProcessOptions({ threads: _, ...given }) {
         return (0, process_cjs_1.processOptionsWith)(load_cjs_1.native, given, false);
     for (const [name, value] of Object.entries(given)) {
         const before = processOptions[name];
-        if (value !== before)
+        if (!(0, node_util_1.isDeepStrictEqual)(value, before))
             throw (0, advice_cjs_1.conflictWithEarlier)(name, before, value);
     }
     return processOptions;

@@ -1,5 +1,6 @@
 import type { AbortSignal, URL } from '../ambient.cjs';
 import type { ClusterOptions } from './cluster-options.cjs';
+import type { HistoryOptions } from './history.cjs';
 import type { Data } from './messages.cjs';
 import type { HeaderOptions } from './worker-interface.cjs';
 import type { ThreadOptions, Watchdog, WorkerEvent } from './worker-threads.cjs';
@@ -403,6 +404,19 @@ export interface StartOptions {
      * @default a quarter of the memory
      */
     readonly maxReceiveMemory?: number | undefined;
+    /**
+     * Process-wide. Channels with a history: what is published to them is numbered and kept, so that
+     * a client that comes back gets what it has missed, by {@link recover}. The first entry that
+     * matches a channel's name counts. Not together with `cluster`. @default no channel
+     */
+    readonly history?: readonly HistoryOptions[] | undefined;
+    /**
+     * Process-wide. How many bytes all histories may take in total, 1 to 2^53-1: messages with what
+     * manages them, their compressed forms, ids, and the channels themselves. At the limit the
+     * channels that have not been used for the longest time lose their messages. An eighth of it is
+     * for channels of which only the position is left. @default an eighth of the memory
+     */
+    readonly maxHistoryMemory?: number | undefined;
     /**
      * Process-wide. Limits on messages that handlers have not finished.
      * @default those of {@link MaxInFlight}

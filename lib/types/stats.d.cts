@@ -135,6 +135,8 @@ export interface CloseCounts {
     readonly rateLimit: number;
     /** 1012: {@link StartOptions.maxLifetime}. */
     readonly maxLifetime: number;
+    /** 4009: a subscriber lost messages of a channel with history, and there is no `handleLost`. */
+    readonly historyLost: number;
     /**
      * 1012: the worker ended, and its connections do not move to another one: that of a server
      * helper, of `wsbroker/crossws` or of `wsbroker/nest`.
@@ -191,6 +193,29 @@ export interface HttpStats {
     readonly bytesIn: number;
     /** Bytes of responses to forwarded requests, with their heads. */
     readonly bytesOut: number;
+}
+/** What channels keep, and what became of it. */
+export interface HistoryStats {
+    /** Channels of which at least the position is known. */
+    readonly channels: number;
+    /** Messages that are kept. */
+    readonly messages: number;
+    /** Bytes that they and their channels take: what {@link StartOptions.maxHistoryMemory} limits. */
+    readonly bytes: number;
+    /** How often a channel lost its messages, or its position, to `maxHistoryMemory`. */
+    readonly evictions: number;
+    /** Calls of {@link recover} that recovered. */
+    readonly recovered: number;
+    /** Calls of {@link recover} that did not: something was gone, or too much was missing. */
+    readonly notRecovered: number;
+    /** Messages that {@link recover} replayed. */
+    readonly replayed: number;
+    /** How often a subscriber lost messages: they were gone before it had read them. */
+    readonly lost: number;
+    /** Publishes that were not delivered because their id was known. */
+    readonly duplicates: number;
+    /** Ids that were forgotten before their 5 minutes, for lack of room. */
+    readonly idsDropped: number;
 }
 /** One worker's share of the work. */
 export interface WorkerStats {
@@ -253,6 +278,8 @@ export interface Stats extends Traffic {
     readonly dropped: DropCounts;
     /** Requests that are not upgrades to WebSocket. */
     readonly http: HttpStats;
+    /** What channels keep ({@link StartOptions.history}). */
+    readonly history: HistoryStats;
     /** Bytes that wait to be sent: what {@link StartOptions.maxSendMemory} limits. */
     readonly sendMemory: number;
     /** Bytes that unfinished messages hold: what {@link StartOptions.maxReceiveMemory} limits. */

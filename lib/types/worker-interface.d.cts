@@ -1,4 +1,5 @@
 import type { Buffer } from '../ambient.cjs';
+import type { Position } from './history.cjs';
 import type { Data } from './messages.cjs';
 /**
  * Headers of a response: an object, or pairs as in a `Headers` or `Map`. Values are printable
@@ -81,7 +82,7 @@ export interface ErrorContext {
     readonly socketId: number | undefined;
 }
 /** The names of all handlers that can fail. */
-export type HandlerName = 'handleOpen' | 'handleTextMessage' | 'handleBinaryMessage' | 'handleClose' | 'handleDrain' | 'handleStart' | 'handleStop';
+export type HandlerName = 'handleOpen' | 'handleTextMessage' | 'handleBinaryMessage' | 'handleClose' | 'handleDrain' | 'handleLost' | 'handleStart' | 'handleStop';
 /**
  * What a worker module exports, by name or as its default export, and what
  * {@link registerWorkerThread} takes. Every handler is optional and may be async. What a message
@@ -149,6 +150,18 @@ export interface WorkerInterface {
      * A socket that was over {@link StartOptions.maxBackpressure} has drained to half of it or less.
      */
     handleDrain?(socketId: number, token?: Buffer): unknown;
+    /**
+     * A subscriber of a channel with history was so far behind that what it had to get next is no
+     * longer kept, or {@link deleteHistory} has begun a new epoch. It gets nothing of the channel
+     * until this handler has finished, and then what comes behind the position: what is sent to it
+     * here comes first. If the handler fails, or takes longer than
+     * {@link StartOptions.handlerTimeout}, the socket is closed with 4009. Without the handler it is
+     * always closed with 4009.
+     *
+     * @param channel the channel's name; a `Buffer` if that is not UTF-8
+     * @param position everything up to there is lost to the socket, unless it was sent before
+     */
+    handleLost?(socketId: number, channel: string | Buffer, position: Position): unknown;
     /**
      * Called before this worker's first event, and awaited. If it throws or rejects, the worker has
      * failed to load, and {@link start} rejects.

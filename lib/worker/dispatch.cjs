@@ -37,6 +37,9 @@ exports.HANDLER_OF_EVENT = [
     'handleBinaryMessage',
     'handleClose',
     'handleDrain',
+    // An event of helpers.
+    'handleOpen',
+    'handleLost',
 ];
 /** The SHA-256 of the certificate, written as Node does. */
 function withFingerprint(certificate) {
@@ -56,7 +59,9 @@ function createDispatcher(native, table, onBrokerGone) {
         scoped(table.handleBinaryMessage),
     ];
     const [handleClose, handleDrain] = [scoped(table.handleClose), scoped(table.handleDrain)];
-    const { handlerRan, openVerdict, settle, slotBytes, slotToken, tokenVersion } = native;
+    const handleLost = scoped(table.handleLost);
+    const { close, continueChannel, handlerRan, openVerdict, settle } = native;
+    const { slotBytes, slotToken, tokenVersion } = native;
     const { setInterval, clearInterval, queueMicrotask } = globalThis;
     const { nextTick } = process;
     const clock = performance.now.bind(performance);
@@ -179,12 +184,35 @@ function createDispatcher(native, table, onBrokerGone) {
                     : handleBinaryMessage(value, id, token);
             case 6 /* EventKind.Drain */:
                 return handleDrain === undefined ? undefined : handleDrain(id, token);
+            case 8 /* EventKind.Lost */:
+                return lost(id, value);
             case 5 /* EventKind.Close */:
                 tokenCache.delete(id);
                 return handleClose === undefined ? undefined : handleClose(id, token, code, value);
             default:
                 return undefined;
         }
+    }
+    /** The socket goes on in the channel once its handler has finished, and not if that fails. */
+    function lost(id, { channel, position }) {
+        const failed = (error) => {
+            closeLost(id);
+            throw error;
+        };
+        try {
+            const result = handleLost === undefined ? undefined : handleLost(id, channel, position);
+            if ((0, promises_cjs_1.isThenable)(result)) {
+                return Promise.resolve(result).then(() => continueChannel(id, channel), failed);
+            }
+        }
+        catch (error) {
+            failed(error);
+        }
+        continueChannel(id, channel);
+        return undefined;
+    }
+    function closeLost(id) {
+        close(id, 4009, 'history lost');
     }
     /**
      * It is the first event of its socket, so nothing can be pending. It is settled when it has a
@@ -431,13 +459,17 @@ function createDispatcher(native, table, onBrokerGone) {
         const name = exports.HANDLER_OF_EVENT[kind];
         const outcome = kind === 1 /* EventKind.Open */
             ? 'the connection was refused with 503'
-            : "the connection's next event is handled now";
+            : kind === 8 /* EventKind.Lost */
+                ? 'the connection was closed with 4009'
+                : "the connection's next event is handled now";
         pending.expired = true;
         pendingCount--;
         if (begun !== 0)
             handlerRan(kind, clock() - begun);
         if (kind === 1 /* EventKind.Open */)
             sendVerdict(slot, verdict_cjs_1.TIMED_OUT, id);
+        else if (kind === 8 /* EventKind.Lost */)
+            closeLost(id);
         settleOutside(slot);
         const successor = replacePending(pending);
         report(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_HANDLER_TIMEOUT', `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`), kind, id);

@@ -6,9 +6,9 @@ exports.isClassOfHandlers = isClassOfHandlers;
 exports.classExported = classExported;
 exports.classGiven = classGiven;
 const errors_cjs_1 = require("../errors.cjs");
-const load_cjs_1 = require("../native/load.cjs");
 const checks_cjs_1 = require("../options/checks.cjs");
 const report_cjs_1 = require("../report.cjs");
+const own_functions_cjs_1 = require("./own-functions.cjs");
 // The names of handlers, and names that look like a mistake: a misspelled handler would never be
 // called, and with a misspelled `handleOpen` every connection would be accepted.
 exports.HANDLER_NAMES = [
@@ -17,6 +17,7 @@ exports.HANDLER_NAMES = [
     'handleBinaryMessage',
     'handleClose',
     'handleDrain',
+    'handleLost',
     'handleStart',
     'handleStop',
     'onError',
@@ -35,6 +36,7 @@ const FOREIGN_NAMES = {
     handleconnection: ['handleOpen'],
     onclose: ['handleClose'],
     ondrain: ['handleDrain'],
+    onlost: ['handleLost'],
 };
 /** The same, but only in this spelling: `Message` may be a class. */
 const FOREIGN_NAMES_EXACT = {
@@ -48,7 +50,7 @@ const FOREIGN_NAMES_EXACT = {
  * is not a misspelled `handleStop`.
  */
 const OWN_WORDS = new Set([
-    'pen', 'oven', 'omen', 'clone', 'chose', 'lose', 'closet', 'train', 'brain', 'grain', 'rain',
+    'pen', 'oven', 'omen', 'clone', 'chose', 'lose', 'host', 'last', 'list', 'post', 'most', 'cost', 'loss', 'log', 'load', 'closet', 'train', 'brain', 'grain', 'rain',
     'drawn', 'star', 'stars', 'stat', 'smart', 'step', 'shop', 'top', 'stoop', 'nextmessage',
     'testmessage',
 ]);
@@ -154,7 +156,7 @@ function isHolder(value) {
 function isForeignFunction(holder, key) {
     try {
         const value = Reflect.get(holder, key);
-        return typeof value === 'function' && value !== load_cjs_1.native.close;
+        return typeof value === 'function' && !own_functions_cjs_1.ownFunctions.has(value);
     }
     catch {
         return false;

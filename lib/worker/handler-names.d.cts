@@ -1,5 +1,5 @@
 import { WSBrokerError } from '../errors.cjs';
-export declare const HANDLER_NAMES: readonly ["handleOpen", "handleTextMessage", "handleBinaryMessage", "handleClose", "handleDrain", "handleStart", "handleStop", "onError"];
+export declare const HANDLER_NAMES: readonly ["handleOpen", "handleTextMessage", "handleBinaryMessage", "handleClose", "handleDrain", "handleLost", "handleStart", "handleStop", "onError"];
 /**
  * Looks for functions that were meant to be handlers.
  *

@@ -12,7 +12,7 @@ const handler_names_cjs_1 = require("./handler-names.cjs");
  * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections
  * are closed with 1012 when it ends, instead of moving to another worker.
  */
-exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16, pinned: 32 };
+exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16, pinned: 32, lost: 64 };
 /**
  * A property of handlers that keep what they know of connections on their thread. If it is `true`
  * the worker is pinned: see {@link MASK}.
@@ -52,6 +52,7 @@ function handlerTable(call, handlers, holders = [handlers]) {
         pick('handleBinaryMessage'),
     ];
     const [handleClose, handleDrain] = [pick('handleClose'), pick('handleDrain')];
+    const handleLost = pick('handleLost');
     const onError = pick('onError');
     const scope = (0, async_scope_cjs_1.scopeHere)();
     // Tokens are cached by socket until its close event, so any handler that gets tokens needs that.
@@ -63,6 +64,7 @@ function handlerTable(call, handlers, holders = [handlers]) {
         handleBinaryMessage,
         handleClose,
         handleDrain,
+        handleLost,
         handleStart: pick('handleStart'),
         handleStop: pick('handleStop'),
         mask: (handleOpen ? exports.MASK.open : 0) |
@@ -70,6 +72,7 @@ function handlerTable(call, handlers, holders = [handlers]) {
             (handleBinaryMessage ? exports.MASK.binary : 0) |
             (closes ? exports.MASK.close : 0) |
             (handleDrain ? exports.MASK.drain : 0) |
+            (handleLost ? exports.MASK.lost : 0) |
             (Reflect.get(handlers, exports.PINNED) === true ? exports.MASK.pinned : 0),
         scope,
         report: (error, handler, socketId) => report(scope, handlers, onError, error, { handler, socketId }),

@@ -12,6 +12,7 @@ export declare const MASK: {
     readonly close: 8;
     readonly drain: 16;
     readonly pinned: 32;
+    readonly lost: 64;
 };
 /**
  * A property of handlers that keep what they know of connections on their thread. If it is `true`

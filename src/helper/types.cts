@@ -294,6 +294,8 @@ export type TNativeOptions = Partial<
     | 'keepAliveTimeout'
     | 'requestTimeout'
     | 'forwardTimeout'
+    | 'history'
+    | 'maxHistoryMemory'
   >
 >;
 

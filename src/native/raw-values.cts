@@ -4,6 +4,13 @@ import type { ClientCertificate, OpenRequest } from '../types/worker-interface.c
 // the addon reads and makes by itself (js/convert.rs, worker/dispatch_call.rs).
 
 export type { Data, SendOptions, SendResult } from '../types/messages.cjs';
+export type {
+  HistorySlice,
+  Position,
+  PublishOptions,
+  PublishReceipt,
+  Recovery,
+} from '../types/history.cjs';
 export type { Stats } from '../types/stats.cjs';
 
 /**

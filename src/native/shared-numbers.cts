@@ -74,6 +74,11 @@ export const enum EventKind {
   Drain = 6,
   /** A helper has a new connection: the address of its client, a string. */
   Joined = 7,
+  /**
+   * A socket has lost messages of a channel with history: an object with the channel and the
+   * position behind which the socket goes on.
+   */
+  Lost = 8,
 }
 
 /** What one helper asks another one of its instance to do. */

@@ -45,6 +45,8 @@ export const HELPER_OPTION_HINTS: Readonly<Record<string, string>> = {
   keepAliveTimeout: START_BESIDE,
   requestTimeout: START_BESIDE,
   forwardTimeout: START_BESIDE,
+  history: 'rooms and users of a helper have no history; pass this option to start',
+  maxHistoryMemory: 'rooms and users of a helper have no history; pass this option to start',
 };
 
 /** A valid `bind`, with the port if a port was given. */
@@ -74,10 +76,12 @@ export function withAdvice(error: WSBrokerError, advice: string): WSBrokerError 
 
 /** A process-wide option has another value than in an earlier `start`. */
 export function conflictWithEarlier(name: string, before: unknown, now: unknown): WSBrokerError {
-  const was = before === undefined ? 'off' : String(before);
+  const shown = (value: unknown): string =>
+    typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const was = before === undefined ? 'off' : shown(before);
   return new WSBrokerError(
     'ERR_WSBROKER_CONFLICT',
     `start: "${name}" applies to the whole process and has been ${was} since an earlier start, ` +
-      `got ${String(now)}; ${START_OVER}`,
+      `got ${shown(now)}; ${START_OVER}`,
   );
 }

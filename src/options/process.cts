@@ -33,6 +33,8 @@ export function defaultProcessOptions(
     'maxInFlight.bytes': 2 ** 20,
     'maxInFlight.workerBytes': 2 ** 24,
     maxPendingUpgrades: 4_096,
+    history: [],
+    maxHistoryMemory: Math.max(1, Math.floor(memory / 8)),
     ...OFF,
   };
 }

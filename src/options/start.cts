@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { WSBrokerRangeError } from '../errors.cjs';
 import type {
   NativeDeflate,
+  NativeHistoryRule,
   NativeListenOptions,
   NativeRateLimit,
   NativeTrustProxy,
@@ -24,6 +25,7 @@ import {
   wrongValue,
 } from './checks.cjs';
 import { checkClusterOptions, type CheckedClusterOptions } from './cluster.cjs';
+import { checkHistory } from './history.cjs';
 import { checkHttpOptions, type CheckedHttpOptions, HTTP_OPTIONS } from './http.cjs';
 import { type CheckedThreadOptions, checkThreadOptions } from './threads.cjs';
 import { type CheckedTlsOptions, checkTlsOptions } from './tls.cjs';
@@ -53,6 +55,8 @@ export interface ProcessOptions {
   maxConnectionsPerIp: number;
   maxChannelsPerSocket: number;
   maxChannelNameLength: number;
+  history: NativeHistoryRule[];
+  maxHistoryMemory: number;
 }
 
 /** Options of `start`, checked. */
@@ -75,7 +79,7 @@ export const START_OPTIONS = [
   'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout',
   'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight',
   'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength',
-  'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort',
+  'history', 'maxHistoryMemory', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort',
   'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal', ...HTTP_OPTIONS,
 ] as const;
 
@@ -200,6 +204,8 @@ function processOptions(call: string, bag: Record<string, unknown>): Partial<Pro
     maxConnectionsPerIp: count('maxConnectionsPerIp'),
     maxChannelsPerSocket: count('maxChannelsPerSocket'),
     maxChannelNameLength: count('maxChannelNameLength'),
+    history: checkHistory(call, bag['history']),
+    maxHistoryMemory: memory('maxHistoryMemory'),
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }

@@ -330,7 +330,7 @@ function mergeProcessOptions({ threads: _, ...given }: Partial<ProcessOptions>):
   if (processOptions === undefined) return processOptionsWith(native, given, false);
   for (const [name, value] of Object.entries(given)) {
     const before = processOptions[name as keyof CompleteProcessOptions];
-    if (value !== before) throw conflictWithEarlier(name, before, value);
+    if (!isDeepStrictEqual(value, before)) throw conflictWithEarlier(name, before, value);
   }
   return processOptions;
 }

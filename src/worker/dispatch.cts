@@ -4,6 +4,7 @@ import { WSBrokerError } from '../errors.cjs';
 import type { Dispatch, Native } from '../native.cjs';
 import { ControlLayout, ControlWord, EventKind, EventState } from '../native/shared-numbers.cjs';
 import { isFulfilled, isThenable } from '../promises.cjs';
+import type { Position } from '../types/history.cjs';
 import type { HandlerName, OpenRequest } from '../types/worker-interface.cjs';
 import type { HandlerTable } from './handlers.cjs';
 import { PendingHandler, PendingHandlers, WaitingEvent } from './pending-handlers.cjs';
@@ -49,11 +50,21 @@ export const HANDLER_OF_EVENT: readonly HandlerName[] = [
   'handleBinaryMessage',
   'handleClose',
   'handleDrain',
+  // An event of helpers.
+  'handleOpen',
+  'handleLost',
 ];
 
 export type DispatchNative = Pick<
   Native,
-  'handlerRan' | 'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'
+  | 'close'
+  | 'continueChannel'
+  | 'handlerRan'
+  | 'openVerdict'
+  | 'settle'
+  | 'slotBytes'
+  | 'slotToken'
+  | 'tokenVersion'
 >;
 
 /** The SHA-256 of the certificate, written as Node does. */
@@ -73,6 +84,12 @@ export interface Dispatcher {
   hurry(): void;
   /** Starts no more handlers: events that have not started belong to the addon again. */
   stop(): void;
+}
+
+/** The value of a lost event. */
+interface LostMessages {
+  readonly channel: string | Buffer;
+  readonly position: Position;
 }
 
 /** If a handler has transferred the bytes, their length is 0 and differs from `length`. */
@@ -100,7 +117,9 @@ export function createDispatcher(
     scoped(table.handleBinaryMessage),
   ];
   const [handleClose, handleDrain] = [scoped(table.handleClose), scoped(table.handleDrain)];
-  const { handlerRan, openVerdict, settle, slotBytes, slotToken, tokenVersion } = native;
+  const handleLost = scoped(table.handleLost);
+  const { close, continueChannel, handlerRan, openVerdict, settle } = native;
+  const { slotBytes, slotToken, tokenVersion } = native;
   const { setInterval, clearInterval, queueMicrotask } = globalThis;
   const { nextTick } = process;
   const clock = performance.now.bind(performance);
@@ -229,12 +248,36 @@ export function createDispatcher(
           : handleBinaryMessage(value, id, token);
       case EventKind.Drain:
         return handleDrain === undefined ? undefined : handleDrain(id, token);
+      case EventKind.Lost:
+        return lost(id, value as LostMessages);
       case EventKind.Close:
         tokenCache.delete(id);
         return handleClose === undefined ? undefined : handleClose(id, token, code, value);
       default:
         return undefined;
     }
+  }
+
+  /** The socket goes on in the channel once its handler has finished, and not if that fails. */
+  function lost(id: number, { channel, position }: LostMessages): unknown {
+    const failed = (error: unknown): never => {
+      closeLost(id);
+      throw error;
+    };
+    try {
+      const result: unknown = handleLost === undefined ? undefined : handleLost(id, channel, position);
+      if (isThenable(result)) {
+        return Promise.resolve(result).then(() => continueChannel(id, channel), failed);
+      }
+    } catch (error) {
+      failed(error);
+    }
+    continueChannel(id, channel);
+    return undefined;
+  }
+
+  function closeLost(id: number): void {
+    close(id, 4009, 'history lost');
   }
 
   /**
@@ -493,11 +536,14 @@ export function createDispatcher(
     const outcome =
       kind === EventKind.Open
         ? 'the connection was refused with 503'
-        : "the connection's next event is handled now";
+        : kind === EventKind.Lost
+          ? 'the connection was closed with 4009'
+          : "the connection's next event is handled now";
     pending.expired = true;
     pendingCount--;
     if (begun !== 0) handlerRan(kind, clock() - begun);
     if (kind === EventKind.Open) sendVerdict(slot, TIMED_OUT, id);
+    else if (kind === EventKind.Lost) closeLost(id);
     settleOutside(slot);
     const successor = replacePending(pending);
     report(

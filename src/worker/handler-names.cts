@@ -1,8 +1,8 @@
 import { WSBrokerError, WSBrokerTypeError } from '../errors.cjs';
-import { native } from '../native/load.cjs';
 import { editDistance } from '../options/checks.cjs';
 import { warnOnce } from '../report.cjs';
 import type { WorkerInterface } from '../types/worker-interface.cjs';
+import { ownFunctions } from './own-functions.cjs';
 
 // The names of handlers, and names that look like a mistake: a misspelled handler would never be
 // called, and with a misspelled `handleOpen` every connection would be accepted.
@@ -13,6 +13,7 @@ export const HANDLER_NAMES = [
   'handleBinaryMessage',
   'handleClose',
   'handleDrain',
+  'handleLost',
   'handleStart',
   'handleStop',
   'onError',
@@ -34,6 +35,7 @@ const FOREIGN_NAMES: Readonly<Record<string, readonly HandlerKey[]>> = {
   handleconnection: ['handleOpen'],
   onclose: ['handleClose'],
   ondrain: ['handleDrain'],
+  onlost: ['handleLost'],
 };
 /** The same, but only in this spelling: `Message` may be a class. */
 const FOREIGN_NAMES_EXACT: Readonly<Record<string, readonly HandlerKey[]>> = {
@@ -48,7 +50,7 @@ const FOREIGN_NAMES_EXACT: Readonly<Record<string, readonly HandlerKey[]>> = {
  * is not a misspelled `handleStop`.
  */
 const OWN_WORDS = new Set([
-  'pen', 'oven', 'omen', 'clone', 'chose', 'lose', 'closet', 'train', 'brain', 'grain', 'rain',
+  'pen', 'oven', 'omen', 'clone', 'chose', 'lose', 'host', 'last', 'list', 'post', 'most', 'cost', 'loss', 'log', 'load', 'closet', 'train', 'brain', 'grain', 'rain',
   'drawn', 'star', 'stars', 'stat', 'smart', 'step', 'shop', 'top', 'stoop', 'nextmessage',
   'testmessage',
 ]);
@@ -180,7 +182,7 @@ function isHolder(value: unknown): value is object {
 function isForeignFunction(holder: unknown, key: string): boolean {
   try {
     const value: unknown = Reflect.get(holder as object, key);
-    return typeof value === 'function' && value !== native.close;
+    return typeof value === 'function' && !ownFunctions.has(value);
   } catch {
     return false;
   }

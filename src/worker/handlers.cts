@@ -9,7 +9,7 @@ import { checkNames, classGiven, HANDLER_NAMES, isClassOfHandlers } from './hand
  * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections
  * are closed with 1012 when it ends, instead of moving to another worker.
  */
-export const MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16, pinned: 32 } as const;
+export const MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16, pinned: 32, lost: 64 } as const;
 
 /**
  * A property of handlers that keep what they know of connections on their thread. If it is `true`
@@ -73,6 +73,7 @@ export function handlerTable(
     pick('handleBinaryMessage'),
   ];
   const [handleClose, handleDrain] = [pick('handleClose'), pick('handleDrain')];
+  const handleLost = pick('handleLost');
   const onError = pick('onError');
   const scope = scopeHere();
   // Tokens are cached by socket until its close event, so any handler that gets tokens needs that.
@@ -84,6 +85,7 @@ export function handlerTable(
     handleBinaryMessage,
     handleClose,
     handleDrain,
+    handleLost,
     handleStart: pick('handleStart'),
     handleStop: pick('handleStop'),
     mask:
@@ -92,6 +94,7 @@ export function handlerTable(
       (handleBinaryMessage ? MASK.binary : 0) |
       (closes ? MASK.close : 0) |
       (handleDrain ? MASK.drain : 0) |
+      (handleLost ? MASK.lost : 0) |
       (Reflect.get(handlers, PINNED) === true ? MASK.pinned : 0),
     scope,
     report: (error, handler, socketId) =>

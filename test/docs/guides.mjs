@@ -5,10 +5,12 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { SignJWT } from 'jose';
+import WebSocket from 'ws';
 
 import { client, endsOnSigterm, refusal } from './checks.mjs';
-import { read, root } from './pages.mjs';
+import { programs, read, root } from './pages.mjs';
 import { within } from './programs.mjs';
 
 const closed = ({ ws }) => {
@@ -52,6 +54,53 @@ const named = (path, refused) => async (t, program) => {
   await closed(bob);
   await endsOnSigterm(program);
 };
+
+/** The page of the guide loses its connection, and misses nothing. */
+async function recovers(t, program) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'wsb-page-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const { files } = programs('docs/guide/history.md').find(({ name }) => name === 'page');
+  writeFileSync(path.join(folder, 'client.mjs'), files['client.mjs']);
+  const { join } = await import(pathToFileURL(path.join(folder, 'client.mjs')).href);
+  const sockets = [];
+  const before = globalThis.WebSocket;
+  globalThis.WebSocket = class extends WebSocket {
+    constructor(url) {
+      super(url);
+      sockets.push(this);
+    }
+  };
+  t.after(() => {
+    // For a page that is about to come back.
+    globalThis.WebSocket = before ?? class {};
+    for (const socket of sockets) {
+      socket.onclose = null;
+      socket.terminate();
+    }
+  });
+  const heard = [];
+  join(program.url, { onMessage: (text) => heard.push(text), onLost: () => heard.push('lost') });
+  const other = await client(t, program.url);
+  const heardAll = (count) => within((async () => {
+    while (heard.length < count) await sleep(5);
+  })(), () => `message ${count}`);
+  const publisher = async (text) => other.say(JSON.stringify({ say: text }));
+  // Until it has subscribed it hears nothing.
+  while (heard.length === 0) {
+    await publisher('first');
+    await sleep(20);
+  }
+  await sleep(50);
+  const known = heard.length;
+  sockets[0].terminate();
+  await publisher('while it was away');
+  await heardAll(known + 1);
+  await publisher('and after that');
+  await heardAll(known + 2);
+  assert.deepEqual(heard.slice(known), ['while it was away', 'and after that']);
+  assert.equal(sockets.length, 2);
+  await endsOnSigterm(program);
+}
 
 /** Two clients of the server helper, and what one says to the other. */
 async function helped(t, program) {
@@ -172,6 +221,45 @@ export const GUIDES = {
         ada.say('hello');
         assert.equal(await ada.hear(), 'ada said: hello');
         await endsOnSigterm(program);
+      },
+    },
+    express: {
+      on: ['node', 'bun'],
+      async ask(t, program) {
+        const { url, ports } = program;
+        const origin = `http://127.0.0.1:${ports.get('8080')}`;
+        const answer = await http(ports, '8080', '/login', { method: 'POST' });
+        const cookie = answer.headers.get('set-cookie').split(';')[0];
+        assert.equal(await refusal(`${url}/ws`, { origin }), 401);
+        for (const wrong of [`${cookie}x`, 'connect.sid=s%3Aunknown.x', 'connect.sid=', 'connect.sid=%E0']) {
+          assert.equal(await refusal(`${url}/ws`, { origin, headers: { cookie: wrong } }), 401);
+        }
+        const ada = await client(t, `${url}/ws`, { origin, headers: { cookie: `theme=dark; ${cookie}` } });
+        ada.say('hello');
+        assert.equal(await ada.hear(), 'ada said: hello');
+        await endsOnSigterm(program);
+      },
+    },
+    traces: {
+      on: ['node', 'bun'],
+      async ask(t, program) {
+        const traceId = '0af7651916cd43dd8448eb211c80319c';
+        const headers = { traceparent: `00-${traceId}-b7ad6b7169203331-01` };
+        const one = await client(t, program.url, { headers });
+        one.say('hello');
+        assert.equal(await one.hear(), 'hello');
+        one.ws.close();
+        await closed(one);
+        await endsOnSigterm(program);
+        // Each span is an object on several lines.
+        const spans = program.said().split(/^\}$/m).map((text) => Object.fromEntries([...text.matchAll(/^ *(traceId|id|name|spanId): '([^']*)'/gm)].map(([, key, value]) => [key === 'spanId' ? 'parent' : key, value])));
+        const span = (name) => spans.find((one) => one.name === name);
+        assert.equal(span('ws.open').traceId, traceId);
+        assert.equal(span('ws.open').parent, 'b7ad6b7169203331');
+        assert.equal(span('find user').parent, span('ws.open').id);
+        assert.equal(span('store').parent, span('ws.message').id);
+        assert.notEqual(span('ws.message').traceId, traceId, 'a message has a trace of its own');
+        assert.ok(span('ws.close'));
       },
     },
     jwt: {
@@ -375,6 +463,7 @@ export const GUIDES = {
     },
   },
   'docs/guide/troubleshooting.md': { code: { ask: shown } },
+  'docs/guide/history.md': { history: { ask: recovers } },
   'docs/guide/performance.md': { measure: { ask: echo } },
   'docs/migrating/ws.md': { before: { ask: named('/', false) }, after: { ask: named('/', true) } },
   'docs/migrating/uwebsockets.md': { after: { ask: named('/chat', true) } },

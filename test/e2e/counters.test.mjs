@@ -108,6 +108,12 @@ const CASES = [
     await client.end();
   }],
   ['closes', 'maxLifetime', { maxLifetime: 200 }, async (server) => (await server.connect()).end()],
+  ['closes', 'historyLost', { history: [{ channels: 'kept' }] }, async (server) => {
+    const client = await server.connect();
+    await client.run((wsb, id) => wsb.recover(id, 'kept', 'now').then(() => undefined));
+    await server.main((wsb) => wsb.deleteHistory('kept'));
+    await client.end();
+  }],
   ['closes', 'workerEnded', {}, async (server) => {
     const at = await server.main((wsb, kit, file) => new Promise((resolve) => {
       const { Worker } = require('node:worker_threads');

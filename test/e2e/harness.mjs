@@ -346,7 +346,7 @@ export class Server {
 }
 
 const NAMES = [
-  'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain', 'handleStart', 'handleStop', 'onError',
+  'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain', 'handleLost', 'handleStart', 'handleStop', 'onError',
 ];
 
 function workerSource(body, format) {

@@ -12,11 +12,12 @@ const REJECTED = [
 ];
 const CLOSES = [
   'peer', 'lost', 'application', 'terminated', 'shutdown', 'protocol', 'invalidPayload', 'maxPayload', 'idleTimeout', 'closeTimeout', 'maxBackpressure',
-  'maxSendMemory', 'maxReceiveMemory', 'rateLimit', 'maxLifetime', 'workerEnded', 'beforeOpen',
+  'maxSendMemory', 'maxReceiveMemory', 'rateLimit', 'maxLifetime', 'historyLost', 'workerEnded', 'beforeOpen',
 ];
 const DROPPED = ['dropNewest', 'dropOldest', 'maxSendMemory', 'gone'];
 const FAILED = ['unreachable', 'badResponse', 'timeout', 'clientTimeout', 'badBody', 'gone'];
 const REQUESTS = ['answered', 'forwarded', 'bytesIn', 'bytesOut'];
+const HISTORY = ['channels', 'messages', 'bytes', 'evictions', 'recovered', 'notRecovered', 'replayed', 'lost', 'duplicates', 'idsDropped'];
 const TRAFFIC = ['messagesIn', 'messagesOut', 'bytesIn', 'bytesOut', 'wireBytesIn', 'wireBytesOut'];
 const NUMBERS = ['connections', 'channels', 'pendingUpgrades', 'accepted', 'acceptFailures', 'opened', 'closed', ...TRAFFIC, 'sendMemory', 'receiveMemory', 'commandBytes'];
 
@@ -29,16 +30,17 @@ function assertNumbers(object, names) {
 test('before start all of it is there and 0, and after shutdown again', async (t) => {
   const server = await launch(t, { start: false });
   const check = async () => {
-    const { rejected, closes, dropped, workers, shards, http, ...numbers } = await stats(server);
+    const { rejected, closes, dropped, workers, shards, http, history, ...numbers } = await stats(server);
     const { failed, ...requests } = http;
     assertNumbers(failed, FAILED);
     assertNumbers(requests, REQUESTS);
+    assertNumbers(history, HISTORY);
     assertNumbers(rejected, REJECTED);
     assertNumbers(closes, CLOSES);
     assertNumbers(dropped, DROPPED);
     assertNumbers(numbers, NUMBERS);
     assert.deepEqual([workers, shards], [[], []]);
-    assert.deepEqual([nonzero(rejected), nonzero(closes), nonzero(dropped), nonzero(numbers), nonzero(failed), nonzero(requests)], [{}, {}, {}, {}, {}, {}]);
+    assert.deepEqual([nonzero(rejected), nonzero(closes), nonzero(dropped), nonzero(numbers), nonzero(failed), nonzero(requests), nonzero(history)], [{}, {}, {}, {}, {}, {}, {}]);
   };
   await check();
   await server.start({ workerPath: server.workerFile('(wsb, kit) => kit.standard(wsb)'), threads: 1 });

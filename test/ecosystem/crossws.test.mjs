@@ -303,6 +303,19 @@ test('connections of a worker that ends are closed with 1012, and the others sta
   assert.equal(await two.next(), 'still here');
 });
 
+test('a reload closes the connections with 1012, and their hooks hear of it', async (t) => {
+  const server = await launch(t, { worker });
+  const client = await open(server);
+  const { id } = await server.told.next('open');
+  const before = await ask(client, 'thread');
+  const reloaded = server.main((wsb) => wsb.reloadWorkers());
+  assert.deepEqual(await client.end(), { code: 1012, reason: 'Worker ended' });
+  const { type: _, ...closed } = await server.told.next('close');
+  assert.deepEqual(closed, { id, code: 1012, reason: 'Worker ended', readyState: 3, here: 0 });
+  await reloaded;
+  assert.notEqual(await ask(await open(server), 'thread'), before);
+});
+
 test('hooks come from an application that routes, as h3 does', async (t) => {
   const server = await launch(t, {
     worker: (wsb, kit) => {

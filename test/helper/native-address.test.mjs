@@ -223,12 +223,16 @@ test('a thread that a helper keeps alive ends by itself after shutdown', async (
 
 test('HTTP beside a helper: a start without paths has it, and the helper shares its address', async (t) => {
   const server = await single(t, {}, { configured: false });
-  const { port } = await server.main((wsb, kit) => kit.start({ bind: '127.0.0.1:0', path: [], http: (request, response) => response.end('page'), answers: { '/healthz': 'health' } }));
+  const { port } = await server.main((wsb, kit) => kit.start({ bind: '127.0.0.1:0', path: [], http: (request, response) => response.end('page'), answers: { '/healthz': 'health', '/readyz': 'ready' } }));
+  const ready = async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).json();
+  assert.deepEqual(await ready(), { ready: false, reasons: ['noWorker'] });
   const at = await another(server, 'beside', { bind: `127.0.0.1:${port}` });
   assert.equal(at.port, port);
+  assert.deepEqual(await ready(), { ready: true }, 'the workers of a helper count');
   const get = async (path) => (await fetch(`http://127.0.0.1:${port}${path}`)).text();
   assert.deepEqual([await get('/'), await get('/healthz')], ['page', 'ok\n']);
   await (await connect(server, { at })).enter();
   await another(server, 'beside', {}, 'shutdown');
   assert.equal(await get('/'), 'page', 'it outlives the helper');
+  assert.deepEqual(await ready(), { ready: false, reasons: ['noWorker'] });
 });

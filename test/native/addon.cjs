@@ -108,6 +108,8 @@ function listenOptions({ process: processOptions, ...options } = {}) {
       maxReceiveMemory: 1 << 30,
       maxInFlight: { messages: 256, bytes: 1 << 20, workerBytes: 16 << 20 },
       maxPendingUpgrades: 4096,
+      history: [],
+      maxHistoryMemory: 2 ** 26,
       concurrent: false,
       handlerTimeout: 30_000,
       stuckAfter: 1_000,

@@ -18,6 +18,25 @@ same<ReturnType<typeof wsbroker.getSubscriptions>, (string | Buffer)[]>(true);
 same<Awaited<ReturnType<typeof start>>, Server>(true);
 same<Awaited<ReturnType<typeof shutdown>>, ShutdownReport>(true);
 
+// Histories: a position is what recover takes, and what JSON gives back.
+same<Awaited<ReturnType<typeof wsbroker.position>>, wsbroker.Position>(true);
+same<wsbroker.Position, { readonly offset: number; readonly epoch: string }>(true);
+same<Awaited<ReturnType<typeof wsbroker.publish>>['duplicate'], true | undefined>(true);
+same<wsbroker.HistoryMessage['data'], string | Buffer>(true);
+{
+  const { recovered, position, replayed } = await wsbroker.recover(1, 'a', JSON.parse('{}') as wsbroker.Since, { orReject: undefined });
+  console.log(recovered === true, replayed.toFixed(), position.epoch.length);
+  const { messages, complete } = await wsbroker.history('a', { since: position, limit: undefined, reverse: true });
+  console.log(complete === true, messages[0]?.offset.toFixed());
+  const { offset } = await wsbroker.publish('a', new Uint8Array(1), { id: 'x', exclude: [1], compress: false });
+  await wsbroker.deleteHistory('a', { before: offset });
+}
+// @ts-expect-error not a place
+await wsbroker.recover(1, 'a', 'later');
+// @ts-expect-error an offset alone is no position
+await wsbroker.recover(1, 'a', { offset: 1 });
+await start({ bind: 'a:1', maxHistoryMemory: 1, history: [{ channels: ['chat:*'] as const, size: 1, ttl: 1, maxBytes: undefined, maxReplay: 1, framed: false }] });
+
 // Values that may be absent need no ceremony, under exactOptionalPropertyTypes too.
 const options: StartOptions = {
   bind: '127.0.0.1:0',

@@ -2,7 +2,7 @@
 // The addon's place in unit tests: WSBROKER_BINARY names this file. It has no sockets; tests deliver events themselves and look at what was called.
 
 const SLOTS = 16_384;
-const KIND = { open: 1, text: 2, shared: 3, bytes: 4, close: 5, drain: 6 };
+const KIND = { open: 1, text: 2, shared: 3, bytes: 4, close: 5, drain: 6, lost: 8 };
 
 /** What each call does instead, by name: tests put functions here. */
 const instead = {};
@@ -108,7 +108,7 @@ const quiet = {
 for (const name of [
   'init', 'serve', 'slotBytes', 'reloadTls', 'keepAlive', 'drain', 'openVerdict', 'send', 'sendToChannel', 'subscribe', 'unsubscribe', 'subscribeMany', 'unsubscribeMany', 'unsubscribeAll',
   'copySubscriptions', 'getToken', 'close', 'terminate', 'closeChannel', 'isOpen', 'bufferedAmount', 'hasSubscriptions', 'subscriberCount', 'isSubscribed',
-  'getSubscriptions', 'getSubscribers', 'stats', 'metrics', 'handlerRan', 'watchWorkers', 'endWithThread', 'setReady', 'requireCluster',
+  'getSubscriptions', 'getSubscribers', 'stats', 'metrics', 'handlerRan', 'publishWithReceipt', 'historyPosition', 'readHistory', 'recoverSocket', 'deleteHistory', 'continueChannel', 'watchWorkers', 'endWithThread', 'setReady', 'requireCluster',
   ...Object.keys(quiet),
 ]) {
   exports[name] = (...args) => {

@@ -188,7 +188,7 @@ describe('options', () => {
           trustProxy: undefined, proxyProtocol: false, reusePort: false, deflate: undefined, tls: undefined, http: undefined,
           process: {
             ioThreads: 1, maxSendMemory: 2 ** 30, maxReceiveMemory: 2 ** 30, maxInFlight: { messages: 256, bytes: 2 ** 20, workerBytes: 2 ** 24 },
-            maxPendingUpgrades: 4096, maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined,
+            maxPendingUpgrades: 4096, maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined, history: [], maxHistoryMemory: 2 ** 29,
             concurrent: false, handlerTimeout: 30_000, stuckAfter: 1_000,
           },
         },
@@ -533,6 +533,7 @@ describe('conflicts', () => {
   const base = { bind, handlers: 'serial', handlerTimeout: 5, ioThreads: 2, maxSendMemory: 10, maxReceiveMemory: 11, maxPendingUpgrades: 12, maxInFlight: { messages: 3, bytes: 4, workerBytes: 5 } };
   for (const [name, other] of [
     ['handlers', { handlers: 'concurrent' }], ['handlerTimeout', { handlerTimeout: 6 }], ['ioThreads', { ioThreads: 3 }], ['maxSendMemory', { maxSendMemory: 1 }],
+    ['history', { history: [{ channels: 'a' }] }], ['maxHistoryMemory', { maxHistoryMemory: 1 }],
     ['maxReceiveMemory', { maxReceiveMemory: 1 }], ['maxPendingUpgrades', { maxPendingUpgrades: 1 }], ['maxInFlight.bytes', { maxInFlight: { bytes: 1 } }],
   ]) {
     test(name, async () => {

@@ -1,6 +1,8 @@
 //! Holds a thread's sends, publishes and closes together, so that a burst is one push per shard and
 //! one write per socket.
 
+mod numbering;
+
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering},
@@ -10,6 +12,8 @@ use std::{
 use bytes::{BufMut, Bytes, BytesMut};
 use wsbroker_proto::{CloseCode, MAX_SERVER_HEADER, MessageKind, Opcode, server_header};
 
+use self::numbering::Numbering;
+pub use self::numbering::PublishReceipt;
 use crate::{
     arena::{self, Arenas},
     broker::BrokerState,
@@ -65,6 +69,8 @@ pub struct Cork {
     bus_waits: bool,
     /// The worker whose handlers have settled while their replies wait here.
     holder: Option<Arc<WorkerEntry>>,
+    /// Messages for channels with history. They are numbered when they leave.
+    numbering: Numbering,
     fanout: FanoutPart,
     /// Of a thread that runs handlers.
     handling: Option<Handling>,
@@ -131,6 +137,7 @@ impl Cork {
             apart: Vec::new(),
             bus_waits: false,
             holder: None,
+            numbering: Numbering::default(),
         }
     }
 
@@ -250,8 +257,12 @@ impl Cork {
 
     /// As [`publish`](Self::publish), to the subscribers of this instance only.
     pub fn publish_here(&mut self, channel: &[u8], staged: Staged, exclude: &[SocketId]) -> usize {
-        let channel = self.broker.channels.get(channel);
-        self.publish_to(channel.as_ref(), staged, exclude).unwrap_or(0)
+        let found = self.broker.channels.get(channel);
+        let history = self.history_of(found.as_ref(), channel);
+        match history {
+            None => self.publish_to(found.as_ref(), staged, exclude).unwrap_or(0),
+            Some(history) => self.publish_later(history, found, staged, exclude, None),
+        }
     }
 
     /// The same, to a channel of any set. `None`: it is dropped, since send memory is used up.
@@ -457,6 +468,9 @@ impl Cork {
         self.commands = 0;
         self.generation = self.generation.wrapping_add(1);
         let arena = self.arena.split().freeze();
+        if !self.numbering.is_empty() {
+            return self.hand_over_numbered(&arena, push);
+        }
         let mut all = 0;
         for (index, queue) in self.queues.iter_mut().enumerate() {
             if queue.commands.is_empty() {

@@ -158,6 +158,21 @@ pub enum TlsError {
     System(String),
 }
 
+/// Why something that needs a channel's history failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HistoryError {
+    /// No rule of [`Config::history`](crate::Config::history) is for this channel.
+    #[error("the channel has no history; name it in the option \"history\" of start")]
+    NoHistory,
+    /// The socket is subscribed to the channel already.
+    #[error("the socket is subscribed to the channel already; unsubscribe it first")]
+    Subscribed,
+    /// It may not be subscribed.
+    #[error(transparent)]
+    Subscribe(#[from] SubscribeError),
+}
+
 /// Why a socket was not added to a channel.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
-use crate::{open::Open, registry::Socket};
+use crate::{history::HistoryPosition, open::Open, registry::Socket};
 
 /// Events of one loop turn for one worker, in order.
 #[derive(Debug, Default)]
@@ -57,6 +57,19 @@ pub enum EventKind {
     },
     /// A socket that was over its limit is at or below half of it.
     Drain,
+    /// A subscriber of a channel with history was so far behind that what it had to get next is no
+    /// longer kept. It gets nothing more of the channel before
+    /// [`Cork::continue_channel`](crate::Cork::continue_channel); then what follows the position.
+    Lost(Box<LostMessages>),
+}
+
+/// What a socket has lost.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LostMessages {
+    /// The channel's name.
+    pub channel: Box<[u8]>,
+    /// Where the socket goes on: everything up to there is lost, or was sent before.
+    pub position: HistoryPosition,
 }
 
 /// Where an event's payload is.

@@ -21,6 +21,7 @@ mod dispatch;
 mod error;
 mod event;
 mod front;
+mod history;
 mod ids;
 mod memory;
 #[cfg(all(test, feature = "loom"))]
@@ -41,27 +42,28 @@ mod tls;
 mod worker;
 
 pub use broker::{
-    Broker, DrainConfig, DrainObserver, DrainProgress, DrainReport, ShutdownReport, SlowSocket, SocketInfo, WeakBroker,
-    WorkerHandle,
+    Broker, DrainConfig, DrainObserver, DrainProgress, DrainReport, HistoryMessage, HistorySlice, Recovery,
+    ShutdownReport, SlowSocket, SocketInfo, WeakBroker, WorkerHandle,
 };
 pub use bus::{Bus, BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, MessageForm};
 pub use config::{
-    Bind, Cidr, Config, DeflateConfig, ForwardedHeader, InFlight, NamespaceConfig, Overflow, RateAction, RateLimit,
-    SocketLimits, TrustProxy,
+    Bind, Cidr, Config, DeflateConfig, ForwardedHeader, HistoryRule, InFlight, NamespaceConfig, Overflow, RateAction,
+    RateLimit, SocketLimits, TrustProxy,
 };
-pub use cork::{Cork, SendOutcome, Staged};
+pub use cork::{Cork, PublishReceipt, SendOutcome, Staged};
 pub use counters::{
-    CauseCounts, CloseCause, DropCause, HandlerKind, HistogramStats, Histograms, HttpFailureCause, HttpStats,
-    RejectCause, ShardStats, Stats, Traffic, WorkerStats,
+    CauseCounts, CloseCause, DropCause, HandlerKind, HistogramStats, Histograms, HistoryStats, HttpFailureCause,
+    HttpStats, RejectCause, ShardStats, Stats, Traffic, WorkerStats,
 };
-pub use error::{BindError, CidrError, JoinError, ListenError, StartError, SubscribeError, TlsError};
-pub use event::{Batch, Event, EventKind, EventPayload};
+pub use error::{BindError, CidrError, HistoryError, JoinError, ListenError, StartError, SubscribeError, TlsError};
+pub use event::{Batch, Event, EventKind, EventPayload, LostMessages};
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub use front::fuzzing;
 pub use front::{
     AwaitedPath, FixedAnswer, ForwardUpgrades, HttpConfig, Listener, ListenerConfig, MetricsAnswer, MetricsText,
 };
+pub use history::{HistoryEpoch, HistoryPosition, Since};
 pub use ids::{SocketId, WorkerId};
 pub use namespace::{Helper, LeftClient, Namespace};
 pub use open::{Accept, AcceptError, LateVerdict, Open, OpenReply, OpenRequest, Reject};

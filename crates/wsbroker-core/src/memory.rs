@@ -60,6 +60,12 @@ impl Memory {
         self.send() > self.max_send
     }
 
+    /// Bytes that may wait for a subscriber of a channel with history before it falls behind. Once
+    /// half of the memory is used that is little: what is in a history need not wait elsewhere.
+    pub(crate) fn room_beside_history(&self) -> usize {
+        if self.send() > self.max_send / 2 { LITTLE } else { usize::MAX }
+    }
+
     fn without_reserve(&self) -> usize {
         self.max_send - self.max_send / RESERVE
     }

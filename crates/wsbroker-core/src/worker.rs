@@ -81,15 +81,18 @@ impl Handlers {
     pub const CLOSE: Self = Self(8);
     /// It is told when a slow socket has room again.
     pub const DRAIN: Self = Self(16);
+    /// It is told when a socket has lost messages of a channel with history. Without it such a
+    /// socket is closed (4009).
+    pub const LOST: Self = Self(64);
     /// Everything.
-    pub const ALL: Self = Self(31);
+    pub const ALL: Self = Self(95);
     /// Everything but open events: connections are let in at once.
-    pub(crate) const WITHOUT_OPEN: Self = Self(30);
+    pub(crate) const WITHOUT_OPEN: Self = Self(94);
 
     /// The set with these bits, in the order of the constants; unknown bits are ignored.
     #[must_use]
     pub fn from_bits(bits: u32) -> Self {
-        Self((bits & 31) as u8)
+        Self((bits & 95) as u8)
     }
 
     /// Whether every handler of `other` is in this set.

@@ -193,6 +193,7 @@ fn every_end_has_one_cause() {
             &CloseCause::Shutdown,
             &CloseCause::RateLimit,
             &CloseCause::MaxLifetime,
+            &CloseCause::HistoryLost,
             &CloseCause::WorkerEnded,
             &CloseCause::BeforeOpen
         ]

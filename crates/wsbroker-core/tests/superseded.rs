@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Client, Queue, listen, until};
+use common::{Client, Got, Queue, listen, until};
 use wsbroker_core::{
     Accept, Batch, Broker, Config, Event, EventKind, Handlers, MessageKind, OpenReply, Socket, SocketLimits, Worker,
     WorkerHandle,
@@ -43,6 +43,12 @@ fn settle(handle: &WorkerHandle, batches: &[Batch]) {
     handle.settle(batches.iter().flat_map(|batch| &batch.events), None);
 }
 
+/// The server closes with 1012, and the client answers.
+fn assert_restarts(client: &mut Client) {
+    assert!(matches!(client.next(), Got::Close(Some(1012), reason) if reason == "Worker ended"));
+    client.close(1012, "");
+}
+
 #[test]
 fn a_socket_moves_when_what_is_in_hand_has_settled_and_one_at_rest_at_once() {
     let broker = broker();
@@ -75,6 +81,44 @@ fn a_socket_moves_when_what_is_in_hand_has_settled_and_one_at_rest_at_once() {
     until("it is there", || broker.connection_count() == 3);
     drop(fresh);
     drop(new);
+}
+
+/// Once what is in hand has settled; and it is the old worker that hears of it.
+#[test]
+fn the_sockets_of_a_pinned_worker_are_closed_instead_of_moved() {
+    let broker = broker();
+    let first = Arc::new(Queue::default());
+    let told = Handlers::OPEN | Handlers::TEXT | Handlers::CLOSE;
+    let old = broker.add_pinned_worker(Arc::clone(&first) as Arc<dyn Worker>, told);
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let mut busy = Client::request(port);
+    until("it is asked", || first.waiting() == 1);
+    let (socket, reply) = question(first.take().remove(0));
+    reply.accept(Accept::default()).unwrap();
+    busy = busy.expect("HTTP/1.1 101");
+    old.settle([Event { socket, kind: EventKind::Drain }].iter(), None);
+    busy.send(b"1");
+    until("it is in hand", || first.waiting() == 1);
+    let in_hand = first.take();
+    let mut late = Client::request(port);
+    until("the other is asked", || first.waiting() == 1);
+    let mut asked = first.take();
+    let (second, _new) = queue(&broker, told);
+    old.supersede();
+    settle(&old, &in_hand);
+    assert_restarts(&mut busy);
+    until("the old one hears of the close", || first.waiting() == 1);
+    settle(&old, &first.take());
+    // It was asked before that, and is let in now.
+    let (socket, reply) = question(asked.remove(0));
+    old.settle([Event { socket, kind: EventKind::Drain }].iter(), None);
+    reply.accept(Accept::default()).unwrap();
+    late = late.expect("HTTP/1.1 101");
+    assert_restarts(&mut late);
+    until("the old one hears of this close, too", || first.waiting() == 1);
+    settle(&old, &first.take());
+    broker.runtime().block_on(old.emptied());
+    assert_eq!(second.waiting(), 0);
 }
 
 #[test]

@@ -37,11 +37,9 @@ async function ask(path, { method = 'GET', body, token } = {}) {
 /** Opens the WebSocket of a session. Tries again, ever more slowly, until the session ends. */
 async function connect(mine) {
   showState(mine.retry === FIRST_RETRY ? 'connecting…' : 'connecting again…');
-  let port;
   try {
     // Ask about the token first: a WebSocket that is refused looks like one that found no server.
     await ask('/session', { token: mine.token });
-    port = (await ask('/config.json')).webSocketPort;
   } catch (error) {
     if (mine !== session) return;
     if (error.status === 401) showLogin('Your session has ended. Sign in again.');
@@ -53,7 +51,7 @@ async function connect(mine) {
   const protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
   // A page cannot set headers here, but it can offer subprotocols. The first is the one we want;
   // the other brings the token.
-  socket = new WebSocket(`${protocol}//${location.hostname}:${port}`, ['messages.v1', `bearer.${token}`]);
+  socket = new WebSocket(`${protocol}//${location.host}`, ['messages.v1', `bearer.${token}`]);
   socket.addEventListener('open', () => {
     if (mine !== session) return;
     mine.retry = FIRST_RETRY;

@@ -22,6 +22,8 @@ pub(crate) struct Endpoint {
     pub(crate) deflate: Option<DeflateConfig>,
     /// The namespace of these connections; `None` for raw ones.
     pub(crate) namespace: Option<Arc<NamespaceState>>,
+    /// It takes no sockets itself: it is there for plain requests.
+    pub(crate) is_without_paths: bool,
     phase: watch::Sender<EndpointPhase>,
     connections: AtomicUsize,
     changed: Notify,
@@ -52,6 +54,7 @@ impl Endpoint {
             limits,
             deflate,
             namespace: None,
+            is_without_paths: false,
             phase: watch::Sender::new(EndpointPhase::Reserved),
             connections: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -61,6 +64,11 @@ impl Endpoint {
     /// The same, for the connections of a namespace.
     pub(crate) fn in_namespace(self, namespace: Option<Arc<NamespaceState>>) -> Self {
         Self { namespace, ..self }
+    }
+
+    /// The same, for plain requests only if so.
+    pub(crate) fn without_paths(self, is_without_paths: bool) -> Self {
+        Self { is_without_paths, ..self }
     }
 
     /// Admits upgrades from now on, unless it is closing.

@@ -20,6 +20,7 @@ use crate::{
     counters::Metrics,
     dispatch::{Dispatch, StuckWorkers, WorkerEntry},
     front::Front,
+    history::Histories,
     ids::NamespaceId,
     memory::Memory,
     registry::{Channels, RequestLines, SlowSockets, Socket, Sockets},
@@ -36,6 +37,7 @@ pub(crate) struct BrokerState {
     pub(crate) slow: SlowSockets,
     pub(crate) request_lines: RequestLines,
     pub(crate) channels: Channels,
+    pub(crate) histories: Arc<Histories>,
     pub(crate) dispatch: Dispatch,
     pub(crate) memory: Memory,
     pub(crate) metrics: Metrics,
@@ -67,11 +69,13 @@ impl BrokerState {
             polls.push(poll);
             shards.push(handle);
         }
+        let histories = Arc::new(Histories::new(&config.history, config.max_history_memory));
         let inner = Arc::new(Self {
             sockets: Sockets::default(),
             slow: SlowSockets::default(),
             request_lines: RequestLines::default(),
-            channels: Channels::new(count),
+            channels: Channels::new(count).with_histories(Arc::clone(&histories)),
+            histories,
             dispatch: Dispatch::default(),
             memory: Memory::new(config.max_send_memory, config.max_receive_memory),
             metrics: Metrics::default(),
@@ -122,7 +126,9 @@ impl BrokerState {
     /// Why no socket should be opened at this endpoint at the moment: `starting`, `noWorker`,
     /// `workersFail`, `shuttingDown`, `draining`, `setReady` and `bus`. Empty when all is well.
     pub(crate) fn unready_reasons(&self, endpoint: &Endpoint) -> Vec<&'static str> {
-        let namespace = endpoint.namespace.as_ref().map_or(NamespaceId::RAW, |namespace| namespace.id);
+        // One without paths speaks for all that is served beside it.
+        let namespace = (!endpoint.is_without_paths)
+            .then(|| endpoint.namespace.as_ref().map_or(NamespaceId::RAW, |namespace| namespace.id));
         let bus_is_lost = || self.channels.bus().is_some_and(|bus| bus.is_required() && !bus.is_ready());
         let reasons = [
             ("starting", endpoint.is_reserved()),

@@ -1,14 +1,15 @@
 //! Gathers the statistics of a broker from everything that counts.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::BrokerState;
 use crate::{
     counters::{
-        CauseCounts, CloseCause, DropCause, Flow, HandlerKind, Histograms, HttpCounters, HttpFailureCause, HttpStats,
-        Metrics, RejectCause, ShardStats, Stats, Traffic, WorkerStats,
+        CauseCounts, CloseCause, DropCause, Flow, HandlerKind, Histograms, HistoryStats, HttpCounters,
+        HttpFailureCause, HttpStats, Metrics, RejectCause, ShardStats, Stats, Traffic, WorkerStats,
     },
     dispatch::WorkerEntry,
+    history::Histories,
     shard::ShardHandle,
 };
 
@@ -36,6 +37,7 @@ impl Stats {
             max_receive_memory: broker.config.max_receive_memory,
             command_bytes: 0,
             http: HttpStats::of(&metrics.http),
+            history: HistoryStats::of(&broker.histories),
             workers: broker.dispatch.workers().iter().map(|worker| WorkerStats::of(worker)).collect(),
             shards: Vec::with_capacity(broker.shard_count()),
         };
@@ -67,6 +69,25 @@ impl Histograms {
             dispatch_delay: metrics.dispatch_delay.stats(),
             fanout: metrics.fanout.stats(),
             ..Self::default()
+        }
+    }
+}
+
+impl HistoryStats {
+    fn of(histories: &Histories) -> Self {
+        let totals = &histories.totals;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Self {
+            channels: histories.len(),
+            messages: totals.messages.load(Ordering::Relaxed),
+            bytes: totals.bytes.load(Ordering::Relaxed),
+            evictions: count(&totals.evictions),
+            recovered: count(&totals.recovered),
+            not_recovered: count(&totals.not_recovered),
+            replayed: count(&totals.replayed),
+            lost: count(&totals.lost),
+            duplicates: count(&totals.duplicates),
+            ids_dropped: count(&totals.ids_dropped),
         }
     }
 }

@@ -158,12 +158,12 @@ impl BrokerState {
     }
 }
 
-fn is_member(channels: &Channels, membership: &Membership, name: &[u8]) -> bool {
+pub(super) fn is_member(channels: &Channels, membership: &Membership, name: &[u8]) -> bool {
     channels.get(name).is_some_and(|channel| membership.channels.contains_key(&channel.id()))
 }
 
 /// In the registry only; the caller tells the socket's shard.
-fn join(channels: &Channels, membership: &mut Membership, socket: &Socket, name: &[u8]) -> Arc<Channel> {
+pub(super) fn join(channels: &Channels, membership: &mut Membership, socket: &Socket, name: &[u8]) -> Arc<Channel> {
     let channel = channels.join(name, socket.id(), socket.shard());
     membership.channels.insert(channel.id(), Arc::clone(&channel));
     channel

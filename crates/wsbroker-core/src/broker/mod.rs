@@ -5,8 +5,10 @@ mod broker_state;
 mod drain;
 mod drain_state;
 mod gather_stats;
+mod history_sweep;
 mod inspection;
 mod membership;
+mod recovery;
 mod shutdown;
 pub(crate) mod stuck_watch;
 mod weak_broker;
@@ -27,6 +29,7 @@ pub(crate) use broker_state::BrokerState;
 pub use drain::DrainConfig;
 pub use drain_state::{DrainObserver, DrainProgress, DrainReport};
 pub use inspection::{SlowSocket, SocketInfo};
+pub use recovery::{HistoryMessage, HistorySlice, Recovery};
 pub use shutdown::ShutdownReport;
 pub use weak_broker::WeakBroker;
 pub use worker_handle::WorkerHandle;
@@ -74,6 +77,9 @@ impl Broker {
             shard::spawn(Arc::clone(broker.state()), index, poll)?;
         }
         broker.threads.handle.spawn(stuck_watch::run(Arc::downgrade(broker.state())));
+        if !broker.state().histories.is_off() {
+            broker.threads.handle.spawn(history_sweep::run(Arc::downgrade(broker.state())));
+        }
         Ok(broker)
     }
 

@@ -26,7 +26,7 @@ pub(crate) async fn run(broker: Weak<BrokerState>) {
 /// Open events that a stuck worker has not fetched go to other workers, if there are any. They are
 /// the first events of their sockets, and no other follows without a verdict, so no order is lost.
 pub(crate) fn ask_others(broker: &BrokerState, worker: &Arc<WorkerEntry>) {
-    if !broker.dispatch.has_free(worker.namespace_id()) {
+    if !broker.dispatch.has_free(Some(worker.namespace_id())) {
         return;
     }
     let mut per_shard: Vec<Vec<Event>> = (0..broker.shard_count()).map(|_| Vec::new()).collect();

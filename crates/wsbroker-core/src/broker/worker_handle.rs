@@ -91,7 +91,8 @@ impl WorkerHandle {
     /// another between two of its events, once the handlers of what this one was given have settled
     /// and what they have sent has been flushed. Questions of whether to let a connection in that
     /// it has not fetched are asked of others. There should be another worker; what comes while
-    /// there is none waits. Of a [`Namespace`](crate::Namespace)'s worker the connections stay.
+    /// there is none waits. Of a [`Namespace`](crate::Namespace)'s worker the connections stay;
+    /// those of a [pinned](Broker::add_pinned_worker) worker are closed (1012) instead of moved.
     pub fn supersede(&self) {
         if self.namespace.is_none() && self.entry.supersede() {
             self.broker.push_all(|| Command::WorkerSuperseded(Arc::clone(&self.entry)));

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 mod bind;
+mod history_rule;
 mod trust_proxy;
 
 pub use self::{
     bind::Bind,
+    history_rule::HistoryRule,
     trust_proxy::{Cidr, ForwardedHeader, TrustProxy},
 };
 
@@ -42,6 +44,12 @@ pub struct Config {
     pub max_channels_per_socket: Option<usize>,
     /// Bytes of a channel's name. Default `None`.
     pub max_channel_name_length: Option<usize>,
+    /// Channels that keep what is published. The first rule that matches counts. Default: none.
+    pub history: Vec<HistoryRule>,
+    /// Bytes that the histories of all channels may take. Above it those go first that have not
+    /// been used for the longest time. Default 256 MiB here; the Node package passes an eighth of
+    /// the memory it finds.
+    pub max_history_memory: usize,
     /// A worker is stuck when something waits for it and it has fetched nothing for this long: it
     /// is passed over, and told. Looked at four times within it, or every 250 ms. Default 1 s: no
     /// handler should keep its thread for so long.
@@ -61,6 +69,8 @@ impl Default for Config {
             max_connections_per_ip: None,
             max_channels_per_socket: None,
             max_channel_name_length: None,
+            history: Vec::new(),
+            max_history_memory: 256 << 20,
             stuck_after: Duration::from_secs(1),
         }
     }

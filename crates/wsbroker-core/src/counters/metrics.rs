@@ -118,6 +118,9 @@ causes! {
         RateLimit = "rateLimit",
         /// 1012: `max_lifetime`.
         MaxLifetime = "maxLifetime",
+        /// 4009: messages of a channel with history were lost to it, and no handler is told of
+        /// that.
+        HistoryLost = "historyLost",
         /// 1012: a [pinned](crate::Broker::add_pinned_worker) worker ended, or one of a
         /// [`Namespace`](crate::Namespace). Their connections do not move.
         WorkerEnded = "workerEnded",

@@ -9,7 +9,7 @@ mod tally;
 pub use self::{
     histogram::HistogramStats,
     metrics::{CloseCause, DropCause, HandlerKind, HttpFailureCause, RejectCause},
-    stats::{CauseCounts, Histograms, HttpStats, ShardStats, Stats, Traffic, WorkerStats},
+    stats::{CauseCounts, Histograms, HistoryStats, HttpStats, ShardStats, Stats, Traffic, WorkerStats},
 };
 pub(crate) use self::{
     histogram::{DurationsPart, FanoutPart},

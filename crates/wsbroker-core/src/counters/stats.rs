@@ -54,6 +54,8 @@ pub struct Stats {
     pub command_bytes: usize,
     /// Plain requests that were answered or forwarded.
     pub http: HttpStats,
+    /// What channels keep, and what became of it.
+    pub history: HistoryStats,
     /// The workers there are.
     pub workers: Vec<WorkerStats>,
     /// The shards.
@@ -117,6 +119,7 @@ impl Default for Stats {
             max_receive_memory: 0,
             command_bytes: 0,
             http: HttpStats::default(),
+            history: HistoryStats::default(),
             workers: Vec::new(),
             shards: Vec::new(),
             histograms: Histograms::default(),
@@ -152,6 +155,32 @@ pub struct Traffic {
     /// How often a message was compressed; a publish once for each window size that its subscribers
     /// have, however many they are.
     pub compressions: u64,
+}
+
+/// What channels keep, in [`Stats`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HistoryStats {
+    /// Channels of which at least the position is known.
+    pub channels: usize,
+    /// Messages that are kept.
+    pub messages: usize,
+    /// Bytes that count towards `max_history_memory`.
+    pub bytes: usize,
+    /// How often a channel lost its messages, or its position, to `max_history_memory`.
+    pub evictions: u64,
+    /// Recoveries of which nothing was missing.
+    pub recovered: u64,
+    /// Recoveries that failed.
+    pub not_recovered: u64,
+    /// Messages that recoveries replayed.
+    pub replayed: u64,
+    /// How often a subscriber lost messages: they were gone before it had read them.
+    pub lost: u64,
+    /// Publishes whose id was known.
+    pub duplicates: u64,
+    /// Ids that were forgotten before their time, for lack of room.
+    pub ids_dropped: u64,
 }
 
 /// Plain requests, in [`Stats`].

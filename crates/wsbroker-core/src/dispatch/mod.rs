@@ -376,9 +376,10 @@ impl Dispatch {
         !self.workers.lock().live.iter().any(|entry| entry.is_for(namespace))
     }
 
-    /// Whether there is a worker of this namespace that is not stuck.
-    pub(crate) fn has_free(&self, namespace: NamespaceId) -> bool {
-        self.workers.lock().live.iter().any(|entry| entry.is_for(namespace) && !entry.is_stuck())
+    /// Whether there is a worker that is not stuck: of this namespace, or of any.
+    pub(crate) fn has_free(&self, namespace: Option<NamespaceId>) -> bool {
+        let serves = |entry: &WorkerEntry| namespace.is_none_or(|namespace| entry.is_for(namespace));
+        self.workers.lock().live.iter().any(|entry| serves(entry) && !entry.is_stuck())
     }
 
     /// Whether no handler would hear of a raw connection: there are raw workers, and none of them

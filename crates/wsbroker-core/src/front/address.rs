@@ -124,7 +124,8 @@ impl PathService {
         Ok(Self {
             endpoint: Arc::new(
                 Endpoint::new(id, config.limits.clone(), config.deflate)
-                    .in_namespace(config.namespace.as_ref().map(|namespace| Arc::clone(namespace.state()))),
+                    .in_namespace(config.namespace.as_ref().map(|namespace| Arc::clone(namespace.state())))
+                    .without_paths(config.paths.is_empty()),
             ),
             protocols: config.protocols.clone(),
             open_timeout: config.open_timeout,

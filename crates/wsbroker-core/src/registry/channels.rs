@@ -12,7 +12,11 @@ use dashmap::{DashMap, Entry};
 use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashSet;
 
-use crate::{bus::Bus, ids::SocketId};
+use crate::{
+    bus::Bus,
+    history::{ChannelHistory, Histories},
+    ids::SocketId,
+};
 
 /// Which of the two sets of a namespace a channel is in. They share no name.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -48,6 +52,8 @@ pub(crate) struct Channel {
     per_shard: Box<[AtomicU32]>,
     count: AtomicUsize,
     subscribers: Mutex<Subscribers>,
+    /// `None`: what is published here is not kept.
+    history: Option<Arc<ChannelHistory>>,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +74,11 @@ impl Channel {
 
     pub(crate) fn name(&self) -> &[u8] {
         &self.name
+    }
+
+    #[inline]
+    pub(crate) fn history(&self) -> Option<&Arc<ChannelHistory>> {
+        self.history.as_ref()
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -105,6 +116,8 @@ pub(crate) struct Channels {
     last: Arc<AtomicU64>,
     /// Hears when a channel gets its first subscriber and loses its last.
     bus: OnceLock<Arc<dyn Bus>>,
+    /// `None`: no channel of this set has one.
+    histories: Option<Arc<Histories>>,
 }
 
 /// A name as the map's key; looked up by plain bytes.
@@ -147,7 +160,13 @@ impl Channels {
             set: ChannelSet::Primary,
             last: Arc::default(),
             bus: OnceLock::new(),
+            histories: None,
         }
+    }
+
+    /// Where their channels have their histories.
+    pub(crate) fn with_histories(self, histories: Arc<Histories>) -> Self {
+        Self { histories: Some(histories), ..self }
     }
 
     /// Another set of channels for the same shards, without a bus.
@@ -199,6 +218,7 @@ impl Channels {
             per_shard: (0..self.shards).map(|_| AtomicU32::new(0)).collect(),
             count: AtomicUsize::new(0),
             subscribers: Mutex::default(),
+            history: self.histories.as_ref().and_then(|histories| histories.of(name)),
         });
         match self.map.entry(ChannelName(Arc::clone(&fresh))) {
             Entry::Occupied(entry) => Arc::clone(entry.get()),

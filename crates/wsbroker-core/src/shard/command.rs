@@ -10,6 +10,7 @@ use crate::{
     admission::{ConnectionPermit, Endpoint},
     dispatch::{Flush, WorkerEntry},
     event::Event,
+    history::{HistoryEntry, HistoryPosition},
     ids::SocketId,
     open::Open,
     registry::{Channel, ChannelId, Socket},
@@ -81,10 +82,22 @@ pub(crate) enum Command {
     Arena(Bytes),
     Send(ConnectionKey, FrameRange),
     Publish(Arc<Channel>, FrameRange, Option<Arc<Broadcast>>),
+    /// A message of a channel with history, pushed while the channel's ring was locked.
+    Numbered(Arc<Channel>, Arc<HistoryEntry>),
     /// A message for every raw connection.
     SendToAll(FrameRange, Option<Arc<Broadcast>>),
     Subscribe(ConnectionKey, Arc<Channel>),
+    /// Send memory is full: subscribers of that channel take what follows this position from its
+    /// ring. Pushed while that was locked.
+    FallBehind(Arc<Channel>, HistoryPosition),
+    /// Subscribes, and replays what follows this position. Pushed while the channel's ring was
+    /// locked.
+    Recover(ConnectionKey, Box<(Arc<Channel>, HistoryPosition)>),
     Unsubscribe(ConnectionKey, Arc<Channel>),
+    /// A new epoch has begun in the history of a channel. Pushed while its ring was locked.
+    EpochChanged(Arc<Channel>, HistoryPosition),
+    /// The socket was told what it has lost of a channel, and goes on.
+    Continue(ConnectionKey, ChannelId),
     /// Adds a socket to channels, or takes it out.
     Change(ConnectionKey, Change, Box<[ChannelId]>),
     Close(ConnectionKey, Box<(CloseCode, Box<str>)>),
@@ -129,6 +142,9 @@ pub(crate) enum Command {
     /// Ends the thread.
     Stop,
 }
+
+// Every message is one, in a queue of its shard.
+const _: () = assert!(size_of::<Command>() <= 40);
 
 /// What a shard needs to keep a slot.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use super::{
     codec::Inflating,
     connection_state::{ConnectionPhase, Pause, PeerEnd, ReadState, WriteState},
     context::ShardContext,
+    cursors::Cursors,
     leftover::Leftover,
     meter::RateMeter,
     outbox::{Outbox, Written},
@@ -90,6 +91,8 @@ pub(super) struct Connection {
     pub(super) ending: Option<Box<PeerEnd>>,
     /// Why it ends: what came first.
     pub(super) cause: Option<CloseCause>,
+    /// The channels with history in which it is behind; `None` in most.
+    pub(super) cursors: Option<Box<Cursors>>,
 }
 
 impl Connection {
@@ -136,6 +139,7 @@ impl Connection {
             uncounted: false,
             ending: None,
             cause: None,
+            cursors: None,
         }
     }
 
@@ -341,6 +345,9 @@ impl Connection {
             }
         }
         self.tell_drain(ctx);
+        if self.cursors.is_some() {
+            self.refill(ctx);
+        }
         written == Written::Enough
     }
 
@@ -456,6 +463,6 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_connection_stays_small() {
-        assert!(size_of::<Connection>() <= 392, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 400, "{} bytes", size_of::<Connection>());
     }
 }

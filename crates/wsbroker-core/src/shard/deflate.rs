@@ -11,7 +11,7 @@ use super::{
 use crate::counters::payload_of;
 
 impl ShardContext {
-    fn compress(&mut self, frame: &[u8], window: WindowBits, level: u8) -> Option<Bytes> {
+    pub(super) fn compress(&mut self, frame: &[u8], window: WindowBits, level: u8) -> Option<Bytes> {
         self.tally.flow.compressions += 1;
         self.codec.compress(frame, window, level)
     }
@@ -20,7 +20,7 @@ impl ShardContext {
 impl Connection {
     /// The window and the level to compress a payload of this length with; `None` to send it as it
     /// is.
-    fn compression(&self, compress: Compress, payload: usize) -> Option<(WindowBits, u8)> {
+    pub(super) fn compression(&self, compress: Compress, payload: usize) -> Option<(WindowBits, u8)> {
         let window = self.deflate?;
         let config = self.endpoint.deflate?;
         let wanted = match compress {
@@ -73,7 +73,13 @@ impl Connection {
     }
 
     /// Queues a compressed frame in the place of one of that length.
-    fn enqueue_compressed(&mut self, ctx: &mut ShardContext, frame: &Bytes, instead_of: usize, counted: bool) {
+    pub(super) fn enqueue_compressed(
+        &mut self,
+        ctx: &mut ShardContext,
+        frame: &Bytes,
+        instead_of: usize,
+        counted: bool,
+    ) {
         let queued = ctx.tally.flow.messages_out;
         self.enqueue(ctx, frame, 0, frame.len(), counted);
         if ctx.tally.flow.messages_out != queued {

@@ -98,6 +98,21 @@ impl Shard {
                 None => self.ctx.tally.count_drop(DropCause::Gone),
             },
             Command::Publish(channel, range, broadcast) => self.publish(&channel, range, broadcast),
+            Command::Numbered(channel, entry) => self.publish_numbered(channel, entry),
+            Command::Recover(key, what) => self.recover(key, &what.0, what.1),
+            Command::FallBehind(channel, since) => {
+                let slots = self.lists.of(channel.id()).to_vec();
+                self.go_on(LongCommand::FallBehind(channel, since, slots.into_iter()));
+            }
+            Command::EpochChanged(channel, position) => {
+                let slots = self.lists.of(channel.id()).to_vec();
+                self.go_on(LongCommand::EpochChanged(channel, position, slots.into_iter()));
+            }
+            Command::Continue(key, channel) => {
+                if let Some(connection) = self.connections.find(key) {
+                    connection.continue_channel(&mut self.ctx, channel);
+                }
+            }
             Command::SendToAll(range, broadcast) => self.go_on(LongCommand::SendToAll(range, broadcast, 0)),
             Command::Subscribe(key, channel) => {
                 self.ctx.turn.spend(budget::CHANGE);
@@ -109,6 +124,9 @@ impl Shard {
             Command::Unsubscribe(key, channel) => {
                 self.ctx.turn.spend(budget::CHANGE);
                 self.lists.remove(channel.id(), key.slot);
+                if let Some(connection) = self.connections.find(key) {
+                    connection.leave_behind(channel.id());
+                }
             }
             Command::Change(key, change, channels) => {
                 self.go_on(LongCommand::Change(key, change, channels.into_iter()));

@@ -24,6 +24,9 @@ impl Shard {
     pub(super) fn go_on(&mut self, rest: LongCommand) {
         self.put_off.rest = match rest {
             LongCommand::Publish(range, broadcast, slots) => self.publish_on(range, broadcast, slots),
+            LongCommand::Numbered(channel, entry, slots) => self.numbered_on(channel, entry, slots),
+            LongCommand::FallBehind(channel, since, slots) => self.fall_behind_on(channel, since, slots),
+            LongCommand::EpochChanged(channel, position, slots) => self.epoch_changed_on(channel, position, slots),
             LongCommand::SendToAll(range, broadcast, from) => self.send_to_all_on(range, broadcast, from),
             LongCommand::Change(key, change, channels) => self.change_on(key, change, channels),
             LongCommand::CloseMany(keys, what) => self.close_on(keys, what),
@@ -116,7 +119,12 @@ impl Shard {
                 Change::Join if takes_part => self.lists.add(channel, key.slot),
                 Change::Join => {}
                 // Also for a connection that has ended: its list entry may still be there.
-                Change::Leave => self.lists.remove(channel, key.slot),
+                Change::Leave => {
+                    self.lists.remove(channel, key.slot);
+                    if let Some(connection) = self.connections.find(key) {
+                        connection.leave_behind(channel);
+                    }
+                }
             }
             self.ctx.turn.spend(CHANGE);
             if self.ctx.turn.is_spent() {

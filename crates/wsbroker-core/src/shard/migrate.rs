@@ -85,6 +85,8 @@ impl Shard {
         } else if connection.paused == Pause::Moving {
             connection.resume(&mut self.ctx);
         }
+        // The handler that would have let it go on may have been running, and is not run again.
+        connection.close_if_lost(&mut self.ctx);
     }
 
     /// A worker is stuck, and has given these open events back. Those whose clients still wait are
@@ -194,5 +196,6 @@ fn wanted(kind: &EventKind) -> Handlers {
         EventKind::Binary(_) => Handlers::BINARY,
         EventKind::Close { .. } => Handlers::CLOSE,
         EventKind::Drain => Handlers::DRAIN,
+        EventKind::Lost(_) => Handlers::LOST,
     }
 }

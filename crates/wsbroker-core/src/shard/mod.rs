@@ -8,6 +8,7 @@
 
 mod batches;
 mod budget;
+mod catching_up;
 mod clock;
 mod closing;
 mod codec;
@@ -15,6 +16,7 @@ mod command;
 mod connection;
 mod connection_state;
 mod context;
+mod cursors;
 mod deflate;
 mod drain;
 mod ending;

@@ -37,7 +37,13 @@ impl Connection {
             && self.socket.is_quiet()
     }
 
+    /// From a pinned worker nothing moves: the connection is closed, which that worker hears of.
+    /// Before its 101 it cannot be closed, and comes here again with that.
     fn move_now(&mut self, ctx: &mut ShardContext) {
+        if self.worker.as_ref().is_some_and(|worker| worker.pinned) {
+            self.close_without_worker(ctx);
+            return;
+        }
         let next = ctx.broker.dispatch.assign(NamespaceId::RAW);
         self.move_to(next);
         match self.paused {

@@ -72,6 +72,7 @@ impl Shard {
         } else if connection.endpoint.is_closed() {
             connection.begin_close(&mut self.ctx, CloseCause::Shutdown, CloseCode::GOING_AWAY, "");
         } else {
+            connection.move_on(&mut self.ctx);
             self.close_late(key.slot);
         }
     }

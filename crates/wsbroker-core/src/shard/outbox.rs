@@ -40,6 +40,8 @@ pub(super) struct Outbox {
     pong: Option<Box<[u8]>>,
     /// That pong has stood among the frames, so that those still there are newer.
     pong_was_queued: bool,
+    /// What is appended now must not be dropped for something newer.
+    keeps: bool,
 }
 
 /// Frames, whole but for what was written of the first.
@@ -48,11 +50,13 @@ struct Piece {
     chunk: Chunk,
     /// What lies before has been written, or dropped.
     from: usize,
+    /// Frames of channels with history, which are not dropped for something newer.
+    kept: bool,
 }
 
 impl Piece {
     fn new(chunk: Chunk) -> Self {
-        Self { chunk, from: 0 }
+        Self { chunk, from: 0, kept: false }
     }
 
     fn rest(&self) -> &[u8] {
@@ -148,22 +152,28 @@ impl Outbox {
             self.len += frame.len();
             let alone = !waits || frame.len() >= 64 << 10;
             let frame = if alone { arena.slice(start..end) } else { Bytes::copy_from_slice(frame) };
-            self.pieces.push_back(Piece::new(Chunk::Shared(frame)));
+            self.pieces.push_back(Piece { kept: self.keeps, ..Piece::new(Chunk::Shared(frame)) });
         }
+    }
+
+    /// Whether what is appended from now on must not be dropped for something newer.
+    pub(super) fn set_keeps(&mut self, keeps: bool) {
+        self.keeps = keeps;
     }
 
     /// Appends a copy of whole frames.
     pub(super) fn push_copy(&mut self, frames: &[u8], spare: &mut Spare) {
         self.len += frames.len();
-        if let Some(Piece { chunk: Chunk::Copied(last), .. }) = self.pieces.back_mut()
+        if let Some(Piece { chunk: Chunk::Copied(last), kept, .. }) = self.pieces.back_mut()
             && last.len() + frames.len() <= CHUNK
+            && *kept == self.keeps
         {
             last.extend_from_slice(frames);
             return;
         }
         let mut chunk = spare.take(frames.len());
         chunk.extend_from_slice(frames);
-        self.pieces.push_back(Piece::new(Chunk::Copied(chunk)));
+        self.pieces.push_back(Piece { kept: self.keeps, ..Piece::new(Chunk::Copied(chunk)) });
     }
 
     /// Puts what is no frame before everything else. Only while nothing has been written.
@@ -254,11 +264,16 @@ impl Outbox {
         if self.closes {
             return 0;
         }
-        let at = self.set_begun_apart();
+        let begun = self.set_begun_apart();
+        let mut at = begun;
         let mut dropped = 0;
         let mut pinged = false;
         while self.len() >= limit {
             let Some(piece) = self.pieces.get_mut(at) else { break };
+            if piece.kept {
+                at += 1;
+                continue;
+            }
             let bytes = piece.chunk.bytes();
             let (header, end) = frame_at(bytes, piece.from);
             let opcode = bytes.get(piece.from).map_or(0, |first| first & 0x0f);
@@ -279,7 +294,7 @@ impl Outbox {
                 dropped += 1;
             }
         }
-        if at == 0 {
+        if begun == 0 {
             self.edge = self.pieces.front().map_or(0, |first| first.from);
         }
         if pinged {
@@ -300,7 +315,8 @@ impl Outbox {
             let begun = first.chunk.bytes().get(first.from..self.edge).unwrap_or_default().to_vec();
             first.from = self.edge;
             self.edge = begun.len();
-            self.pieces.push_front(Piece::new(Chunk::Copied(begun)));
+            let kept = first.kept;
+            self.pieces.push_front(Piece { kept, ..Piece::new(Chunk::Copied(begun)) });
         }
         1
     }

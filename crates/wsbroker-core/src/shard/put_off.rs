@@ -5,13 +5,24 @@ use std::{sync::Arc, vec::IntoIter};
 use wsbroker_proto::CloseCode;
 
 use super::command::{Broadcast, Change, Command, ConnectionKey, FrameRange};
-use crate::{dispatch::WorkerEntry, ids::WorkerId, registry::ChannelId};
+use crate::{
+    dispatch::WorkerEntry,
+    history::{HistoryEntry, HistoryPosition},
+    ids::WorkerId,
+    registry::{Channel, ChannelId},
+};
 
 /// What is left to do of a command.
 #[derive(Debug)]
 pub(super) enum LongCommand {
     /// A message for these slots, which were the channel's subscribers when its turn came.
     Publish(FrameRange, Option<Arc<Broadcast>>, IntoIter<u32>),
+    /// The same, of a channel with history.
+    Numbered(Arc<Channel>, Arc<HistoryEntry>, IntoIter<u32>),
+    /// These take what follows from the channel's ring.
+    FallBehind(Arc<Channel>, HistoryPosition, IntoIter<u32>),
+    /// These are told that a new epoch has begun.
+    EpochChanged(Arc<Channel>, HistoryPosition, IntoIter<u32>),
     /// From this slot on.
     SendToAll(FrameRange, Option<Arc<Broadcast>>, u32),
     Change(ConnectionKey, Change, IntoIter<ChannelId>),

@@ -60,6 +60,8 @@ pub enum Seen {
     Binary(Vec<u8>),
     Close(u16, String),
     Drain,
+    /// A channel, the offset and the epoch.
+    Lost(Vec<u8>, u64, String),
 }
 
 type OpenHandler = Box<dyn FnMut(&mut Scope<'_>, SocketId) -> Option<Accept> + Send>;
@@ -221,6 +223,9 @@ fn handle_one(
         EventKind::Binary(payload) => Some(Seen::Binary(bytes(payload))),
         EventKind::Close { code, reason } => Some(Seen::Close(*code, reason.to_string())),
         EventKind::Drain => Some(Seen::Drain),
+        EventKind::Lost(lost) => {
+            Some(Seen::Lost(lost.channel.to_vec(), lost.position.offset, lost.position.epoch.to_string()))
+        }
         EventKind::Open(_) => None,
     };
     let kind = match kind {

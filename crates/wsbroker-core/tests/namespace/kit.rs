@@ -107,7 +107,7 @@ pub(crate) fn seen(batch: &wsbroker_core::Batch, event: &Event) -> Option<Seen> 
         Kind::Binary(payload) => Seen::Binary(batch.bytes(payload).to_vec()),
         Kind::Close { code, reason } => Seen::Close(*code, reason.to_string()),
         Kind::Drain => Seen::Drain,
-        Kind::Open(_) => return None,
+        Kind::Open(_) | Kind::Lost(_) => return None,
     })
 }
 

@@ -7,6 +7,7 @@
 pub(crate) mod available_memory;
 pub(crate) mod cluster_functions;
 pub(crate) mod drain;
+pub(crate) mod history_functions;
 pub(crate) mod http_options;
 pub(crate) mod inspection;
 pub(crate) mod lifecycle;

@@ -5,8 +5,8 @@
 
 use napi_derive::napi;
 use wsbroker_core::{
-    Bind, Cidr, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow, RateAction, RateLimit,
-    SocketLimits, TrustProxy,
+    Bind, Cidr, Config, DeflateConfig, ForwardedHeader, HistoryRule, InFlight, ListenerConfig, Overflow, RateAction,
+    RateLimit, SocketLimits, TrustProxy,
 };
 
 use crate::{
@@ -52,12 +52,33 @@ pub struct NativeProcessOptions {
     pub max_channels_per_socket: Option<f64>,
     /// Bytes of a channel's name.
     pub max_channel_name_length: Option<f64>,
+    /// Channels that keep what is published. The first that matches counts.
+    pub history: Vec<NativeHistoryRule>,
+    /// Bytes that the histories of all channels may take.
+    pub max_history_memory: f64,
     /// Whether the handlers of a socket run at the same time.
     pub concurrent: bool,
     /// How long a handler may take to settle. 0 is off.
     pub handler_timeout: f64,
     /// For how long a worker may fetch nothing before it is stuck.
     pub stuck_after: f64,
+}
+
+/// A history for some channels.
+#[napi(object)]
+pub struct NativeHistoryRule {
+    /// Names; one that ends in `*` is a prefix.
+    pub channels: Vec<String>,
+    /// Messages that each of them keeps.
+    pub size: f64,
+    /// How long, in milliseconds.
+    pub ttl: f64,
+    /// Bytes that each of them keeps.
+    pub max_bytes: f64,
+    /// Messages that one recovery replays.
+    pub max_replay: f64,
+    /// Whether a frame begins with its offset and its channel.
+    pub framed: bool,
 }
 
 /// Proxies that are trusted.
@@ -171,6 +192,8 @@ pub(crate) fn process_options(options: &NativeProcessOptions) -> ProcessOptions 
         max_connections_per_ip: options.max_connections_per_ip.map(size),
         max_channels_per_socket: options.max_channels_per_socket.map(size),
         max_channel_name_length: options.max_channel_name_length.map(size),
+        history: options.history.iter().map(history_rule).collect(),
+        max_history_memory: size(options.max_history_memory),
         stuck_after: milliseconds(options.stuck_after),
     };
     ProcessOptions { config, concurrent: options.concurrent, handler_timeout: options.handler_timeout as u32 }
@@ -193,9 +216,33 @@ pub(crate) fn native(options: ProcessOptions) -> NativeProcessOptions {
         max_connections_per_ip: config.max_connections_per_ip.map(|number| number as f64),
         max_channels_per_socket: config.max_channels_per_socket.map(|number| number as f64),
         max_channel_name_length: config.max_channel_name_length.map(|number| number as f64),
+        history: config.history.iter().map(native_history_rule).collect(),
+        max_history_memory: config.max_history_memory as f64,
         concurrent: options.concurrent,
         handler_timeout: f64::from(options.handler_timeout),
         stuck_after: config.stuck_after.as_secs_f64() * 1000.0,
+    }
+}
+
+fn history_rule(rule: &NativeHistoryRule) -> HistoryRule {
+    HistoryRule {
+        size: size(rule.size),
+        ttl: milliseconds(rule.ttl),
+        max_bytes: size(rule.max_bytes),
+        max_replay: rule.max_replay as u64,
+        framed: rule.framed,
+        ..HistoryRule::new(rule.channels.iter().map(|name| name.as_bytes()))
+    }
+}
+
+fn native_history_rule(rule: &HistoryRule) -> NativeHistoryRule {
+    NativeHistoryRule {
+        channels: rule.channels.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect(),
+        size: rule.size as f64,
+        ttl: rule.ttl.as_millis() as f64,
+        max_bytes: rule.max_bytes as f64,
+        max_replay: rule.max_replay as f64,
+        framed: rule.framed,
     }
 }
 

@@ -1,8 +1,8 @@
 //! The object that `stats()` returns.
 
 use wsbroker_core::{
-    BusState, BusStats, CloseCause, DropCause, HttpFailureCause, HttpStats, RejectCause, ShardStats, Stats, Traffic,
-    WorkerStats,
+    BusState, BusStats, CloseCause, DropCause, HistoryStats, HttpFailureCause, HttpStats, RejectCause, ShardStats,
+    Stats, Traffic, WorkerStats,
 };
 
 use crate::{
@@ -37,6 +37,7 @@ pub(crate) fn value(env: Env<'_>) -> Result<Value<'_>, Failed> {
     let dropped = DropCause::ALL.iter().map(|cause| (cause.name(), stats.map_or(0, |all| all.dropped.of(*cause))));
     env.set(object, "dropped", counts(env, dropped)?)?;
     env.set(object, "http", http(env, stats)?)?;
+    env.set(object, "history", history(env, &stats.map(|stats| stats.history).unwrap_or_default())?)?;
     for (name, value) in [
         ("sendMemory", number(|stats| stats.send_memory)),
         ("receiveMemory", number(|stats| stats.receive_memory)),
@@ -68,6 +69,25 @@ fn http<'s>(env: Env<'s>, stats: Option<&Stats>) -> Result<Value<'s>, Failed> {
     env.set(object, "failed", counts(env, failed)?)?;
     env.set(object, "bytesIn", env.double(total(|http| http.bytes_in))?)?;
     env.set(object, "bytesOut", env.double(total(|http| http.bytes_out))?)?;
+    Ok(object)
+}
+
+fn history<'s>(env: Env<'s>, stats: &HistoryStats) -> Result<Value<'s>, Failed> {
+    let object = env.object()?;
+    for (name, value) in [
+        ("channels", stats.channels as u64),
+        ("messages", stats.messages as u64),
+        ("bytes", stats.bytes as u64),
+        ("evictions", stats.evictions),
+        ("recovered", stats.recovered),
+        ("notRecovered", stats.not_recovered),
+        ("replayed", stats.replayed),
+        ("lost", stats.lost),
+        ("duplicates", stats.duplicates),
+        ("idsDropped", stats.ids_dropped),
+    ] {
+        env.set(object, name, env.double(value as f64)?)?;
+    }
     Ok(object)
 }
 

@@ -150,6 +150,35 @@ pub(crate) fn publish_options(env: Env<'_>, call: &str, options: Value<'_>) -> R
     Ok(PublishOptions { exclude: exclude(env, call, options)?, compress })
 }
 
+/// The options of `publish`, with `id`.
+///
+/// # Errors
+/// As [`publish_options`]; the id has no bytes, or too many.
+pub(crate) fn numbered_options(
+    env: Env<'_>,
+    call: &str,
+    options: Value<'_>,
+) -> Result<(PublishOptions, Option<Bytes>), JsError> {
+    if !has_options(env, call, options, &["id", "exclude", "compress"])? {
+        return Ok(Default::default());
+    }
+    let id = env.property(options, c"id")?.map(|value| {
+        let mut bytes = BytesMut::new();
+        data(env, call, "options.id", value, &mut bytes)?;
+        if bytes.is_empty() || bytes.len() > MAX_ID {
+            let got = format_args!("{} bytes", bytes.len());
+            return Err(JsError::wrong_value(call, "options.id", "1 to 128 bytes long", got));
+        }
+        Ok(bytes.freeze())
+    });
+    let id = id.transpose()?;
+    let compress = compress(env, call, options)?;
+    Ok((PublishOptions { exclude: exclude(env, call, options)?, compress }, id))
+}
+
+/// Bytes of an id that makes a repeated publish a duplicate.
+const MAX_ID: usize = 128;
+
 /// `compress` in the options of `send`.
 ///
 /// # Errors

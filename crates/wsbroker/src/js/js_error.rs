@@ -76,6 +76,13 @@ impl JsError {
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_CONFLICT", message)
     }
 
+    /// Both were asked for.
+    pub(crate) fn history_in_cluster(call: &str) -> Self {
+        let why = "\"history\" cannot be combined with a cluster: a history is in the memory of one process; \
+                   leave out \"history\", or \"cluster\"";
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_UNSUPPORTED", format!("{call}: {why}"))
+    }
+
     /// This thread has no such helper, or no longer.
     pub(crate) fn no_helper(call: &str) -> Self {
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_SHUT_DOWN", format!("{call}: the helper has been shut down"))

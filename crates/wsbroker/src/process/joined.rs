@@ -80,6 +80,9 @@ pub(crate) fn join_cluster(config: ClusterConfig, listener: BusListener) -> Resu
         }
         return Ok(());
     }
+    if state.current.as_ref().is_some_and(|current| !current.options.config.history.is_empty()) {
+        return Err(JsError::history_in_cluster("joinCluster"));
+    }
     let joined = Joined::new(config, listener);
     if let Some(current) = &mut state.current {
         current.bus = Some(joined.join(&current.broker)?);

@@ -42,6 +42,8 @@ pub(super) fn config_difference(a: &Config, b: &Config) -> Option<&'static str> 
         ("maxConnectionsPerIp", a.max_connections_per_ip != b.max_connections_per_ip),
         ("maxChannelsPerSocket", a.max_channels_per_socket != b.max_channels_per_socket),
         ("maxChannelNameLength", a.max_channel_name_length != b.max_channel_name_length),
+        ("history", a.history != b.history),
+        ("maxHistoryMemory", a.max_history_memory != b.max_history_memory),
         ("watchdog.after", a.stuck_after != b.stuck_after),
     ];
     differs.into_iter().find_map(|(name, differs)| differs.then_some(name))

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use wsbroker_core::{Event, EventKind, Group, OperationKind};
 
 use crate::{
+    api::history_functions::position_value,
     js::{
         convert,
         raw::{Env, Failed, StringScratch, Value},
@@ -205,6 +206,17 @@ impl<'s> DispatchCall<'s> {
             EventKind::Drain => {
                 numbers.kind = event_kind::DRAIN;
                 env.undefined()
+            }
+            EventKind::Lost(lost) => {
+                numbers.kind = event_kind::LOST;
+                let object = env.object()?;
+                let channel = match std::str::from_utf8(&lost.channel) {
+                    Ok(text) => env.text(text)?,
+                    Err(_) => env.buffer(&lost.channel)?,
+                };
+                env.set(object, "channel", channel)?;
+                env.set(object, "position", position_value(env, lost.position)?)?;
+                Ok(object)
             }
         }
     }

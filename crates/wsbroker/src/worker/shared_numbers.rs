@@ -82,6 +82,9 @@ pub(crate) mod event_kind {
     pub(crate) const DRAIN: i32 = 6;
     /// A helper has a new connection: the address of its client, a string.
     pub(crate) const JOINED: i32 = 7;
+    /// A socket has lost messages of a channel with history: an object with the channel and the
+    /// position behind which the socket goes on.
+    pub(crate) const LOST: i32 = 8;
 }
 
 /// What one helper asks another one of its instance to do.

@@ -22,6 +22,7 @@ exports.recover = recover;
 exports.deleteHistory = deleteHistory;
 exports.closeChannel = closeChannel;
 exports.subscriberCount = subscriberCount;
+exports.metrics = metrics;
 exports.getSockets = getSockets;
 exports.slowSockets = slowSockets;
 exports.roundTrip = roundTrip;
@@ -623,6 +624,33 @@ exports.connectionCount = load_cjs_1.native.connectionCount;
  * ```
  */
 exports.stats = load_cjs_1.native.stats;
+/**
+ * The numbers of {@link stats}, histograms and numbers of the process as text, for Prometheus and
+ * whatever else reads its format. It may be called from any thread. To have them answered without
+ * JavaScript, also while all workers hang, use `'metrics'` in {@link StartOptions.answers}.
+ *
+ * Series are there from the start, at zero, and before {@link start}; only those of workers and I/O
+ * threads come and go with these. No label has a value that a client can choose.
+ *
+ * @param options `format`: `'prometheus'` is the text format of Prometheus, version 0.0.4.
+ * `'openmetrics'` is OpenMetrics 1.0.0. Default `'prometheus'`
+ * @returns the text, for the content type `text/plain; version=0.0.4; charset=utf-8` or
+ * `application/openmetrics-text; version=1.0.0; charset=utf-8`
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: there is no such format
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * const open = /^wsbroker_connections .*$/m.exec(metrics())?.[0];
+ * console.log(open); // 'wsbroker_connections 12'
+ * ```
+ */
+function metrics(options = {}) {
+    const bag = (0, checks_cjs_1.knownKeys)('metrics', 'options', options, ['format']);
+    const format = (0, checks_cjs_1.oneOf)('metrics', 'format', bag['format'], ['prometheus', 'openmetrics']);
+    return load_cjs_1.native.metrics(format === 'openmetrics');
+}
 /**
  * The ids of open sockets, ascending. It looks at every connection of the process, whatever `limit`
  * is: for 100,000 connections that takes some milliseconds, so let pages be large. It may be called

@@ -10,6 +10,7 @@ import type { HistoryQuery, HistorySlice, Position, PublishOptions, PublishRecei
 import type { SlowSocket, SocketInfo } from './types/inspection.cjs';
 import type { LoggerOptions, LogRecord } from './types/log.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
+import type { MetricsOptions } from './types/metrics-options.cjs';
 import type { DrainOptions, DrainReport, Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
 import type { StartOptions } from './types/start-options.cjs';
 import type { Stats } from './types/stats.cjs';
@@ -24,6 +25,7 @@ export type { Data, SendOptions, SendResult } from './types/messages.cjs';
 export type { FixedAnswer, HttpForward, HttpRequestListener, HttpServer, MaxInFlight, PemSource, PerMessageDeflate, RateLimit, StartOptions, TlsOptions, TrustProxy, } from './types/start-options.cjs';
 export type { ReloadOptions, ReloadReport, ThreadLimits, ThreadOptions, Watchdog, WorkerEvent, } from './types/worker-threads.cjs';
 export type { BusEvent, ClusterCount, ClusterOptions, RedisNode, RedisOptions, RedisTlsOptions, } from './types/cluster-options.cjs';
+export type { MetricsOptions } from './types/metrics-options.cjs';
 export type { DrainOptions, DrainProgress, DrainReport, Server, ShutdownOptions, ShutdownReport, } from './types/server.cjs';
 export type { BusStats, CloseCounts, DropCounts, HistoryStats, HttpFailureCounts, HttpStats, RejectCounts, ShardStats, Stats, Traffic, WorkerStats, } from './types/stats.cjs';
 /**
@@ -562,6 +564,29 @@ export declare const connectionCount: () => number;
  * ```
  */
 export declare const stats: () => Stats;
+/**
+ * The numbers of {@link stats}, histograms and numbers of the process as text, for Prometheus and
+ * whatever else reads its format. It may be called from any thread. To have them answered without
+ * JavaScript, also while all workers hang, use `'metrics'` in {@link StartOptions.answers}.
+ *
+ * Series are there from the start, at zero, and before {@link start}; only those of workers and I/O
+ * threads come and go with these. No label has a value that a client can choose.
+ *
+ * @param options `format`: `'prometheus'` is the text format of Prometheus, version 0.0.4.
+ * `'openmetrics'` is OpenMetrics 1.0.0. Default `'prometheus'`
+ * @returns the text, for the content type `text/plain; version=0.0.4; charset=utf-8` or
+ * `application/openmetrics-text; version=1.0.0; charset=utf-8`
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: there is no such format
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * const open = /^wsbroker_connections .*$/m.exec(metrics())?.[0];
+ * console.log(open); // 'wsbroker_connections 12'
+ * ```
+ */
+export declare function metrics(options?: MetricsOptions): string;
 /**
  * The ids of open sockets, ascending. It looks at every connection of the process, whatever `limit`
  * is: for 100,000 connections that takes some milliseconds, so let pages be large. It may be called

@@ -197,6 +197,8 @@ export interface Native {
     getSubscribers(channel: Data): number[];
     connectionCount(): number;
     stats(): Stats;
+    /** The numbers as text: OpenMetrics, or else Prometheus' own format. */
+    metrics(openMetrics: boolean): string;
     /**
      * Gives a function that has `settle` called at the end of the turn. `isShared` is for Bun: it
      * says whether its argument is a `SharedArrayBuffer`.
@@ -218,6 +220,8 @@ export interface Native {
     settle(): void;
     /** Returns whether the verdict has come in time. */
     openVerdict(slot: number, accepted: boolean, detail?: NativeAccept | NativeReject): boolean;
+    /** The handler of an event of this `EventKind` took so long, its promise included. */
+    handlerRan(kind: number, milliseconds: number): void;
     /** The token of the socket whose event is in that slot. */
     slotToken(slot: number): Buffer | undefined;
     /** The bytes of the binary message in that slot, once more. */
@@ -351,7 +355,7 @@ export interface NativeAnswer {
     /** The exact path. */
     path: string;
     /** What it is; `fixed` is what the other members say. */
-    kind: 'health' | 'ready' | 'fixed';
+    kind: 'health' | 'ready' | 'metrics' | 'fixed';
     /** 200 to 599. */
     status: number;
     /** Beside those that say how long it is. */

@@ -10,7 +10,7 @@ import { useLogger } from './logger.cjs';
 import { joinCluster as joinBus } from './native/join-cluster.cjs';
 import { native } from './native/load.cjs';
 import { channelBytes, checkCloseChannel, checkSubscriberCount } from './options/channel-calls.cjs';
-import { wrongType } from './options/checks.cjs';
+import { knownKeys, oneOf, wrongType } from './options/checks.cjs';
 import { checkClusterOptions } from './options/cluster.cjs';
 import { checkDelete, checkQuery, checkRecover, checkSince } from './options/history.cjs';
 import {
@@ -40,6 +40,7 @@ import type {
 import type { SlowSocket, SocketInfo } from './types/inspection.cjs';
 import type { LoggerOptions, LogRecord } from './types/log.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
+import type { MetricsOptions } from './types/metrics-options.cjs';
 import type {
   DrainOptions,
   DrainReport,
@@ -110,6 +111,7 @@ export type {
   RedisOptions,
   RedisTlsOptions,
 } from './types/cluster-options.cjs';
+export type { MetricsOptions } from './types/metrics-options.cjs';
 export type {
   DrainOptions,
   DrainProgress,
@@ -787,6 +789,34 @@ export const connectionCount: () => number = native.connectionCount;
  * ```
  */
 export const stats: () => Stats = native.stats;
+
+/**
+ * The numbers of {@link stats}, histograms and numbers of the process as text, for Prometheus and
+ * whatever else reads its format. It may be called from any thread. To have them answered without
+ * JavaScript, also while all workers hang, use `'metrics'` in {@link StartOptions.answers}.
+ *
+ * Series are there from the start, at zero, and before {@link start}; only those of workers and I/O
+ * threads come and go with these. No label has a value that a client can choose.
+ *
+ * @param options `format`: `'prometheus'` is the text format of Prometheus, version 0.0.4.
+ * `'openmetrics'` is OpenMetrics 1.0.0. Default `'prometheus'`
+ * @returns the text, for the content type `text/plain; version=0.0.4; charset=utf-8` or
+ * `application/openmetrics-text; version=1.0.0; charset=utf-8`
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: there is no such format
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ *
+ * @example
+ * ```js
+ * const open = /^wsbroker_connections .*$/m.exec(metrics())?.[0];
+ * console.log(open); // 'wsbroker_connections 12'
+ * ```
+ */
+export function metrics(options: MetricsOptions = {}): string {
+  const bag = knownKeys('metrics', 'options', options, ['format']);
+  const format = oneOf('metrics', 'format', bag['format'], ['prometheus', 'openmetrics']);
+  return native.metrics(format === 'openmetrics');
+}
 
 /**
  * The ids of open sockets, ascending. It looks at every connection of the process, whatever `limit`

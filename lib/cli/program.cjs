@@ -7,8 +7,9 @@ const checks_cjs_1 = require("../options/checks.cjs");
 const package_folders_cjs_1 = require("../package-folders.cjs");
 const command_cjs_1 = require("./command.cjs");
 const dev_cjs_1 = require("./dev.cjs");
+const top_cjs_1 = require("./top/top.cjs");
 /** The commands. A new one is added here. */
-const COMMANDS = { dev: dev_cjs_1.dev };
+const COMMANDS = { dev: dev_cjs_1.dev, top: top_cjs_1.top };
 /** Exit codes: what was asked for did not work; it was asked for in a wrong way. */
 const FAILED = 1;
 const MISUSED = 2;

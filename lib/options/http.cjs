@@ -16,7 +16,7 @@ exports.HTTP_OPTIONS = [
 ];
 const EXPECTED_HTTP = 'a http.Server that does not listen yet, a request listener such as an Express application, or ' +
     "{ forward } with an address such as 'http://127.0.0.1:3001'";
-const EXPECTED_ANSWER = "'health', 'ready', or an object with \"status\"";
+const EXPECTED_ANSWER = "'health', 'ready', 'metrics', or an object with \"status\"";
 /**
  * @param paths the paths that are served
  * @throws {TypeError | RangeError | WSBrokerError} an option is wrong
@@ -70,7 +70,7 @@ function checkAnswers(call, value, paths) {
 function checkAnswer(call, path, answer) {
     const name = `answers['${path}']`;
     if (typeof answer === 'string') {
-        if (answer !== 'health' && answer !== 'ready') {
+        if (answer !== 'health' && answer !== 'ready' && answer !== 'metrics') {
             throw (0, checks_cjs_1.wrongValue)(call, name, EXPECTED_ANSWER, answer);
         }
         return { path, kind: answer, status: 200, headers: [] };

@@ -207,15 +207,17 @@ export interface StartOptions {
      * They are given without asking JavaScript, so also while workers load, hang or are missing.
      * `'health'`: 200 as long as the process runs. `'ready'`: 200 if sockets can be opened, otherwise
      * 503 with the reasons as JSON: `starting`, `noWorker`, `workersFail`, `shuttingDown`,
-     * `draining`, `bus`, `setReady` ({@link setReady}). 64 connections above `maxConnections` may get
-     * such responses. A path that is named in `path` is refused with ERR_WSBROKER_INVALID_ARG_VALUE.
+     * `draining`, `bus`, `setReady` ({@link setReady}). `'metrics'`: what {@link metrics} returns, as
+     * OpenMetrics if the request's `Accept` prefers that. 64 connections above `maxConnections` may
+     * get such responses. A path that is named in `path` is refused with
+     * ERR_WSBROKER_INVALID_ARG_VALUE.
      *
      * With `answers` or `http`, connections are accepted while the workers load. Upgrades wait for
      * them within `openTimeout`, and then get 503. Only the first server of an address can set them;
      * for a later one `start` rejects with ERR_WSBROKER_CONFLICT. They end with that server. @default
      * no responses
      */
-    readonly answers?: Readonly<Record<string, 'health' | 'ready' | FixedAnswer>> | undefined;
+    readonly answers?: Readonly<Record<string, 'health' | 'ready' | 'metrics' | FixedAnswer>> | undefined;
     /**
      * Of the address. Where all other plain requests go: a server of `node:http` that does not listen
      * yet, a request listener, or the address of a server. A server or listener is served on a

@@ -19,6 +19,13 @@ const verdict_cjs_1 = require("./verdict.cjs");
  * and no clock is read for an event.
  */
 const TICKS = 8;
+/**
+ * Of the calls of handlers for messages, one in so many is measured: to read the clock twice would
+ * cost as much as half of an echo. Which one is left to chance, so that it is not always the call
+ * for the same socket.
+ */
+const MEASURED = 64;
+const untilNext = () => 1 + Math.floor(Math.random() * (2 * MEASURED - 1));
 /** Objects that are kept for the next promises, so that a busy worker makes none. */
 const MAX_SPARE = 256;
 /** By `EventKind`. */
@@ -53,9 +60,11 @@ function createDispatcher(native, table, onBrokerGone) {
     ];
     const [handleClose, handleDrain] = [scoped(table.handleClose), scoped(table.handleDrain)];
     const handleLost = scoped(table.handleLost);
-    const { close, continueChannel, openVerdict, settle, slotBytes, slotToken, tokenVersion } = native;
+    const { close, continueChannel, handlerRan, openVerdict, settle } = native;
+    const { slotBytes, slotToken, tokenVersion } = native;
     const { setInterval, clearInterval, queueMicrotask } = globalThis;
     const { nextTick } = process;
+    const clock = performance.now.bind(performance);
     let control = new Int32Array(16);
     let ids = new Float64Array(0);
     let kinds = control;
@@ -75,6 +84,7 @@ function createDispatcher(native, table, onBrokerGone) {
     let settleIsDue = false;
     let tick = 0;
     let ticker;
+    let untilMeasured = untilNext();
     function attach(block) {
         control = new Int32Array(block, 0, 16 /* ControlLayout.Words */);
         control[6 /* ControlWord.ThreadId */] = node_worker_threads_1.threadId;
@@ -103,6 +113,7 @@ function createDispatcher(native, table, onBrokerGone) {
             const id = ids[i];
             const slot = slots[i];
             let kind = kinds[i];
+            let begun = 0;
             try {
                 let value = data[i];
                 if (kind === 3 /* EventKind.SharedBytes */) {
@@ -136,17 +147,31 @@ function createDispatcher(native, table, onBrokerGone) {
                     continue;
                 }
                 const token = tokenNow(id, slot, tokens[i], epoch);
+                begun = beginning(kind);
                 const result = invoke(kind, id, value, token, numbers[i]);
                 if (result !== undefined && (0, promises_cjs_1.isThenable)(result) && !(0, promises_cjs_1.isFulfilled)(result)) {
-                    pend(takePending(), kind, id, slot, result, serial);
+                    const pending = takePending();
+                    pending.begun = begun;
+                    pend(pending, kind, id, slot, result, serial);
                     continue;
                 }
             }
             catch (error) {
                 report(error, kind, id);
             }
+            if (begun !== 0)
+                handlerRan(kind, clock() - begun);
             state[slot] = 2 /* EventState.Settled */;
         }
+    }
+    /** When the handler of this event begins; 0: it is not measured. */
+    function beginning(kind) {
+        if (kind === 2 /* EventKind.Text */ || kind === 4 /* EventKind.Bytes */) {
+            if (--untilMeasured > 0)
+                return 0;
+            untilMeasured = untilNext();
+        }
+        return clock();
     }
     /** Calls the handler of any event except an open event. */
     function invoke(kind, id, value, token, code) {
@@ -195,6 +220,7 @@ function createDispatcher(native, table, onBrokerGone) {
      */
     function open(id, slot, request) {
         let decision = verdict_cjs_1.FORBIDDEN;
+        const begun = clock();
         try {
             if (request.clientCertificate !== undefined)
                 withFingerprint(request.clientCertificate);
@@ -202,6 +228,7 @@ function createDispatcher(native, table, onBrokerGone) {
             if ((0, promises_cjs_1.isThenable)(verdict)) {
                 const pending = takePending();
                 pending.offered = request.protocols;
+                pending.begun = begun;
                 pend(pending, 1 /* EventKind.Open */, id, slot, verdict, true);
                 return;
             }
@@ -210,6 +237,7 @@ function createDispatcher(native, table, onBrokerGone) {
         catch (error) {
             report(error, 1 /* EventKind.Open */, id);
         }
+        handlerRan(1 /* EventKind.Open */, clock() - begun);
         sendVerdict(slot, decision, id);
         state[slot] = 2 /* EventState.Settled */;
     }
@@ -301,8 +329,10 @@ function createDispatcher(native, table, onBrokerGone) {
     function done(pending, failed, value) {
         if (pending.expired)
             return doneLate(pending, failed, value);
-        const { id, kind, slot } = pending;
+        const { id, kind, slot, begun } = pending;
         pendingCount--;
+        if (begun !== 0)
+            handlerRan(kind, clock() - begun);
         if (kind === 1 /* EventKind.Open */) {
             if (failed)
                 report(value, kind, id);
@@ -343,19 +373,25 @@ function createDispatcher(native, table, onBrokerGone) {
         for (let event = pending.shift(); event !== undefined && !stopped; event = pending.shift()) {
             const { kind, slot } = event;
             state[slot] = 1 /* EventState.Started */;
+            let begun = 0;
             try {
+                begun = beginning(kind);
                 const isWhole = kind !== 4 /* EventKind.Bytes */ || event.data.length === event.number;
                 const result = invoke(kind, id, isWhole ? event.data : slotBytes(slot), tokenNow(id, slot, event.token, event.epoch), event.number);
                 if (result !== undefined && (0, promises_cjs_1.isThenable)(result) && !(0, promises_cjs_1.isFulfilled)(result)) {
+                    const next = hurried ? takePending() : pending;
+                    next.begun = begun;
+                    pend(next, kind, id, slot, result, !hurried);
                     if (!hurried)
-                        return pend(pending, kind, id, slot, result, true);
-                    pend(takePending(), kind, id, slot, result, false);
+                        return;
                     continue;
                 }
             }
             catch (error) {
                 report(error, kind, id);
             }
+            if (begun !== 0)
+                handlerRan(kind, clock() - begun);
             settleOutside(slot);
         }
         if (pending.serial)
@@ -419,7 +455,7 @@ function createDispatcher(native, table, onBrokerGone) {
             expire(pending);
     }
     function expire(pending) {
-        const { id, kind, slot } = pending;
+        const { id, kind, slot, begun } = pending;
         const name = exports.HANDLER_OF_EVENT[kind];
         const outcome = kind === 1 /* EventKind.Open */
             ? 'the connection was refused with 503'
@@ -428,6 +464,8 @@ function createDispatcher(native, table, onBrokerGone) {
                 : "the connection's next event is handled now";
         pending.expired = true;
         pendingCount--;
+        if (begun !== 0)
+            handlerRan(kind, clock() - begun);
         if (kind === 1 /* EventKind.Open */)
             sendVerdict(slot, verdict_cjs_1.TIMED_OUT, id);
         else if (kind === 8 /* EventKind.Lost */)

@@ -38,6 +38,8 @@ class PendingHandler {
     slot = 0;
     /** Only for an open event: the subprotocols that the client offers. */
     offered = [];
+    /** When its handler was called, if that is measured, in milliseconds; otherwise 0. */
+    begun = 0;
     /** When it became pending, in ticks of the timer. */
     since = 0;
     /** Whether it is in the table: always in serial mode, otherwise only for open events. */

@@ -36,6 +36,8 @@ export declare class PendingHandler {
     slot: number;
     /** Only for an open event: the subprotocols that the client offers. */
     offered: readonly string[];
+    /** When its handler was called, if that is measured, in milliseconds; otherwise 0. */
+    begun: number;
     /** When it became pending, in ticks of the timer. */
     since: number;
     /** Whether it is in the table: always in serial mode, otherwise only for open events. */

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The crates that make the addon. The load generator is a program of its own. */
-export const LIBRARY_CRATES = ['wsbroker', 'wsbroker-core', 'wsbroker-http', 'wsbroker-proto', 'wsbroker-redis', 'wsbroker-sys'];
+export const LIBRARY_CRATES = ['wsbroker', 'wsbroker-core', 'wsbroker-http', 'wsbroker-metrics', 'wsbroker-proto', 'wsbroker-redis', 'wsbroker-sys'];
 export const LOAD_CRATE = 'wsbroker-load';
 
 /** The files below a folder whose names match, sorted, with `/` on every system. */

@@ -4,13 +4,14 @@ import { mostSimilar } from '../options/checks.cjs';
 import { ROOT } from '../package-folders.cjs';
 import { type Command, UsageError } from './command.cjs';
 import { dev } from './dev.cjs';
+import { top } from './top/top.cjs';
 
 // The program `wsbroker`: finds the command, and says what there is.
 
 type Commands = Readonly<Record<string, Command>>;
 
 /** The commands. A new one is added here. */
-const COMMANDS: Commands = { dev };
+const COMMANDS: Commands = { dev, top };
 
 /** Exit codes: what was asked for did not work; it was asked for in a wrong way. */
 const FAILED = 1;

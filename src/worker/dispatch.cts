@@ -30,6 +30,14 @@ import {
  */
 const TICKS = 8;
 
+/**
+ * Of the calls of handlers for messages, one in so many is measured: to read the clock twice would
+ * cost as much as half of an echo. Which one is left to chance, so that it is not always the call
+ * for the same socket.
+ */
+const MEASURED = 64;
+const untilNext = (): number => 1 + Math.floor(Math.random() * (2 * MEASURED - 1));
+
 /** Objects that are kept for the next promises, so that a busy worker makes none. */
 const MAX_SPARE = 256;
 
@@ -49,7 +57,14 @@ export const HANDLER_OF_EVENT: readonly HandlerName[] = [
 
 export type DispatchNative = Pick<
   Native,
-  'close' | 'continueChannel' | 'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'
+  | 'close'
+  | 'continueChannel'
+  | 'handlerRan'
+  | 'openVerdict'
+  | 'settle'
+  | 'slotBytes'
+  | 'slotToken'
+  | 'tokenVersion'
 >;
 
 /** The SHA-256 of the certificate, written as Node does. */
@@ -103,9 +118,11 @@ export function createDispatcher(
   ];
   const [handleClose, handleDrain] = [scoped(table.handleClose), scoped(table.handleDrain)];
   const handleLost = scoped(table.handleLost);
-  const { close, continueChannel, openVerdict, settle, slotBytes, slotToken, tokenVersion } = native;
+  const { close, continueChannel, handlerRan, openVerdict, settle } = native;
+  const { slotBytes, slotToken, tokenVersion } = native;
   const { setInterval, clearInterval, queueMicrotask } = globalThis;
   const { nextTick } = process;
+  const clock = performance.now.bind(performance);
 
   let control = new Int32Array(16);
   let ids = new Float64Array(0);
@@ -127,6 +144,7 @@ export function createDispatcher(
   let settleIsDue = false;
   let tick = 0;
   let ticker: NodeJS.Timeout | undefined;
+  let untilMeasured = untilNext();
 
   function attach(block: ArrayBuffer): void {
     control = new Int32Array(block, 0, ControlLayout.Words);
@@ -156,6 +174,7 @@ export function createDispatcher(
       const id = ids[i] as number;
       const slot = slots[i] as number;
       let kind = kinds[i] as EventKind;
+      let begun = 0;
       try {
         let value = data[i];
         if (kind === EventKind.SharedBytes) {
@@ -187,16 +206,29 @@ export function createDispatcher(
           continue;
         }
         const token = tokenNow(id, slot, tokens[i] as number, epoch);
+        begun = beginning(kind);
         const result = invoke(kind, id, value, token, numbers[i] as number);
         if (result !== undefined && isThenable(result) && !isFulfilled(result)) {
-          pend(takePending(), kind, id, slot, result, serial);
+          const pending = takePending();
+          pending.begun = begun;
+          pend(pending, kind, id, slot, result, serial);
           continue;
         }
       } catch (error) {
         report(error, kind, id);
       }
+      if (begun !== 0) handlerRan(kind, clock() - begun);
       state[slot] = EventState.Settled;
     }
+  }
+
+  /** When the handler of this event begins; 0: it is not measured. */
+  function beginning(kind: EventKind): number {
+    if (kind === EventKind.Text || kind === EventKind.Bytes) {
+      if (--untilMeasured > 0) return 0;
+      untilMeasured = untilNext();
+    }
+    return clock();
   }
 
   /** Calls the handler of any event except an open event. */
@@ -254,6 +286,7 @@ export function createDispatcher(
    */
   function open(id: number, slot: number, request: OpenRequest): void {
     let decision = FORBIDDEN;
+    const begun = clock();
     try {
       if (request.clientCertificate !== undefined) withFingerprint(request.clientCertificate);
       const verdict: unknown =
@@ -261,6 +294,7 @@ export function createDispatcher(
       if (isThenable(verdict)) {
         const pending = takePending();
         pending.offered = request.protocols;
+        pending.begun = begun;
         pend(pending, EventKind.Open, id, slot, verdict, true);
         return;
       }
@@ -268,6 +302,7 @@ export function createDispatcher(
     } catch (error) {
       report(error, EventKind.Open, id);
     }
+    handlerRan(EventKind.Open, clock() - begun);
     sendVerdict(slot, decision, id);
     state[slot] = EventState.Settled;
   }
@@ -363,8 +398,9 @@ export function createDispatcher(
 
   function done(pending: PendingHandler, failed: boolean, value: unknown): void {
     if (pending.expired) return doneLate(pending, failed, value);
-    const { id, kind, slot } = pending;
+    const { id, kind, slot, begun } = pending;
     pendingCount--;
+    if (begun !== 0) handlerRan(kind, clock() - begun);
     if (kind === EventKind.Open) {
       if (failed) report(value, kind, id);
       sendVerdict(slot, failed ? FORBIDDEN : checkOrReport(value, pending.offered, id), id);
@@ -407,7 +443,9 @@ export function createDispatcher(
     for (let event = pending.shift(); event !== undefined && !stopped; event = pending.shift()) {
       const { kind, slot } = event;
       state[slot] = EventState.Started;
+      let begun = 0;
       try {
+        begun = beginning(kind);
         const isWhole = kind !== EventKind.Bytes || (event.data as Buffer).length === event.number;
         const result = invoke(
           kind,
@@ -417,13 +455,16 @@ export function createDispatcher(
           event.number,
         );
         if (result !== undefined && isThenable(result) && !isFulfilled(result)) {
-          if (!hurried) return pend(pending, kind, id, slot, result, true);
-          pend(takePending(), kind, id, slot, result, false);
+          const next = hurried ? takePending() : pending;
+          next.begun = begun;
+          pend(next, kind, id, slot, result, !hurried);
+          if (!hurried) return;
           continue;
         }
       } catch (error) {
         report(error, kind, id);
       }
+      if (begun !== 0) handlerRan(kind, clock() - begun);
       settleOutside(slot);
     }
     if (pending.serial) pendingHandlers.remove(pending);
@@ -490,7 +531,7 @@ export function createDispatcher(
   }
 
   function expire(pending: PendingHandler): void {
-    const { id, kind, slot } = pending;
+    const { id, kind, slot, begun } = pending;
     const name = HANDLER_OF_EVENT[kind] as HandlerName;
     const outcome =
       kind === EventKind.Open
@@ -500,6 +541,7 @@ export function createDispatcher(
           : "the connection's next event is handled now";
     pending.expired = true;
     pendingCount--;
+    if (begun !== 0) handlerRan(kind, clock() - begun);
     if (kind === EventKind.Open) sendVerdict(slot, TIMED_OUT, id);
     else if (kind === EventKind.Lost) closeLost(id);
     settleOutside(slot);

@@ -164,6 +164,8 @@ pub struct BusStats {
     pub losses: u64,
     /// Bytes that wait to be published.
     pub waiting: usize,
+    /// How long the last ping took, behind everything that was under way. Zero before the first.
+    pub lag: Duration,
 }
 
 /// Subscribers of a channel on all instances.

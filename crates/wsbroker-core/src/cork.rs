@@ -19,7 +19,7 @@ use crate::{
     broker::BrokerState,
     bus::MessageForm,
     config::Overflow,
-    counters::DropCause,
+    counters::{DropCause, DurationsPart, FanoutPart, HandlerKind},
     dispatch::WorkerEntry,
     ids::{NamespaceId, SocketId},
     registry::{Channel, Socket},
@@ -71,6 +71,15 @@ pub struct Cork {
     holder: Option<Arc<WorkerEntry>>,
     /// Messages for channels with history. They are numbered when they leave.
     numbering: Numbering,
+    fanout: FanoutPart,
+    /// Of a thread that runs handlers.
+    handling: Option<Handling>,
+}
+
+/// What a thread counts of the handlers that it runs.
+struct Handling {
+    handlers: [DurationsPart; HandlerKind::COUNT],
+    dispatch_delay: DurationsPart,
 }
 
 #[derive(Default)]
@@ -111,7 +120,10 @@ impl fmt::Debug for Cork {
 impl Cork {
     pub(crate) fn new(broker: Arc<BrokerState>) -> Self {
         let queues = (0..broker.shard_count()).map(|_| ShardQueue::default()).collect();
+        let fanout = broker.metrics.fanout.part();
         Self {
+            fanout,
+            handling: None,
             broker,
             arena: BytesMut::new(),
             arenas: Arenas::default(),
@@ -263,9 +275,11 @@ impl Cork {
         let (range, broadcast) = self.for_many(&staged, exclude)?;
         let Some(channel) = channel else {
             self.arena.truncate(staged.start);
+            self.fanout.count(0, 1);
             return Some(0);
         };
         let count = channel.count();
+        self.fanout.count(count as u64, 1);
         // Collected first: `push` needs the whole cork. A publish reaches few shards, usually one.
         for shard in 0..self.queues.len() {
             if channel.has_subscribers_in(shard) {
@@ -274,6 +288,30 @@ impl Cork {
         }
         self.flush_if_large();
         Some(count)
+    }
+
+    /// A handler of this thread has returned, and its promise has settled. For
+    /// [`Histograms::handlers`](crate::Histograms::handlers).
+    pub fn handler_ran(&mut self, handler: HandlerKind, took: Duration) {
+        let part = self.handling().handlers.get_mut(handler as usize);
+        if let Some(part) = part {
+            part.count(took.as_nanos() as u64, 1);
+        }
+    }
+
+    /// The handlers of this many events are about to be called on this thread, so long after a
+    /// shard had found their sockets readable ([`Batch::found`](crate::Batch::found)). For
+    /// [`Histograms::dispatch_delay`](crate::Histograms::dispatch_delay).
+    pub fn dispatched(&mut self, delay: Duration, events: usize) {
+        self.handling().dispatch_delay.count(delay.as_nanos() as u64, events as u64);
+    }
+
+    fn handling(&mut self) -> &mut Handling {
+        let metrics = &self.broker.metrics;
+        self.handling.get_or_insert_with(|| {
+            let handlers = std::array::from_fn(|kind| metrics.handlers[kind].part());
+            Handling { handlers, dispatch_delay: metrics.dispatch_delay.part() }
+        })
     }
 
     /// Sends a staged payload to every raw socket but `exclude`. Returns how many there are at the

@@ -1,6 +1,6 @@
 //! What happens to a socket, as its worker hears of it.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
@@ -13,6 +13,8 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// Where the small payloads lie.
     pub data: Bytes,
+    /// When the shard found the sockets readable; `None` for events that waited elsewhere.
+    pub found: Option<Instant>,
 }
 
 impl Batch {

@@ -52,15 +52,17 @@ pub use config::{
 };
 pub use cork::{Cork, PublishReceipt, SendOutcome, Staged};
 pub use counters::{
-    CauseCounts, CloseCause, DropCause, HistoryStats, HttpFailureCause, HttpStats, RejectCause, ShardStats, Stats,
-    Traffic, WorkerStats,
+    CauseCounts, CloseCause, DropCause, HandlerKind, HistogramStats, Histograms, HistoryStats, HttpFailureCause,
+    HttpStats, RejectCause, ShardStats, Stats, Traffic, WorkerStats,
 };
 pub use error::{BindError, CidrError, HistoryError, JoinError, ListenError, StartError, SubscribeError, TlsError};
 pub use event::{Batch, Event, EventKind, EventPayload, LostMessages};
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub use front::fuzzing;
-pub use front::{AwaitedPath, FixedAnswer, ForwardUpgrades, HttpConfig, Listener, ListenerConfig};
+pub use front::{
+    AwaitedPath, FixedAnswer, ForwardUpgrades, HttpConfig, Listener, ListenerConfig, MetricsAnswer, MetricsText,
+};
 pub use history::{HistoryEpoch, HistoryPosition, Since};
 pub use ids::{SocketId, WorkerId};
 pub use namespace::{Helper, LeftClient, Namespace};

@@ -344,3 +344,62 @@ fn what_waits_for_a_shard_is_told_and_what_finds_no_memory_is_counted() {
     assert_eq!(client.text().len(), 2 << 20);
     until("all is written", || broker.stats().send_memory == 0);
 }
+
+#[test]
+fn what_is_published_is_counted_by_its_subscribers_on_any_thread() {
+    let broker = broker(2);
+    let (_worker, _log) = logging(&broker, Handlers::CLOSE);
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let mut clients: Vec<_> = (0..3).map(|_| Client::connect(port)).collect();
+    clients.iter_mut().for_each(pass);
+    let mut cork = broker.cork();
+    for (number, channel) in [(1, &b"one"[..]), (1, b"all"), (2, b"all"), (3, b"all")] {
+        broker.subscribe(&mut cork, id(number), channel).unwrap();
+    }
+    assert_eq!(broker.stats().subscriptions, 4);
+    let publish = |channel: &[u8]| {
+        let mut cork = broker.cork();
+        let staged = cork.stage_slice(MessageKind::Text, b"x");
+        cork.publish(channel, staged, &[]);
+    };
+    publish(b"one");
+    publish(b"nobody");
+    std::thread::scope(|scope| _ = scope.spawn(|| (0..5).for_each(|_| publish(b"all"))));
+    let fanout = broker.stats().histograms.fanout;
+    let counted: Vec<_> = fanout.bounds.iter().copied().zip(fanout.buckets.iter().copied()).take(5).collect();
+    assert_eq!(counted, [(0, 1), (1, 1), (2, 0), (5, 5), (10, 0)]);
+    assert_eq!(fanout.sum, 1 + 5 * 3);
+    broker.unsubscribe(&mut cork, id(2), b"all");
+    drop(clients);
+    until("all have left", || broker.stats().subscriptions == 0);
+}
+
+#[test]
+fn what_a_connection_was_like_is_counted_at_its_end_and_its_pongs_when_they_come() {
+    let broker = broker(1);
+    let (_worker, log) = logging(&broker, Handlers::CLOSE);
+    let limits = SocketLimits { ping_interval: Some(Duration::from_millis(200)), ..SocketLimits::default() };
+    let (_listener, port) = listen(&broker, limits);
+    let mut client = Client::connect(port);
+    // One that nobody has asked for, and one that answers nothing of ours.
+    client.send_frame(true, Opcode::Pong, b"");
+    client.send_frame(true, Opcode::Pong, b"early");
+    assert_eq!(client.next(), Got::Ping(Vec::new()));
+    client.send_frame(true, Opcode::Pong, b"other");
+    assert_eq!(broker.stats().histograms.ping_round_trip.count(), 0);
+    let wait = Duration::from_millis(30);
+    // Time itself is what is measured.
+    std::thread::sleep(wait);
+    client.send_frame(true, Opcode::Pong, b"");
+    until("the pong is counted", || broker.stats().histograms.ping_round_trip.count() == 1);
+    let trips = broker.stats().histograms.ping_round_trip;
+    assert!(trips.sum >= wait.as_nanos() as u64, "{trips:?}");
+    drop(client);
+    until("it has ended", || !log.lock().is_empty());
+    let ages = broker.stats().histograms.connection_age;
+    assert_eq!(ages.count(), 1);
+    // It was idle for one interval, less a tick.
+    assert!(ages.sum >= 150_000_000, "{ages:?}");
+    let turns = &broker.stats().shards[0].turns;
+    assert!(turns.count() >= 4 && turns.sum < DEADLINE.as_nanos() as u64, "{turns:?}");
+}

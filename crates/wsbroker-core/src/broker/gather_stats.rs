@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::BrokerState;
 use crate::{
     counters::{
-        CauseCounts, CloseCause, DropCause, Flow, HistoryStats, HttpCounters, HttpFailureCause, HttpStats, RejectCause,
-        ShardStats, Stats, Traffic, WorkerStats,
+        CauseCounts, CloseCause, DropCause, Flow, HandlerKind, Histograms, HistoryStats, HttpCounters,
+        HttpFailureCause, HttpStats, Metrics, RejectCause, ShardStats, Stats, Traffic, WorkerStats,
     },
     dispatch::WorkerEntry,
     history::Histories,
@@ -17,6 +17,9 @@ impl Stats {
     pub(crate) fn of(broker: &BrokerState) -> Self {
         let metrics = &broker.metrics;
         let mut stats = Self {
+            subscriptions: broker.channels.subscriptions(),
+            uptime: metrics.begun.elapsed(),
+            histograms: Histograms::of(metrics),
             connections: broker.sockets.open(),
             channels: broker.channels.len(),
             pending_upgrades: broker.front.pending_upgrades(),
@@ -30,6 +33,8 @@ impl Stats {
             dropped: CauseCounts::new(DropCause::ALL),
             send_memory: broker.memory.send(),
             receive_memory: broker.memory.receive(),
+            max_send_memory: broker.config.max_send_memory,
+            max_receive_memory: broker.config.max_receive_memory,
             command_bytes: 0,
             http: HttpStats::of(&metrics.http),
             history: HistoryStats::of(&broker.histories),
@@ -47,9 +52,24 @@ impl Stats {
             stats.command_bytes += own.command_bytes;
             stats.closes.add(&shard.counters.closes());
             stats.dropped.add(&shard.counters.dropped());
+            stats.histograms.ping_round_trip.add(&shard.counters.round_trips.stats());
+            stats.histograms.connection_age.add(&shard.counters.ages.stats());
             stats.shards.push(own);
         }
         stats
+    }
+}
+
+impl Histograms {
+    /// Without those that the shards count.
+    fn of(metrics: &Metrics) -> Self {
+        let handlers = HandlerKind::ALL.iter().zip(&metrics.handlers);
+        Self {
+            handlers: handlers.map(|(kind, histogram)| (*kind, histogram.stats())).collect(),
+            dispatch_delay: metrics.dispatch_delay.stats(),
+            fanout: metrics.fanout.stats(),
+            ..Self::default()
+        }
     }
 }
 
@@ -95,6 +115,8 @@ impl WorkerStats {
             in_flight_bytes: worker.in_flight(),
             in_flight: worker.delivered().saturating_sub(handled),
             handled,
+            waiting: worker.sink.backlog().waiting,
+            is_stuck: worker.is_stuck(),
         }
     }
 }
@@ -109,6 +131,7 @@ impl ShardStats {
             receive_bytes: shard.receive_bytes(),
             commands: shard.commands(),
             command_bytes: shard.queued.load(),
+            turns: shard.counters.turns.stats(),
         }
     }
 }

@@ -1,9 +1,17 @@
 //! What happened so far, counted: every outcome that a limit or a peer can bring about has a
 //! number.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
 use wsbroker_http::Failure;
+
+use super::histogram::{DURATIONS, Durations, Fanout, Histogram, SUBSCRIBERS};
 
 /// An enum whose values are counted, with the names that users see.
 macro_rules! causes {
@@ -155,6 +163,22 @@ causes! {
     }
 }
 
+causes! {
+    /// A handler whose duration is counted, with the name that it has in a worker's module.
+    HandlerKind {
+        /// [`EventKind::Open`](crate::EventKind::Open).
+        Open = "handleOpen",
+        /// [`EventKind::Text`](crate::EventKind::Text).
+        Text = "handleTextMessage",
+        /// [`EventKind::Binary`](crate::EventKind::Binary).
+        Binary = "handleBinaryMessage",
+        /// [`EventKind::Close`](crate::EventKind::Close).
+        Close = "handleClose",
+        /// [`EventKind::Drain`](crate::EventKind::Drain).
+        Drain = "handleDrain",
+    }
+}
+
 /// A counter for each of `N` causes.
 #[derive(Debug)]
 pub(crate) struct Counters<const N: usize>([AtomicU64; N]);
@@ -219,7 +243,7 @@ impl HttpCounters {
 }
 
 /// What is counted for a whole broker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Metrics {
     /// Connections that the system handed to us.
     pub(crate) accepted: AtomicU64,
@@ -230,4 +254,28 @@ pub(crate) struct Metrics {
     pub(crate) rejected: Counters<{ RejectCause::COUNT }>,
     /// What a cork dropped. What a shard drops it counts by itself.
     pub(crate) dropped: Counters<{ DropCause::COUNT }>,
+    /// How long each kind of handler took.
+    pub(crate) handlers: [Arc<Durations>; HandlerKind::COUNT],
+    /// How long events waited until their handlers were called.
+    pub(crate) dispatch_delay: Arc<Durations>,
+    /// The subscribers of each publish.
+    pub(crate) fanout: Arc<Fanout>,
+    /// When it began.
+    pub(crate) begun: Instant,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            accepted: AtomicU64::new(0),
+            accept_failures: AtomicU64::new(0),
+            http: HttpCounters::default(),
+            rejected: Counters::default(),
+            dropped: Counters::default(),
+            handlers: std::array::from_fn(|_| Histogram::new(DURATIONS)),
+            dispatch_delay: Histogram::new(DURATIONS),
+            fanout: Histogram::new(SUBSCRIBERS),
+            begun: Instant::now(),
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! What a broker tells of itself.
 
+use std::time::Duration;
+
 use super::{
-    metrics::{CloseCause, DropCause, HttpFailureCause, RejectCause},
+    histogram::{AGES, DURATIONS, HistogramStats, SUBSCRIBERS},
+    metrics::{CloseCause, DropCause, HandlerKind, HttpFailureCause, RejectCause},
     tally::Flow,
 };
 use crate::ids::WorkerId;
@@ -15,6 +18,8 @@ pub struct Stats {
     pub connections: usize,
     /// Channels that have subscribers.
     pub channels: usize,
+    /// Subscribers of all channels together.
+    pub subscriptions: usize,
     /// Connections between accept and verdict.
     pub pending_upgrades: usize,
     /// Connections that the system handed to us.
@@ -41,6 +46,10 @@ pub struct Stats {
     pub send_memory: usize,
     /// Bytes that count towards `max_receive_memory`.
     pub receive_memory: usize,
+    /// [`Config::max_send_memory`](crate::Config::max_send_memory).
+    pub max_send_memory: usize,
+    /// [`Config::max_receive_memory`](crate::Config::max_receive_memory).
+    pub max_receive_memory: usize,
     /// Bytes in the command queues of all shards.
     pub command_bytes: usize,
     /// Plain requests that were answered or forwarded.
@@ -51,6 +60,79 @@ pub struct Stats {
     pub workers: Vec<WorkerStats>,
     /// The shards.
     pub shards: Vec<ShardStats>,
+    /// Durations and sizes.
+    pub histograms: Histograms,
+    /// Since when the broker counts.
+    pub uptime: Duration,
+}
+
+/// What is counted by buckets, in [`Stats`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Histograms {
+    /// How long handlers took, their promises included, in nanoseconds: of the calls that
+    /// [`Cork::handler_ran`](crate::Cork::handler_ran) was told of.
+    pub handlers: Vec<(HandlerKind, HistogramStats)>,
+    /// From when a shard found a socket readable to the call of the handlers, in nanoseconds: of
+    /// the events that [`Cork::dispatched`](crate::Cork::dispatched) was told of.
+    pub dispatch_delay: HistogramStats,
+    /// From a ping of ours to its pong, in nanoseconds.
+    pub ping_round_trip: HistogramStats,
+    /// From the 101 to the end of a connection, in nanoseconds, exact to 50 ms.
+    pub connection_age: HistogramStats,
+    /// The subscribers here of each message that was published, at the call.
+    pub fanout: HistogramStats,
+}
+
+impl Default for Histograms {
+    fn default() -> Self {
+        let durations = || HistogramStats::new(DURATIONS);
+        Self {
+            handlers: HandlerKind::ALL.iter().map(|kind| (*kind, durations())).collect(),
+            dispatch_delay: durations(),
+            ping_round_trip: durations(),
+            connection_age: HistogramStats::new(AGES),
+            fanout: HistogramStats::new(SUBSCRIBERS),
+        }
+    }
+}
+
+impl Default for Stats {
+    /// Those of a process without a broker: all zero.
+    fn default() -> Self {
+        Self {
+            connections: 0,
+            channels: 0,
+            subscriptions: 0,
+            pending_upgrades: 0,
+            accepted: 0,
+            accept_failures: 0,
+            opened: 0,
+            closed: 0,
+            traffic: Traffic::default(),
+            rejected: CauseCounts::new(RejectCause::ALL),
+            closes: CauseCounts::new(CloseCause::ALL),
+            dropped: CauseCounts::new(DropCause::ALL),
+            send_memory: 0,
+            receive_memory: 0,
+            max_send_memory: 0,
+            max_receive_memory: 0,
+            command_bytes: 0,
+            http: HttpStats::default(),
+            history: HistoryStats::default(),
+            workers: Vec::new(),
+            shards: Vec::new(),
+            histograms: Histograms::default(),
+            uptime: Duration::ZERO,
+        }
+    }
+}
+
+impl Default for HttpStats {
+    fn default() -> Self {
+        let failed = CauseCounts::new(HttpFailureCause::ALL);
+        Self { answered: 0, forwarded: 0, failed, bytes_in: 0, bytes_out: 0 }
+    }
 }
 
 /// Messages and bytes.
@@ -132,10 +214,14 @@ pub struct WorkerStats {
     pub in_flight: u64,
     /// Events that have settled.
     pub handled: u64,
+    /// Of the events in flight, those that it has not fetched.
+    pub waiting: usize,
+    /// Something has waited for it for a second.
+    pub is_stuck: bool,
 }
 
 /// A shard's share of the work.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ShardStats {
     /// Its connections between 101 and end.
@@ -150,6 +236,8 @@ pub struct ShardStats {
     pub commands: usize,
     /// What they hold.
     pub command_bytes: usize,
+    /// How long the turns of its loop took, waiting not included, in nanoseconds.
+    pub turns: HistogramStats,
 }
 
 /// A number for each cause.

@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::metrics::{CloseCause, DropCause};
+use super::{
+    histogram::{AGES, Cells, DURATIONS},
+    metrics::{CloseCause, DropCause},
+};
 
 /// What has gone through a shard since its start.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -117,6 +120,12 @@ pub(crate) struct ShardCounters {
     flow: [AtomicU64; Flow::FIELDS],
     closes: [AtomicU64; CloseCause::COUNT],
     dropped: [AtomicU64; DropCause::COUNT],
+    /// How long its turns took.
+    pub(crate) turns: Cells<{ DURATIONS.len() }>,
+    /// How old connections were when they ended.
+    pub(crate) ages: Cells<{ AGES.len() }>,
+    /// How long pings took to be answered.
+    pub(crate) round_trips: Cells<{ DURATIONS.len() }>,
 }
 
 impl Default for ShardCounters {
@@ -125,6 +134,9 @@ impl Default for ShardCounters {
             flow: std::array::from_fn(|_| AtomicU64::new(0)),
             closes: std::array::from_fn(|_| AtomicU64::new(0)),
             dropped: std::array::from_fn(|_| AtomicU64::new(0)),
+            turns: Cells::new(DURATIONS),
+            ages: Cells::new(AGES),
+            round_trips: Cells::new(DURATIONS),
         }
     }
 }

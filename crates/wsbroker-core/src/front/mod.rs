@@ -47,5 +47,5 @@ pub(crate) use self::pending_open::{Reservation, Verdict};
 pub use self::{
     listener::{AwaitedPath, Listener},
     listener_config::ListenerConfig,
-    plain_service::{FixedAnswer, ForwardUpgrades, HttpConfig},
+    plain_service::{FixedAnswer, ForwardUpgrades, HttpConfig, MetricsAnswer, MetricsText},
 };

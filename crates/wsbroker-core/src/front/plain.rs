@@ -24,12 +24,13 @@ use super::{
     address::{BoundAddress, Route},
     answering::{self, NotAdmitted},
     new_connection::NewConnection,
-    plain_service::{FixedAnswer, PlainService},
+    plain_service::{FixedAnswer, MetricsText, PlainService},
     request::HeadBuffer,
     response::{self, Refusal},
     socket::Transport,
     upgrade,
 };
+use crate::counters::Stats;
 
 /// A whole head, and what was read behind it.
 struct ReadHead {
@@ -212,6 +213,7 @@ async fn give<T: Transport>(
     }
     // With a body behind it the next request's place is unknown to us: nobody sends one.
     let keeps = head.keep_alive && head.body == BodyLength::None && !service.endpoint.is_closed();
+    connection.end_waiting();
     let answer = match fixed {
         FixedAnswer::Health => response::fixed(200, &[], &Bytes::from_static(b"ok\n"), is_head, keeps),
         FixedAnswer::Ready => {
@@ -224,9 +226,17 @@ async fn give<T: Transport>(
             let headers = [("Content-Type".to_owned(), "application/json".to_owned())];
             response::fixed(if reasons.is_empty() { 200 } else { 503 }, &headers, &body.into(), is_head, keeps)
         }
+        FixedAnswer::Metrics(metrics) => {
+            let accept: Vec<_> =
+                head.headers.get_all("accept").iter().filter_map(|value| value.to_str().ok()).collect();
+            let broker = &connection.broker;
+            let bus = broker.channels.bus().map(|bus| bus.stats());
+            let MetricsText { content_type, text } = metrics.write(Stats::of(broker), bus, &accept.join(","));
+            let headers = [("Content-Type".to_owned(), content_type.to_owned())];
+            response::fixed(200, &headers, &text.into(), is_head, keeps)
+        }
         FixedAnswer::Fixed { status, headers, body } => response::fixed(*status, headers, body, is_head, keeps),
     };
-    connection.end_waiting();
     connection.broker.metrics.http.count_answer();
     let within = connection.address.handshake_timeout;
     let written = matches!(timeout(within, answering::write_open(stream, answer)).await, Ok(Ok(())));

@@ -1,11 +1,11 @@
 //! What an address does with requests that are not WebSocket upgrades.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use wsbroker_http::{Forwarding, HeaderName};
 
-use crate::{admission::Endpoint, error::ListenError};
+use crate::{admission::Endpoint, bus::BusStats, counters::Stats, error::ListenError};
 
 /// What an address does with requests that are not its WebSocket upgrades.
 #[derive(Clone, Debug)]
@@ -25,13 +25,15 @@ pub struct HttpConfig {
 }
 
 /// What is answered without asking anybody.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FixedAnswer {
     /// 200 while the process accepts connections.
     Health,
     /// 200 when sockets can be opened, else 503 with the reasons as JSON.
     Ready,
+    /// 200 with the numbers of the broker, as text.
+    Metrics(MetricsAnswer),
     /// Always this.
     Fixed {
         /// 200 to 599.
@@ -41,6 +43,39 @@ pub enum FixedAnswer {
         /// What it says.
         body: Bytes,
     },
+}
+
+/// Writes the numbers of a broker down, for [`FixedAnswer::Metrics`].
+#[derive(Clone)]
+pub struct MetricsAnswer(Arc<WriteMetrics>);
+
+type WriteMetrics = dyn Fn(Stats, Option<BusStats>, &str) -> MetricsText + Send + Sync;
+
+/// A body, and what it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MetricsText {
+    /// Its `Content-Type`.
+    pub content_type: &'static str,
+    /// The text.
+    pub text: String,
+}
+
+impl MetricsAnswer {
+    /// `write` gets the numbers of the broker and of its bus, and the value of the request's
+    /// `Accept` header, empty if there is none. It must not wait for anything.
+    pub fn new(write: impl Fn(Stats, Option<BusStats>, &str) -> MetricsText + Send + Sync + 'static) -> Self {
+        Self(Arc::new(write))
+    }
+
+    pub(super) fn write(&self, stats: Stats, bus: Option<BusStats>, accept: &str) -> MetricsText {
+        (self.0)(stats, bus, accept)
+    }
+}
+
+impl fmt::Debug for MetricsAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetricsAnswer").finish_non_exhaustive()
+    }
 }
 
 /// Which upgrades that are not ours are passed on to the application's server.

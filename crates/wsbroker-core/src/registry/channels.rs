@@ -108,6 +108,8 @@ const TABLES: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Channels {
     map: DashMap<ChannelName, Arc<Channel>>,
+    /// Subscribers of all channels together.
+    subscriptions: AtomicUsize,
     shards: usize,
     set: ChannelSet,
     /// Shared by all sets of a broker: shards tell channels apart by nothing else.
@@ -151,7 +153,15 @@ impl Eq for Channel {}
 impl Channels {
     pub(crate) fn new(shards: usize) -> Self {
         let map = DashMap::with_shard_amount(TABLES);
-        Self { map, shards, set: ChannelSet::Primary, last: Arc::default(), bus: OnceLock::new(), histories: None }
+        Self {
+            map,
+            subscriptions: AtomicUsize::new(0),
+            shards,
+            set: ChannelSet::Primary,
+            last: Arc::default(),
+            bus: OnceLock::new(),
+            histories: None,
+        }
     }
 
     /// Where their channels have their histories.
@@ -192,6 +202,11 @@ impl Channels {
         self.map.len()
     }
 
+    /// How many subscribers all channels have together.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.subscriptions.load(Ordering::Relaxed)
+    }
+
     fn get_or_create(&self, name: &[u8]) -> Arc<Channel> {
         if let Some(channel) = self.get(name) {
             return channel;
@@ -226,6 +241,7 @@ impl Channels {
             }
             if subscribers.sockets.insert(socket) {
                 channel.count.fetch_add(1, Ordering::AcqRel);
+                self.subscriptions.fetch_add(1, Ordering::Relaxed);
                 if let Some(count) = channel.per_shard.get(shard) {
                     count.fetch_add(1, Ordering::AcqRel);
                 }
@@ -246,6 +262,7 @@ impl Channels {
             return;
         }
         channel.count.fetch_sub(1, Ordering::AcqRel);
+        self.subscriptions.fetch_sub(1, Ordering::Relaxed);
         if let Some(count) = channel.per_shard.get(shard) {
             count.fetch_sub(1, Ordering::AcqRel);
         }

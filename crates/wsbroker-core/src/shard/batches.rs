@@ -1,7 +1,7 @@
 //! The events of a loop turn, gathered for each worker and handed over in batches: one for each
 //! worker, more when there are very many.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 use rustc_hash::FxHashMap;
@@ -31,6 +31,8 @@ const DATA_MAX: usize = 256 << 10;
 pub(super) struct Batches {
     building: Vec<Option<Building>>,
     arenas: Arenas,
+    /// When this turn found sockets readable.
+    pub(super) found: Option<Instant>,
     /// Events that a worker refused because it has ended, until the shard is told what it had not
     /// begun.
     refused: FxHashMap<WorkerId, Vec<(Event, Bytes)>>,
@@ -138,13 +140,14 @@ impl Batches {
             let count = events.len();
             dispatch.handed_over(count);
             worker.hand_over(count, cost);
-            let Err(DeliverError::Gone(batch)) = worker.sink.deliver(Batch { events, data: filled }) else {
+            let Err(DeliverError::Gone(batch)) = worker.sink.deliver(Batch { events, data: filled, found: self.found })
+            else {
                 continue;
             };
             worker.take_back(count, cost);
             // Still counted as handed over, so that a shutdown waits for the next worker: see
             // `Shard::take_over`.
-            let Batch { events, data } = batch;
+            let Batch { events, data, .. } = batch;
             let refused = self.refused.entry(worker.id).or_default();
             refused.extend(events.into_iter().map(|event| (event, data.clone())));
         }

@@ -64,6 +64,8 @@ pub(super) struct Connection {
     /// When the kernel took bytes.
     pub(super) last_sent: Tick,
     pub(super) last_ping: Tick,
+    /// When it got its 101.
+    pub(super) opened_at: Tick,
     /// When the ping went out that has not been answered, in microseconds of the shard's time that
     /// wrap; 0: there is none.
     pub(super) ping_sent: u32,
@@ -123,6 +125,7 @@ impl Connection {
             last_seen: 0,
             last_sent: 0,
             last_ping: 0,
+            opened_at: 0,
             ping_sent: 0,
             slow: false,
             progress: WriteProgress::default(),
@@ -176,6 +179,7 @@ impl Connection {
         self.leftover.extend(&rest);
         ctx.broker.sockets.opened(&self.socket);
         ctx.tally.flow.opened += 1;
+        self.opened_at = ctx.now();
         self.tell_joined(ctx);
         match self.phase {
             ConnectionPhase::Active => {

@@ -11,6 +11,7 @@ use super::{
     connection_state::{ConnectionPhase, Pause, PeerEnd, WriteState},
     context::ShardContext,
     retiring::{CloseNotice, Retired},
+    wheel::TICK,
 };
 use crate::{
     counters::CloseCause,
@@ -218,6 +219,8 @@ impl Connection {
     pub(super) fn report_close(&mut self, ctx: &mut ShardContext, code: CloseCode, reason: &str) {
         ctx.broker.sockets.closed(&self.socket);
         ctx.tally.flow.closed += 1;
+        let age = TICK * ctx.now().saturating_sub(self.opened_at);
+        ctx.broker.shard(self.socket.shard()).counters.ages.count(age.as_nanos() as u64, 1);
         // There is one: nothing ends a connection without a cause.
         ctx.tally.count_close(self.cause.unwrap_or(CloseCause::Lost));
         self.close_event(ctx, code, reason);

@@ -156,7 +156,7 @@ impl Connection {
                     break;
                 }
                 Ok(Some(Item::Ping(payload))) => self.pong(ctx, payload.as_ref()),
-                Ok(Some(Item::Pong(_))) => self.ponged(ctx),
+                Ok(Some(Item::Pong(payload))) => self.ponged(ctx, payload.as_ref()),
                 Ok(Some(Item::Close(frame))) => {
                     let (code, reason) = frame.map_or((None, "".into()), |frame| (Some(frame.code), frame.reason));
                     self.end_behind_handlers(ctx, PeerEnd::Peer(code, (*reason).into()));

@@ -106,6 +106,8 @@ struct Shard {
     /// What this shard last reported of its outboxes and its unfinished messages.
     reported_send: usize,
     reported_receive: usize,
+    /// The turn has been counted: it has nothing to do, and waits.
+    waits: bool,
 }
 
 /// What a turn uses, and the next one again.
@@ -141,6 +143,7 @@ impl Shard {
             stopped: false,
             reported_send: 0,
             reported_receive: 0,
+            waits: true,
         }
     }
 
@@ -169,7 +172,7 @@ impl Shard {
             }
             return;
         }
-        self.ctx.time = Instant::now();
+        self.begin_turn(Instant::now());
         self.ctx.turn.begin();
         self.ctx.wheel.advance(self.ctx.time, due);
         for event in &*events {
@@ -195,6 +198,20 @@ impl Shard {
         self.relieve();
         self.go_on_retiring();
         self.hand_over();
+    }
+
+    fn begin_turn(&mut self, now: Instant) {
+        if !std::mem::take(&mut self.waits) {
+            // It did not wait for this turn: the one before lasted until now.
+            self.count_turn(now);
+        }
+        self.ctx.time = now;
+        self.ctx.batches.found = Some(now);
+    }
+
+    fn count_turn(&self, end: Instant) {
+        let took = end.saturating_duration_since(self.ctx.time);
+        self.handle().counters.turns.count(took.as_nanos() as u64, 1);
     }
 
     /// Executes what is in the queue, or goes on with what the last turn has left of it. `commands`
@@ -308,7 +325,7 @@ impl Shard {
     }
 
     /// How long to wait for events. Zero when there is work already.
-    fn wait(&self) -> Option<Duration> {
+    fn wait(&mut self) -> Option<Duration> {
         let at_work = !self.ctx.ready.is_empty()
             || !self.ctx.dirty.is_empty()
             || !self.ctx.ending.is_empty()
@@ -319,6 +336,9 @@ impl Shard {
             return Some(Duration::ZERO);
         }
         let now = Instant::now();
+        if !std::mem::replace(&mut self.waits, true) {
+            self.count_turn(now);
+        }
         let mut sleep = self.ctx.wheel.sleep(now);
         if let Some(due) = self.drain_due() {
             let close = due.saturating_duration_since(now);

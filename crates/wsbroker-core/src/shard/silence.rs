@@ -99,11 +99,17 @@ impl Connection {
         }
     }
 
-    /// A pong came: what the ping took is known. Clients may send pongs unasked.
-    pub(super) fn ponged(&mut self, ctx: &ShardContext) {
+    /// A pong came: what the ping took is known. Clients may send pongs unasked; one with a payload
+    /// answers none of our pings, which are empty (RFC 6455 §5.5.3).
+    pub(super) fn ponged(&mut self, ctx: &ShardContext, payload: &[u8]) {
+        if !payload.is_empty() {
+            return;
+        }
         let sent = std::mem::take(&mut self.ping_sent);
         if sent != 0 {
-            self.socket.set_round_trip(micros(ctx.started, ctx.time).wrapping_sub(sent));
+            let took = micros(ctx.started, ctx.time).wrapping_sub(sent);
+            self.socket.set_round_trip(took);
+            ctx.broker.shard(self.socket.shard()).counters.round_trips.count(u64::from(took) * 1000, 1);
         }
     }
 }

@@ -186,12 +186,12 @@ fn run(queue: &Queue, broker: &Broker, handle: WorkerHandle, mut open: OpenHandl
                 queue.changed.wait_for(&mut state, Duration::from_millis(50));
             }
         };
-        let Some(Batch { events, data }) = batch else { break };
+        let Some(Batch { events, data, .. }) = batch else { break };
         let mut events = events.into_iter();
         while let Some(event) = events.next() {
             handle_one(broker, &mut cork, &handle, event, &data, &mut open, &mut handler);
             if queue.stop.load(Ordering::SeqCst) {
-                queue.batches.lock().batches.push_front(Batch { events: events.collect(), data });
+                queue.batches.lock().batches.push_front(Batch { events: events.collect(), data, found: None });
                 break;
             }
         }

@@ -66,7 +66,7 @@ impl Keeper {
         let requests = Arc::<Mutex<Vec<_>>>::default();
         let (log, seen) = (Arc::clone(&told), Arc::clone(&requests));
         let thread = std::thread::spawn(move || {
-            for Batch { events, data } in batches.into_iter().map_while(|batch| batch) {
+            for Batch { events, data, .. } in batches.into_iter().map_while(|batch| batch) {
                 for Event { socket, kind } in events {
                     let id = socket.id();
                     let kind = match kind {
@@ -77,7 +77,7 @@ impl Keeper {
                         }
                         kind => kind,
                     };
-                    let batch = Batch { events: Vec::new(), data: data.clone() };
+                    let batch = Batch { events: Vec::new(), data: data.clone(), found: None };
                     match &kind {
                         EventKind::Text(payload) => log.lock().push((id, Told::Text(batch.bytes(payload).to_vec()))),
                         EventKind::Close { code, .. } => log.lock().push((id, Told::Close(*code))),

@@ -232,6 +232,7 @@ async fn serve(bus: &RedisBus, link: &Link, link_end: &LinkEnd, uncertain: &mut 
     // Messages answered since Redis was last known to be a primary, and how many of them there were
     // when it was last asked.
     let (mut unsure, mut asked) = (0, 0);
+    let mut pinged = Instant::now();
     let mut ping = interval(PING.0);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut expired, mut greeted) = (Instant::now(), Instant::now());
@@ -300,7 +301,10 @@ async fn serve(bus: &RedisBus, link: &Link, link_end: &LinkEnd, uncertain: &mut 
             outcome = or_never(&mut pinging) => {
                 pinging = None;
                 match &outcome {
-                    Ok(()) => unsure -= asked,
+                    Ok(()) => {
+                        unsure -= asked;
+                        bus.lag.store(pinged.elapsed().as_nanos() as u64, Ordering::Relaxed);
+                    }
                     Err(LinkError::Role(RoleError::Replica)) => {
                         uncertain.is_replica = true;
                         uncertain.unanswered += unsure;
@@ -312,6 +316,7 @@ async fn serve(bus: &RedisBus, link: &Link, link_end: &LinkEnd, uncertain: &mut 
             _ = ping.tick() => {
                 if pinging.is_none() {
                     asked = unsure;
+                    pinged = Instant::now();
                     pinging = Some(link.ping(PING.1).boxed());
                 }
                 count = link.is_cluster();

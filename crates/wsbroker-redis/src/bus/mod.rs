@@ -125,6 +125,8 @@ pub struct RedisBus {
     cork: Mutex<Option<Cork>>,
     published: AtomicU64,
     refused: AtomicU64,
+    /// How long the last ping took, in nanoseconds.
+    lag: AtomicU64,
     unanswered: AtomicU64,
     received: AtomicU64,
     missed: AtomicU64,
@@ -199,6 +201,7 @@ impl RedisBus {
             cork: Mutex::new(None),
             published: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            lag: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
             received: AtomicU64::new(0),
             missed: AtomicU64::new(0),
@@ -388,6 +391,7 @@ impl Bus for RedisBus {
             invalid: number(&self.invalid),
             losses: number(&self.losses),
             waiting: self.queue.bytes(),
+            lag: Duration::from_nanos(number(&self.lag)),
         }
     }
 

@@ -11,7 +11,10 @@ use wsbroker_core::{FixedAnswer, ForwardUpgrades, HttpConfig};
 use wsbroker_http::{Forwarding, InnerAddress, LeastRate};
 
 use crate::{
-    api::option_values::{milliseconds, one_of},
+    api::{
+        metrics_text,
+        option_values::{milliseconds, one_of},
+    },
     js::{js_error::JsError, raw::Copied},
 };
 
@@ -33,7 +36,7 @@ pub struct NativeAnswer {
     /// The exact path.
     pub path: String,
     /// What it is; `fixed` is what the other members say.
-    #[napi(ts_type = "'health' | 'ready' | 'fixed'")]
+    #[napi(ts_type = "'health' | 'ready' | 'metrics' | 'fixed'")]
     pub kind: String,
     /// 200 to 599.
     pub status: u32,
@@ -112,12 +115,19 @@ fn answer(options: NativeAnswer) -> Result<(String, FixedAnswer), JsError> {
     enum AnswerKind {
         Health,
         Ready,
+        Metrics,
         Fixed,
     }
-    let kinds = [("health", AnswerKind::Health), ("ready", AnswerKind::Ready), ("fixed", AnswerKind::Fixed)];
+    let kinds = [
+        ("health", AnswerKind::Health),
+        ("ready", AnswerKind::Ready),
+        ("metrics", AnswerKind::Metrics),
+        ("fixed", AnswerKind::Fixed),
+    ];
     let answer = match one_of("answers", &options.kind, &kinds)? {
         AnswerKind::Health => FixedAnswer::Health,
         AnswerKind::Ready => FixedAnswer::Ready,
+        AnswerKind::Metrics => FixedAnswer::Metrics(metrics_text::answer()),
         AnswerKind::Fixed => FixedAnswer::Fixed {
             status: options.status as u16,
             headers: options.headers.into_iter().map(|header| (header.name, header.value)).collect(),

@@ -5,9 +5,10 @@
 
 use bytes::{Bytes, BytesMut};
 use wsbroker_core::{Compress, Cork, SendOutcome, Token};
+use wsbroker_metrics::Format;
 
 use crate::{
-    api::stats_object,
+    api::{metrics_text, stats_object},
     js::{
         convert::{self, channel, channels, socket_id, stage},
         export::{JsResult, functions},
@@ -43,6 +44,8 @@ functions! {
     get_subscribers = "getSubscribers(channel: Data): number[]";
     connection_count = "connectionCount(): number";
     stats = "stats(): Stats";
+    /// The numbers as text: OpenMetrics, or else Prometheus' own format.
+    metrics = "metrics(openMetrics: boolean): string";
 }
 
 fn send<'s>(env: Env<'s>, [id, data, options]: [Value<'s>; 3], given: usize) -> JsResult<'s> {
@@ -260,6 +263,11 @@ fn get_subscribers<'s>(env: Env<'s>, [name]: [Value<'s>; 1]) -> JsResult<'s> {
 
 fn connection_count<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> JsResult<'s> {
     Ok(env.count(thread_cork::with(|broker, _| broker.connection_count()).unwrap_or(0))?)
+}
+
+fn metrics<'s>(env: Env<'s>, [open]: [Value<'s>; 1]) -> JsResult<'s> {
+    let format = if env.boolean_of(open) == Some(true) { Format::OpenMetrics } else { Format::Prometheus };
+    Ok(env.text(&metrics_text::current(format))?)
 }
 
 fn stats<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> JsResult<'s> {

@@ -12,6 +12,7 @@ pub(crate) mod http_options;
 pub(crate) mod inspection;
 pub(crate) mod lifecycle;
 pub(crate) mod messaging;
+pub(crate) mod metrics_text;
 pub(crate) mod option_values;
 pub(crate) mod options;
 pub(crate) mod pool_functions;

@@ -1,8 +1,10 @@
 //! What a thread calls as a raw worker: to be attached, to run and settle events, and to answer
 //! open events.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use wsbroker_core::{AcceptError, EventKind, Handlers};
+use wsbroker_core::{AcceptError, EventKind, HandlerKind, Handlers};
 
 use super::messaging::token_value;
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
         js_error::JsError,
         raw::{Env, KeptFunction, Value},
     },
-    worker::{inbox::bytes_of, runner, thread_cork},
+    worker::{inbox::bytes_of, runner, shared_numbers::event_kind, thread_cork},
 };
 
 functions! {
@@ -33,6 +35,8 @@ functions! {
     settle = "settle(): void";
     /// Returns whether the verdict has come in time.
     open_verdict = "openVerdict(slot: number, accepted: boolean, detail?: NativeAccept | NativeReject): boolean";
+    /// The handler of an event of this `EventKind` took so long, its promise included.
+    handler_ran = "handlerRan(kind: number, milliseconds: number): void";
     /// The token of the socket whose event is in that slot.
     slot_token = "slotToken(slot: number): Buffer | undefined";
     /// The bytes of the binary message in that slot, once more.
@@ -49,6 +53,22 @@ fn init<'s>(env: Env<'s>, [schedule, is_shared]: [Value<'s>; 2]) -> JsResult<'s>
         env.keep(KeptFunction::IsShared, function(env, "init", "isShared", is_shared)?)?;
     }
     thread_cork::schedule_changed();
+    Ok(env.undefined()?)
+}
+
+fn handler_ran<'s>(env: Env<'s>, [kind, milliseconds]: [Value<'s>; 2]) -> JsResult<'s> {
+    let kind = match number(env, "handlerRan", "kind", kind)? as i32 {
+        event_kind::OPEN => Some(HandlerKind::Open),
+        event_kind::TEXT => Some(HandlerKind::Text),
+        event_kind::BYTES => Some(HandlerKind::Binary),
+        event_kind::CLOSE => Some(HandlerKind::Close),
+        event_kind::DRAIN => Some(HandlerKind::Drain),
+        _ => None,
+    };
+    let took = Duration::try_from_secs_f64(number(env, "handlerRan", "milliseconds", milliseconds)? / 1000.0);
+    if let (Some(kind), Ok(took)) = (kind, took) {
+        thread_cork::with(|_, cork| cork.handler_ran(kind, took));
+    }
     Ok(env.undefined()?)
 }
 

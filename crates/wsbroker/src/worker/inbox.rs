@@ -4,7 +4,7 @@
 //! they stay in their batch until the call is over. Only those that have not settled soon
 //! afterwards are taken out, so that they do not hold the memory of the whole batch.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use wsbroker_core::{Batch, Event, EventKind, EventPayload};
@@ -24,6 +24,11 @@ pub(crate) struct Position {
 }
 
 impl Position {
+    /// Whether both events came in one batch.
+    pub(crate) fn shares_batch(self, other: Self) -> bool {
+        self.batch == other.batch
+    }
+
     /// A number by which events sort as they came, behind all that were kept from earlier calls.
     pub(crate) fn order(self) -> u64 {
         1 << 63 | u64::from(self.batch) << 32 | u64::from(self.event)
@@ -74,6 +79,12 @@ impl Inbox {
         Some((batch.events.get(position.event as usize)?, &batch.data))
     }
 
+    /// When the shard found the socket of this event readable.
+    #[inline]
+    pub(crate) fn found(&self, position: Position) -> Option<Instant> {
+        self.batches.get(position.batch as usize)?.found
+    }
+
     /// An event, to be changed.
     pub(crate) fn get_mut(&mut self, position: Position) -> Option<&mut Event> {
         self.batches.get_mut(position.batch as usize)?.events.get_mut(position.event as usize)
@@ -85,7 +96,7 @@ impl Inbox {
     /// An event whose handler was `started` never goes to another worker, so only the length of its
     /// payload is kept, for settling.
     pub(crate) fn take(&mut self, position: Position, started: bool) -> Option<Event> {
-        let Batch { events, data } = self.batches.get_mut(position.batch as usize)?;
+        let Batch { events, data, .. } = self.batches.get_mut(position.batch as usize)?;
         let event = events.get_mut(position.event as usize)?;
         let keep = |payload: EventPayload| match payload {
             payload if started && u32::try_from(payload.len()).is_ok() => EventPayload::Shared(0..payload.len() as u32),
@@ -142,5 +153,5 @@ pub(crate) fn bytes_of<'a>(payload: &'a EventPayload, data: &'a Bytes) -> &'a [u
 
 /// A batch of events that were taken out of their own.
 pub(crate) fn batch_of(events: Vec<Event>) -> Batch {
-    Batch { data: Bytes::new(), events }
+    Batch { events, ..Batch::default() }
 }

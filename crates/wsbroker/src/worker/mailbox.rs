@@ -189,12 +189,11 @@ impl Mailbox {
 
 #[cfg(all(test, not(feature = "loom")))]
 mod tests {
-    use bytes::Bytes;
 
     use super::*;
 
     fn batch() -> Batch {
-        Batch { events: Vec::new(), data: Bytes::new() }
+        Batch::default()
     }
 
     #[test]
@@ -275,7 +274,7 @@ mod models {
     }
 
     fn batch(name: &'static str) -> Batch {
-        Batch { events: Vec::new(), data: Bytes::from_static(name.as_bytes()) }
+        Batch { data: Bytes::from_static(name.as_bytes()), ..Batch::default() }
     }
 
     fn put(node: &Arc<SimulatedThread>, names: [&'static str; 2]) -> JoinHandle<Vec<Batch>> {

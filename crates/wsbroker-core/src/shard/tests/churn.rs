@@ -90,7 +90,7 @@ impl World {
     fn begin(&mut self, manual: &mut ManualShard, which: usize, how: u8) {
         let (events, handle) = &self.workers[which];
         let mut batches = std::mem::take(&mut *events.batches.lock());
-        for Batch { events, data } in &mut batches {
+        for Batch { events, data, .. } in &mut batches {
             for event in events {
                 let id = event.socket.id();
                 let what = match std::mem::replace(&mut event.kind, EventKind::Drain) {

@@ -32,7 +32,7 @@ use crate::{
     js::raw::{Env, Failed, Persistent, StringScratch, Value},
     worker::{
         control_block::ControlBlock,
-        dispatch_call::{self, DispatchCall},
+        dispatch_call::{self, CallEvents, DispatchCall},
         inbox::{Inbox, Position},
         mailbox::Fetched,
         shared_numbers::control_layout::MAX_EVENTS,
@@ -241,7 +241,7 @@ impl Runner {
                     Fetched::Nothing => return Ok(RunEnd::Idle),
                 }
             }
-            let count = env.scoped(|env| self.call(env))??;
+            let count = env.scoped(|env| self.call(env, now))??;
             self.collect_settled();
             if self.leaving.get() {
                 return Ok(RunEnd::Idle);
@@ -299,8 +299,8 @@ impl Runner {
         ((HOLD.as_nanos() as u64 / pace) as usize).min(MAX_EVENTS)
     }
 
-    /// Makes one call into JavaScript. Returns with how many events.
-    fn call(&self, env: Env<'_>) -> Result<usize, Failed> {
+    /// Makes one call into JavaScript. Returns with how many events. `now` was a moment ago.
+    fn call(&self, env: Env<'_>, now: Instant) -> Result<usize, Failed> {
         let mut call = DispatchCall::new(env)?;
         let filled = {
             let (mut inbox, mut slots) = (self.inbox.borrow_mut(), self.slots.borrow_mut());
@@ -322,6 +322,7 @@ impl Runner {
         }
         let dispatch = self.dispatch(env).ok_or(Failed)?;
         let arguments = call.arguments(env)?;
+        self.count_delays(&events, now);
         thread_cork::begin_call();
         self.control().begin_call(events.len());
         let called = env.call(dispatch, arguments);
@@ -332,6 +333,31 @@ impl Runner {
             self.recover(env, &events)?;
         }
         Ok(events.len())
+    }
+}
+
+impl Runner {
+    /// How long the events of a call have waited for it. Those of one batch have waited alike.
+    fn count_delays(&self, events: &CallEvents, now: Instant) {
+        let inbox = self.inbox.borrow();
+        let count = |first: Position, events: usize| {
+            if let Some(found) = inbox.found(first) {
+                let delay = now.saturating_duration_since(found);
+                thread_cork::with(|_, cork| cork.dispatched(delay, events));
+            }
+        };
+        let mut positions = events.iter().map(|(_, position)| position);
+        let Some(mut first) = positions.next() else { return };
+        let mut alike = 1;
+        for position in positions {
+            if position.shares_batch(first) {
+                alike += 1;
+            } else {
+                count(first, alike);
+                (first, alike) = (position, 1);
+            }
+        }
+        count(first, alike);
     }
 }
 

@@ -1,0 +1,69 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.Screen = void 0;
+const node_readline_1 = require("node:readline");
+// The terminal: a screen of its own while the program runs, and the keys that end it. What Node has
+// for terminals is enough for that, so the package needs no library at run time.
+const ALTERNATE_SCREEN = ['\x1b[?1049h\x1b[?25l', '\x1b[?1049l\x1b[?25h'];
+const STYLES = {
+    plain: ['', ''],
+    heading: ['\x1b[1m', '\x1b[22m'],
+    alarm: ['\x1b[1;31m', '\x1b[22;39m'],
+};
+/** Draws over what it has drawn before. */
+class Screen {
+    output;
+    input;
+    onQuit;
+    #lines = [];
+    /** @param onQuit called at `q`, Ctrl-C and Ctrl-D */
+    constructor(output, input, onQuit) {
+        this.output = output;
+        this.input = input;
+        this.onQuit = onQuit;
+    }
+    open() {
+        this.output.write(ALTERNATE_SCREEN[0]);
+        this.output.on('resize', this.#draw);
+        if (!this.input.isTTY)
+            return;
+        (0, node_readline_1.emitKeypressEvents)(this.input);
+        this.input.setRawMode(true);
+        this.input.on('keypress', this.#press);
+        this.input.resume();
+    }
+    /** Leaves the terminal as it was. */
+    close() {
+        this.output.off('resize', this.#draw);
+        this.output.write(ALTERNATE_SCREEN[1]);
+        if (!this.input.isTTY)
+            return;
+        this.input.off('keypress', this.#press);
+        this.input.setRawMode(false);
+        this.input.pause();
+    }
+    show(lines) {
+        this.#lines = lines;
+        this.#draw();
+    }
+    #draw = () => {
+        const { columns = 80, rows = 24 } = this.output;
+        const room = Math.max(1, rows - 1);
+        const cut = this.#lines.length > room;
+        const shown = this.#lines.slice(0, cut ? room - 1 : room);
+        (0, node_readline_1.cursorTo)(this.output, 0, 0);
+        for (const { text, style } of shown) {
+            const [begin, end] = this.output.hasColors() ? STYLES[style] : STYLES.plain;
+            this.output.write(`${begin}${text.slice(0, columns)}${end}\x1b[K\n`);
+        }
+        const more = cut ? `${this.#lines.length - shown.length} more lines: make the window taller. ` : '';
+        (0, node_readline_1.clearScreenDown)(this.output);
+        this.output.write(`${more}q quits`.slice(0, columns));
+    };
+    #press = (_, key) => {
+        const isInterrupt = key.ctrl === true && (key.name === 'c' || key.name === 'd');
+        if (isInterrupt || key.name === 'q')
+            this.onQuit();
+    };
+}
+exports.Screen = Screen;

@@ -1,0 +1,3 @@
+import { type Command } from '../command.cjs';
+/** The command. */
+export declare const top: Command;

@@ -1,0 +1,160 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.view = view;
+const numbers_cjs_1 = require("./numbers.cjs");
+const plain = (text) => ({ text, style: 'plain' });
+const heading = (text) => ({ text, style: 'heading' });
+const alarm = (text) => ({ text, style: 'alarm' });
+/** Cells in columns: the first to the left, the others to the right. */
+function row(cells, first, others) {
+    const [head = '', ...rest] = cells;
+    return head.padEnd(first) + rest.map((cell) => cell.padStart(others)).join('');
+}
+/**
+ * The whole view.
+ *
+ * @param url where the numbers come from
+ * @param trouble why the last scrape failed, if it did
+ */
+function view(interval, url, trouble) {
+    return [
+        ...header(interval, url, trouble),
+        ...connections(interval),
+        ...latency(interval),
+        ...causes(interval),
+        ...workers(interval),
+        ...ioThreads(interval),
+        ...http(interval),
+        ...bus(interval),
+    ];
+}
+function header(all, url, trouble) {
+    const [version = '?'] = all.values('wsbroker_build_info', 'version');
+    const uptime = (0, numbers_cjs_1.formatAge)(all.value('wsbroker_uptime_seconds'));
+    const lines = [heading(`wsbroker ${version}   ${url}   up ${uptime}   over ${all.seconds.toFixed(1)} s`)];
+    if (trouble !== undefined)
+        lines.push(alarm(`no new numbers: ${trouble}`));
+    const of = (used, limit) => {
+        const [value, most] = [all.value(used), all.value(limit)];
+        return `${(0, numbers_cjs_1.formatBytes)(value)} of ${(0, numbers_cjs_1.formatBytes)(most)}`;
+    };
+    const descriptors = [all.value('process_open_fds'), all.value('process_max_fds')].map(numbers_cjs_1.formatCount);
+    lines.push(plain(`memory ${(0, numbers_cjs_1.formatBytes)(all.value('process_resident_memory_bytes'))}   ` +
+        `send queue ${of('wsbroker_send_queue_bytes', 'wsbroker_send_queue_limit_bytes')}   ` +
+        `descriptors ${descriptors.join(' of ')}   ` +
+        `CPU ${(0, numbers_cjs_1.formatPart)(all.rate('process_cpu_seconds_total'))}`), plain(''));
+    return lines;
+}
+function connections(all) {
+    const rate = (name) => `${(0, numbers_cjs_1.formatCount)(all.rate(name))}/s`;
+    const traffic = (title, name, write) => {
+        const [received, sent] = ['in', 'out'].map((direction) => all.rate(name, { direction }));
+        return row([title, `${write(received)}/s`, `${write(sent)}/s`], 10, 14);
+    };
+    const left = [
+        row(['CONNECTIONS', 'now', 'rate'], 14, 12),
+        row(['open', (0, numbers_cjs_1.formatCount)(all.value('wsbroker_connections')), ''], 14, 12),
+        row(['opening', (0, numbers_cjs_1.formatCount)(all.value('wsbroker_pending_upgrades')), rate('wsbroker_connections_opened_total')], 14, 12),
+        row(['closed', '', rate('wsbroker_connections_closed_total')], 14, 12),
+        row(['rejected', '', rate('wsbroker_rejects_total')], 14, 12),
+        row(['channels', (0, numbers_cjs_1.formatCount)(all.value('wsbroker_channels')), ''], 14, 12),
+    ];
+    const right = [
+        row(['TRAFFIC', 'in', 'out'], 10, 14),
+        traffic('messages', 'wsbroker_messages_total', numbers_cjs_1.formatCount),
+        traffic('payload', 'wsbroker_message_bytes_total', numbers_cjs_1.formatBytes),
+        traffic('wire', 'wsbroker_wire_bytes_total', numbers_cjs_1.formatBytes),
+        row(['dropped', '', rate('wsbroker_drops_total')], 10, 14),
+        row(['subscriptions', (0, numbers_cjs_1.formatCount)(all.value('wsbroker_subscriptions'))], 14, 24),
+    ];
+    const lines = left.map((text, index) => `${text}   ${right[index] ?? ''}`);
+    return [...lines.map((text, index) => (index === 0 ? heading(text) : plain(text))), plain('')];
+}
+function latency(all) {
+    const line = (title, name, labels = {}) => {
+        const [half, most] = [0.5, 0.99].map((part) => (0, numbers_cjs_1.formatSeconds)(all.quantile(part, name, labels)));
+        return plain(row([title, half ?? '', most ?? '', `${(0, numbers_cjs_1.formatCount)(all.rate(`${name}_count`, labels))}/s`], 22, 12));
+    };
+    const handlers = all.values('wsbroker_handler_duration_seconds_count', 'handler');
+    const busy = handlers.filter((handler) => (all.value('wsbroker_handler_duration_seconds_count', { handler }) ?? 0) > 0);
+    return [
+        heading(row(['LATENCY', 'p50', 'p99', 'measured'], 22, 12)),
+        line('readable to handler', 'wsbroker_dispatch_delay_seconds'),
+        ...busy.map((handler) => line(handler, 'wsbroker_handler_duration_seconds', { handler })),
+        line('ping', 'wsbroker_ping_round_trip_seconds'),
+        plain(''),
+    ];
+}
+/** The causes that have occurred, those of the last interval first. */
+function causes(all) {
+    const lines = [heading(row(['CAUSES', 'rate', 'total'], 30, 12))];
+    for (const [title, name] of [
+        ['closed', 'wsbroker_closes_total'],
+        ['rejected', 'wsbroker_rejects_total'],
+        ['dropped', 'wsbroker_drops_total'],
+    ]) {
+        const found = all
+            .values(name, 'cause')
+            .map((cause) => ({ cause, total: all.value(name, { cause }) ?? 0, rate: all.rate(name, { cause }) ?? 0 }))
+            .filter(({ total }) => total > 0)
+            .sort((a, b) => b.rate - a.rate || b.total - a.total);
+        for (const { cause, total, rate } of found) {
+            lines.push(plain(row([`${title}: ${cause}`, `${(0, numbers_cjs_1.formatCount)(rate)}/s`, (0, numbers_cjs_1.formatCount)(total)], 30, 12)));
+        }
+    }
+    return lines.length === 1 ? [] : [...lines, plain('')];
+}
+function workers(all) {
+    const lines = all.values('wsbroker_worker_connections', 'worker').map((worker) => {
+        const isStuck = all.value('wsbroker_worker_stuck', { worker }) === 1;
+        const cells = [
+            isStuck ? `${worker} STUCK` : worker,
+            (0, numbers_cjs_1.formatCount)(all.value('wsbroker_worker_connections', { worker })),
+            (0, numbers_cjs_1.formatCount)(all.value('wsbroker_worker_queue', { worker })),
+            (0, numbers_cjs_1.formatCount)(all.value('wsbroker_worker_in_flight', { worker })),
+            (0, numbers_cjs_1.formatBytes)(all.value('wsbroker_worker_in_flight_bytes', { worker })),
+            `${(0, numbers_cjs_1.formatCount)(all.rate('wsbroker_worker_handled_total', { worker }))}/s`,
+        ];
+        return (isStuck ? alarm : plain)(row(cells, 12, 13));
+    });
+    const titles = ['WORKER', 'connections', 'queue', 'in flight', 'bytes', 'handled'];
+    return [heading(row(titles, 12, 13)), ...lines, plain('')];
+}
+function ioThreads(all) {
+    const turn = 'wsbroker_io_thread_turn_duration_seconds';
+    const lines = all.values('wsbroker_io_thread_connections', 'thread').map((thread) => {
+        const cells = [
+            thread,
+            (0, numbers_cjs_1.formatCount)(all.value('wsbroker_io_thread_connections', { thread })),
+            (0, numbers_cjs_1.formatBytes)(all.value('wsbroker_io_thread_send_queue_bytes', { thread })),
+            (0, numbers_cjs_1.formatCount)(all.value('wsbroker_io_thread_commands', { thread })),
+            (0, numbers_cjs_1.formatPart)(all.rate(`${turn}_sum`, { thread })),
+            (0, numbers_cjs_1.formatSeconds)(all.quantile(0.99, turn, { thread })),
+        ];
+        return plain(row(cells, 12, 13));
+    });
+    const titles = ['I/O THREAD', 'connections', 'send queue', 'commands', 'busy', 'p99 turn'];
+    return [heading(row(titles, 12, 13)), ...lines, plain('')];
+}
+function http(all) {
+    const name = 'wsbroker_http_requests_total';
+    if ((all.value(name) ?? 0) === 0)
+        return [];
+    const outcomes = all.values(name, 'outcome').filter((outcome) => (all.value(name, { outcome }) ?? 0) > 0);
+    const lines = outcomes.map((outcome) => {
+        const [rate, total] = [all.rate(name, { outcome }), all.value(name, { outcome })];
+        return plain(row([outcome, `${(0, numbers_cjs_1.formatCount)(rate)}/s`, (0, numbers_cjs_1.formatCount)(total)], 30, 12));
+    });
+    return [heading(row(['HTTP', 'rate', 'total'], 30, 12)), ...lines, plain('')];
+}
+function bus(all) {
+    if (all.value('wsbroker_bus_joined') !== 1)
+        return [];
+    const isLost = all.value('wsbroker_bus_lost') === 1;
+    const rate = (outcome) => `${(0, numbers_cjs_1.formatCount)(all.rate('wsbroker_bus_messages_total', { outcome }))}/s`;
+    const text = `${isLost ? 'LOST' : 'ready'}   ${(0, numbers_cjs_1.formatCount)(all.value('wsbroker_bus_instances'))} other instances   ` +
+        `published ${rate('published')}   received ${rate('received')}   ` +
+        `missing ${(0, numbers_cjs_1.formatCount)(all.value('wsbroker_bus_gaps_total'))}   ` +
+        `lag ${(0, numbers_cjs_1.formatSeconds)(all.value('wsbroker_bus_lag_seconds'))}`;
+    return [heading('BUS'), isLost ? alarm(text) : plain(text), plain('')];
+}

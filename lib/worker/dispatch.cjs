@@ -3,6 +3,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.HANDLER_OF_EVENT = void 0;
 exports.createDispatcher = createDispatcher;
 const node_crypto_1 = require("node:crypto");
+const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("../errors.cjs");
 const promises_cjs_1 = require("../promises.cjs");
@@ -64,7 +65,7 @@ function createDispatcher(native, table, onBrokerGone) {
     const { slotBytes, slotToken, tokenVersion } = native;
     const { setInterval, clearInterval, queueMicrotask } = globalThis;
     const { nextTick } = process;
-    const clock = performance.now.bind(performance);
+    const clock = node_perf_hooks_1.performance.now.bind(node_perf_hooks_1.performance);
     let control = new Int32Array(16);
     let ids = new Float64Array(0);
     let kinds = control;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
 import { markAsUntransferable, threadId } from 'node:worker_threads';
 import { WSBrokerError } from '../errors.cjs';
 import type { Dispatch, Native } from '../native.cjs';

@@ -96,7 +96,7 @@ test('wsbroker dev serves a module, reloads it, and ends on SIGTERM', { skip: pr
   await within(new Promise((resolve, reject) => ws.on('open', resolve).on('error', reject)), 'a connection');
   const ask = () => within(new Promise((resolve) => { ws.once('message', (data) => resolve(String(data))); ws.send('?'); }), 'an answer');
   assert.equal(await ask(), 'one');
-  writeFileSync(file, text.replace('one', 'two'));
+  writeFileSync(file, text.replace("'one'", "'two'"));
   await until(async () => (await ask()) === 'two', 'the new code', undefined, () => said);
   const closed = new Promise((resolve) => ws.on('close', resolve));
   child.kill('SIGTERM');

@@ -3,6 +3,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.scrape = scrape;
 const node_http_1 = require("node:http");
 const node_https_1 = require("node:https");
+const node_perf_hooks_1 = require("node:perf_hooks");
 const exposition_cjs_1 = require("./exposition.cjs");
 /** Longer than a server takes that is not hung. */
 const TIMEOUT = 5000;
@@ -22,7 +23,7 @@ async function scrape(url) {
     if (!series.has('wsbroker_connections')) {
         throw new Error(`${url.href} answered something else than the metrics of wsbroker`);
     }
-    return { series, at: performance.now() };
+    return { series, at: node_perf_hooks_1.performance.now() };
 }
 function read(url) {
     const get = url.protocol === 'https:' ? node_https_1.get : node_http_1.get;

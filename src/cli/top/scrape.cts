@@ -1,5 +1,6 @@
 import { get as getHttp } from 'node:http';
 import { get as getHttps } from 'node:https';
+import { performance } from 'node:perf_hooks';
 import { type Exposition, parseExposition } from './exposition.cjs';
 
 /** Longer than a server takes that is not hung. */

@@ -104,6 +104,41 @@ test('each number moves by what it counts', async (t) => {
   assert.ok(now.get('wsbroker_io_thread_turn_duration_seconds_sum{thread="0"}') < 60);
 });
 
+test('what channels with history keep, replay and refuse is counted', async (t) => {
+  const server = await launch(t, { worker: echo, options: { ...OPTIONS, history: [{ channels: 'kept' }] } });
+  server.standard = true;
+  const before = await scrape(server);
+  const client = await server.connect('/ws');
+  await server.main(async (wsb, kit, id) => {
+    await wsb.publish('kept', 'one', { id: 'a' });
+    const { epoch } = await wsb.position('kept');
+    await wsb.publish('kept', 'one', { id: 'a' });
+    await wsb.publish('kept', 'two');
+    await wsb.recover(id, 'kept', { offset: 5, epoch: 'other' }, { orReject: true });
+    await wsb.recover(id, 'kept', { offset: 0, epoch });
+  }, client.id);
+  const grown = growth(before, await scrape(server));
+  assert.ok(grown.wsbroker_history_bytes > 6, `${grown.wsbroker_history_bytes} bytes`);
+  assert.deepEqual(
+    pick(grown, [
+      'wsbroker_history_channels', 'wsbroker_history_messages', 'wsbroker_history_duplicates_total', 'wsbroker_history_replayed_messages_total',
+      'wsbroker_history_recoveries_total{outcome="recovered"}', 'wsbroker_history_recoveries_total{outcome="notRecovered"}',
+      'wsbroker_history_losses_total', 'wsbroker_history_evictions_total', 'wsbroker_history_ids_dropped_total',
+    ]),
+    {
+      wsbroker_history_channels: 1,
+      wsbroker_history_messages: 2,
+      wsbroker_history_duplicates_total: 1,
+      wsbroker_history_replayed_messages_total: 2,
+      'wsbroker_history_recoveries_total{outcome="recovered"}': 1,
+      'wsbroker_history_recoveries_total{outcome="notRecovered"}': 1,
+      wsbroker_history_losses_total: 0,
+      wsbroker_history_evictions_total: 0,
+      wsbroker_history_ids_dropped_total: 0,
+    },
+  );
+});
+
 test('one call in 64 of the handlers for messages is measured, until its promise has settled', async (t) => {
   const server = await launch(t, {
     options: OPTIONS,

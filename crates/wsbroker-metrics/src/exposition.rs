@@ -58,6 +58,7 @@ impl Collector for Numbers {
         self.latency(&mut families)?;
         self.workers(&mut families)?;
         self.io_threads(&mut families)?;
+        self.history(&mut families)?;
         self.http(&mut families)?;
         self.bus(&mut families)
     }
@@ -280,6 +281,40 @@ impl Numbers {
             Scale::Seconds,
             Labelled::new("thread", shards().map(|(index, shard)| (index, &shard.turns))),
         )
+    }
+
+    fn history(&self, out: &mut Families<'_>) -> fmt::Result {
+        let history = &self.stats.history;
+        for (family, value) in [
+            (family("wsbroker_history_channels", "Channels with history whose position is known."), history.channels),
+            (family("wsbroker_history_messages", "Messages that channels keep."), history.messages),
+            (bytes("wsbroker_history", "Bytes that count towards maxHistoryMemory."), history.bytes),
+        ] {
+            out.gauge(family, value as f64)?;
+        }
+        out.counters(
+            family("wsbroker_history_recoveries", "Calls of recover, by outcome."),
+            Labelled::new("outcome", [("recovered", history.recovered), ("notRecovered", history.not_recovered)]),
+        )?;
+        for (family, value) in [
+            (family("wsbroker_history_replayed_messages", "Messages that recover sent again."), history.replayed),
+            (
+                family("wsbroker_history_losses", "Times that a subscriber lost messages of a channel with history."),
+                history.lost,
+            ),
+            (
+                family("wsbroker_history_evictions", "Times that a channel lost what it kept to maxHistoryMemory."),
+                history.evictions,
+            ),
+            (
+                family("wsbroker_history_duplicates", "Publishes whose id was known, so that they were dropped."),
+                history.duplicates,
+            ),
+            (family("wsbroker_history_ids_dropped", "Ids that were forgotten before their time."), history.ids_dropped),
+        ] {
+            out.counter(family, value)?;
+        }
+        Ok(())
     }
 
     fn http(&self, out: &mut Families<'_>) -> fmt::Result {

@@ -177,7 +177,7 @@ test('an onProgress that throws is reported and harms nothing', async (t) => {
   }));
   assert.equal((await client.end()).code, 1012);
   assert.deepEqual(await report, { closed: 1, cut: 0 });
-  assert.match(server.stderr, /wsbroker: the onProgress of drain threw: Error: my mistake/);
+  assert.match(await server.said(), /wsbroker: the onProgress of drain threw: Error: my mistake/);
 });
 
 for (const [options, code, message] of [

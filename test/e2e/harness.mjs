@@ -241,6 +241,14 @@ export class Server {
     return this.perform(fn, args, (order) => this.child.stdin.write(order + '\n'));
   }
 
+  /** All that has come to stderr, once the process has written something behind it. */
+  async said() {
+    const mark = `that was all, ${this.numbered}`;
+    await this.main((wsb, kit, text) => process.stderr.write(`${text}\n`), mark);
+    await until(() => this.stderr.includes(mark), 'the end of stderr', undefined, () => this.note());
+    return this.stderr;
+  }
+
   /** `start` on the server's main thread, with port 0 and one worker unless told otherwise. */
   async start(options = {}) {
     const started = await this.main((wsb, kit, given) => kit.start(given), { ...this.defaults, ...options });

@@ -113,7 +113,7 @@ test('a logger that throws is reported once and stays, and the last one set on a
   await server.refused('/one');
   await server.refused('/two');
   await server.told.next('called', ({ fields }) => fields.path === '/two');
-  assert.equal(server.stderr.split('the logger threw').length, 2, server.stderr);
+  assert.equal((await server.said()).split('the logger threw').length, 2, server.stderr);
   const client = await server.connect('/ws');
   await client.run((wsb) => {
     const { writeSync } = require('node:fs');

@@ -10,9 +10,7 @@ import { failure, launch, onBun, packageFile, runtime, until } from './harness.m
 
 /** What comes to stderr about a file, once its process has said something that comes later. */
 async function warnings(server, name) {
-  await server.main((wsb, kit, mark) => process.stderr.write(`${mark}\n`), 'that was all');
-  await until(() => server.stderr.includes('that was all'), 'the end of stderr');
-  return server.stderr.split('\n').filter((line) => line.includes('WSBrokerWarning') && line.includes(name));
+  return (await server.said()).split('\n').filter((line) => line.includes('WSBrokerWarning') && line.includes(name));
 }
 
 for (const [what, file, text, message] of [

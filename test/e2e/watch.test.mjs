@@ -57,7 +57,7 @@ for (const [format, { entry, near, far }] of Object.entries(FORMATS)) {
       const expected = `entry${changed.entry} near${changed.near} far${changed.far}`;
       await until(async () => (await ask()) === expected, expected, undefined, () => server.note());
     }
-    assert.match(server.stderr, /far\.[cm]js changed; 2 workers have the new code/);
+    assert.match(await server.said(), /far\.[cm]js changed; 2 workers have the new code/);
     // What does not load changes nothing, and what mends it is seen.
     server.file(files.near, 'this is no JavaScript');
     await until(() => /near\.[cm]js changed, and the new code does not load; the old workers go on/.test(server.stderr), 'it is said', undefined, () => server.note());

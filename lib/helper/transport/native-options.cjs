@@ -1,6 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.CALL = void 0;
+exports.NOT_FOR_HELPERS = exports.CALL = void 0;
 exports.checkNativeOptions = checkNativeOptions;
 exports.helperError = helperError;
 const errors_cjs_1 = require("../../errors.cjs");
@@ -9,7 +9,7 @@ const start_cjs_1 = require("../../options/start.cjs");
 // The options of a helper, translated to options of `start` and checked.
 exports.CALL = 'WebSocketServerHelper';
 /** Options of `start` that a helper does not have. */
-const NOT_FOR_HELPERS = [
+exports.NOT_FOR_HELPERS = [
     'bind',
     'workerPath',
     'threads',
@@ -20,6 +20,8 @@ const NOT_FOR_HELPERS = [
     'path',
     'cluster',
     'signal',
+    'history',
+    'maxHistoryMemory',
     ...http_cjs_1.HTTP_OPTIONS,
 ];
 /** Options of Bun's sockets, and their names in `start`. */
@@ -88,7 +90,7 @@ function helperError(error) {
 }
 function givenOf({ native }) {
     const all = native;
-    const names = start_cjs_1.START_OPTIONS.filter((name) => !NOT_FOR_HELPERS.includes(name) && all[name] !== undefined && all[name] !== null);
+    const names = start_cjs_1.START_OPTIONS.filter((name) => !exports.NOT_FOR_HELPERS.includes(name) && all[name] !== undefined && all[name] !== null);
     return Object.fromEntries(names.map((name) => [name, all[name]]));
 }
 /**

@@ -3,6 +3,8 @@ import { type ProcessOptions } from '../../options/start.cjs';
 import type { CheckedTlsOptions } from '../../options/tls.cjs';
 import type { TransportOptions } from './transport.cjs';
 export declare const CALL = "WebSocketServerHelper";
+/** Options of `start` that a helper does not have. */
+export declare const NOT_FOR_HELPERS: readonly string[];
 /** The options, checked, as the addon takes them. */
 export interface CheckedNativeOptions {
     readonly identifier: string;

@@ -11,7 +11,7 @@ import type { TransportOptions } from './transport.cjs';
 export const CALL = 'WebSocketServerHelper';
 
 /** Options of `start` that a helper does not have. */
-const NOT_FOR_HELPERS: readonly string[] = [
+export const NOT_FOR_HELPERS: readonly string[] = [
   'bind',
   'workerPath',
   'threads',
@@ -22,6 +22,8 @@ const NOT_FOR_HELPERS: readonly string[] = [
   'path',
   'cluster',
   'signal',
+  'history',
+  'maxHistoryMemory',
   ...HTTP_OPTIONS,
 ];
 

@@ -497,6 +497,7 @@ describe('a channel', () => {
     assert.equal(calls, 2);
     // A lost connection does not hold the state up.
     await again(world);
+    await world.pass(1000);
     assert.deepEqual([calls, errors, take()], [3, ['failed 1', 'failed 2'], ['6 m6']]);
     client.close();
   }));
@@ -881,8 +882,8 @@ describe('request', () => {
     await world.pass(500);
     await world.socket.welcome();
     assert.deepEqual(world.socket.taken()[1], { type: 'request', id: 1, data: 'q' });
-    await world.socket.say({ type: 'failed', id: 1, reason: 'error', message: 'no such thing' });
-    await assert.rejects(call, failure('error', /no such thing/));
+    const answer = { type: 'failed', id: 1, reason: 'error', message: 'no such thing' };
+    await Promise.all([assert.rejects(call, failure('error', /no such thing/)), world.socket.say(answer)]);
     client.close();
   }));
 

@@ -231,6 +231,7 @@ impl Reservation {
     /// Keeps where it comes from, and what was agreed on. Call it before [`attach`](Self::attach).
     pub(crate) fn describe(&self, ip: Option<IpAddr>, path: &str, protocol: Option<&str>) {
         let line = self.broker.request_lines.of(path, protocol);
+        self.socket.set_protocol(protocol);
         self.socket.set_origin(SocketOrigin { ip, line, opened: self.broker.age() });
     }
 

@@ -16,6 +16,7 @@ use super::{
     request_lines::RequestLine,
 };
 use crate::{
+    channel_protocol::SUBPROTOCOL,
     config::{InFlight, Overflow, SocketLimits},
     ids::{NamespaceId, SocketId, WorkerId},
     sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering},
@@ -39,6 +40,8 @@ pub struct Socket {
     worker: AtomicU32,
     max_backpressure: usize,
     overflow: Overflow,
+    /// Its subprotocol is `wsbroker.v1`. Known before its 101.
+    speaks_channels: AtomicBool,
     token_version: AtomicU32,
     /// Bytes sent to this socket that the kernel has not taken yet.
     queued: AtomicUsize,
@@ -99,6 +102,8 @@ pub(crate) struct SocketTraffic {
 pub(crate) struct Membership {
     /// The socket has closed: it can join nothing any more.
     pub(crate) sealed: bool,
+    /// How often a right of its client was revoked.
+    pub(crate) revocations: u32,
     pub(crate) channels: FxHashMap<ChannelId, Arc<Channel>>,
 }
 
@@ -172,6 +177,7 @@ impl Socket {
             worker: AtomicU32::new(0),
             max_backpressure: limits.max_backpressure,
             overflow: limits.overflow,
+            speaks_channels: AtomicBool::new(false),
             token_version: AtomicU32::new(0),
             queued: AtomicUsize::new(0),
             drain: AtomicBool::new(false),
@@ -315,7 +321,17 @@ impl Socket {
     }
 
     pub(crate) fn overflow(&self) -> Overflow {
-        self.overflow
+        if self.speaks_channels() { Overflow::Close } else { self.overflow }
+    }
+
+    pub(crate) fn speaks_channels(&self) -> bool {
+        self.speaks_channels.load(Ordering::Relaxed)
+    }
+
+    /// What was agreed on in its handshake.
+    pub(crate) fn set_protocol(&self, protocol: Option<&str>) {
+        let speaks = self.namespace.is_none() && protocol == Some(SUBPROTOCOL);
+        self.speaks_channels.store(speaks, Ordering::Relaxed);
     }
 
     /// Whether what is sent to it may still go out.

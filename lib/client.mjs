@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 import { keepCalls } from './client/calls.mjs';
-import { backoffOf, check, checkOptions, MOST, urlOf, wrong } from './client/checks.mjs';
+import { backoffOf, check, checkOptions, MOST, NAME, urlOf, wrong } from './client/checks.mjs';
 import { openConnection, randomId } from './client/connection.mjs';
 import { ClientError } from './client/error.mjs';
 import { parse } from './client/frames.mjs';
@@ -41,7 +41,7 @@ export function connect(url, options) {
     }, (data) => {
         const message = parse(data);
         if (!message)
-            tell('error', new Error('not of wsbroker.v1: use sendMessage, not send'));
+            tell('error', new Error('not of wsbroker.v1: use sendMessage'));
         else if ('type' in message)
             control[message.type]?.(message);
         else
@@ -76,7 +76,7 @@ export function connect(url, options) {
             return connection.state;
         },
         subscribe(channel, given) {
-            check('channel', channel, 'string');
+            check('channel', channel, NAME);
             const { since, onMessage } = checkOptions(given, {
                 onMessage: 'function',
                 onLost: 'function',
@@ -87,16 +87,15 @@ export function connect(url, options) {
             check('onMessage', onMessage, 'function');
             if (since && since !== 'now' && since !== 'latest') {
                 check('since.offset', since.offset, [0, Number.MAX_SAFE_INTEGER]);
-                check('since.epoch', since.epoch, 'string');
+                check('since.epoch', since.epoch, NAME);
             }
             assertOpen();
             return subscriptions.add(channel, given);
         },
         unsubscribe: subscriptions.remove,
         async publish(channel, data, given) {
-            check('channel', channel, 'string');
-            const { id = randomId(), timeout } = checkOptions(given, { id: 'string', timeout: [1, MOST] });
-            check('id.length', id.length, [1, 64]);
+            check('channel', channel, NAME);
+            const { id = randomId(), timeout } = checkOptions(given, { id: /^[!-~]{1,64}$/, timeout: [1, MOST] });
             assertOpen();
             const payload = typeof data === 'string' ? { data } : { base64: base64(data) };
             return calls.make(id, JSON.stringify({ type: 'publish', id, channel, ...payload }), timeout);

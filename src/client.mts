@@ -6,7 +6,7 @@
  */
 
 import { keepCalls } from './client/calls.mjs';
-import { backoffOf, check, checkOptions, MOST, urlOf, wrong } from './client/checks.mjs';
+import { backoffOf, check, checkOptions, MOST, NAME, urlOf, wrong } from './client/checks.mjs';
 import { openConnection, randomId } from './client/connection.mjs';
 import { ClientError } from './client/error.mjs';
 import { type ControlHandlers, parse } from './client/frames.mjs';
@@ -59,7 +59,7 @@ export function connect(url: ClientUrl, options?: ClientOptions): Client {
     },
     (data) => {
       const message = parse(data);
-      if (!message) tell('error', new Error('not of wsbroker.v1: use sendMessage, not send'));
+      if (!message) tell('error', new Error('not of wsbroker.v1: use sendMessage'));
       else if ('type' in message) control[message.type]?.(message);
       else subscriptions.frame(message);
     },
@@ -97,7 +97,7 @@ export function connect(url: ClientUrl, options?: ClientOptions): Client {
     },
 
     subscribe(channel, given) {
-      check('channel', channel, 'string');
+      check('channel', channel, NAME);
       const { since, onMessage } = checkOptions(given, {
         onMessage: 'function',
         onLost: 'function',
@@ -108,7 +108,7 @@ export function connect(url: ClientUrl, options?: ClientOptions): Client {
       check('onMessage', onMessage, 'function');
       if (since && since !== 'now' && since !== 'latest') {
         check('since.offset', since.offset, [0, Number.MAX_SAFE_INTEGER]);
-        check('since.epoch', since.epoch, 'string');
+        check('since.epoch', since.epoch, NAME);
       }
       assertOpen();
       return subscriptions.add(channel, given);
@@ -117,9 +117,8 @@ export function connect(url: ClientUrl, options?: ClientOptions): Client {
     unsubscribe: subscriptions.remove,
 
     async publish(channel, data, given) {
-      check('channel', channel, 'string');
-      const { id = randomId(), timeout } = checkOptions(given, { id: 'string', timeout: [1, MOST] });
-      check('id.length', id.length, [1, 64]);
+      check('channel', channel, NAME);
+      const { id = randomId(), timeout } = checkOptions(given, { id: /^[!-~]{1,64}$/, timeout: [1, MOST] });
       assertOpen();
       const payload = typeof data === 'string' ? { data } : { base64: base64(data) };
       return calls.make(id, JSON.stringify({ type: 'publish', id, channel, ...payload }), timeout);

@@ -46,7 +46,7 @@ export function keepCalls(connection) {
             if (all.size >= WAITING)
                 throw new ClientError('limit', 'too many calls');
             return new Promise((resolve, reject) => {
-                const timer = timeout && setTimeout(() => fail(id, `no answer within ${timeout} ms`, 'timeout'), timeout);
+                const timer = timeout && setTimeout(() => fail(id, `no answer in ${timeout} ms`, 'timeout'), timeout);
                 all.set(id, { text, resolve, reject, timer, sent: false, sentAt: 0 });
                 flush();
             });

@@ -1,16 +1,16 @@
 // Arguments and options, checked before anything begins.
 export const MOST = 2 ** 31 - 1;
+/** Text that JSON can hold: no half of a surrogate pair. The server takes no other name. */
+export const NAME = /^\P{Cs}+$/u;
 export const wrong = (name, expected, got, Kind = TypeError) => new Kind(`${name}: expected ${expected}, got ${JSON.stringify(got) ?? got}`);
-/** Neither null nor an empty string is right. */
 export function check(name, value, rule) {
-    if (typeof rule === 'string') {
-        if (!value || typeof value !== rule)
-            throw wrong(name, rule, value);
-    }
-    else {
+    if (Array.isArray(rule)) {
         const isNumber = typeof value === 'number';
         if (!isNumber || !(value >= rule[0] && value <= rule[1]))
             throw wrong(name, rule.join(' to '), value, isNumber ? RangeError : TypeError);
+    }
+    else if (typeof rule === 'string' ? !value || typeof value !== rule : typeof value !== 'string' || !rule.test(value)) {
+        throw wrong(name, rule, value);
     }
 }
 /** Checks what is given of these options, and that nothing else is. */
@@ -18,7 +18,7 @@ export function checkOptions(given, rules) {
     const options = given ?? {};
     check('options', options, 'object');
     for (const key of Object.keys(options)) {
-        if (!Object.hasOwn(rules, key))
+        if (!(key in rules))
             throw wrong('option', Object.keys(rules).join(', '), key);
         if (options[key] !== undefined && rules[key])
             check(key, options[key], rules[key]);

@@ -1,5 +1,5 @@
 // One WebSocket at a time: it says hello, notices when the other end is gone, and comes back.
-import { check } from './checks.mjs';
+import { check, NAME } from './checks.mjs';
 const PROTOCOL = 'wsbroker.v1';
 /** Milliseconds. From the attempt to the welcome, the program's `token` included. */
 const WELCOME = 20_000;
@@ -11,7 +11,7 @@ const GOOD = 10_000;
 /** Seconds. */
 const LONGEST_ASKED = 3600;
 /** The server has closed the connection because of what it was sent. */
-const REFUSED = [1003, 1007, 1008, 1009, 4400];
+const REFUSED = [1007, 1008, 1009, 4400];
 /**
  * @param welcomed The server is ready: everything may be sent
  * @param received Whatever comes after the welcome
@@ -49,7 +49,7 @@ export function openConnection(url, token, backoff, tellListeners, welcomed, rec
         try {
             const text = await token?.();
             if (token)
-                check('token()', text, 'string');
+                check('token()', text, NAME);
             if (attempt !== attempts)
                 return;
             const opened = (socket = new WebSocket(url, PROTOCOL));

@@ -4,19 +4,21 @@ import type { BackoffOptions, ClientUrl } from './types.mjs';
 
 export const MOST = 2 ** 31 - 1;
 
-/** The name of a type, or the least and the most of a number. */
-type Rule = 'function' | 'string' | 'object' | readonly [number, number];
+/** What text has to match, the name of another type, or the least and the most of a number. */
+type Rule = RegExp | 'function' | 'object' | readonly [number, number];
 
-export const wrong = (name: string, expected: string, got: unknown, Kind: ErrorConstructor = TypeError): Error =>
+/** Text that JSON can hold: no half of a surrogate pair. The server takes no other name. */
+export const NAME = /^\P{Cs}+$/u;
+
+export const wrong = (name: string, expected: unknown, got: unknown, Kind: ErrorConstructor = TypeError): Error =>
   new Kind(`${name}: expected ${expected}, got ${JSON.stringify(got) ?? got}`);
 
-/** Neither null nor an empty string is right. */
 export function check(name: string, value: unknown, rule: Rule): void {
-  if (typeof rule === 'string') {
-    if (!value || typeof value !== rule) throw wrong(name, rule, value);
-  } else {
+  if (Array.isArray(rule)) {
     const isNumber = typeof value === 'number';
     if (!isNumber || !(value >= rule[0] && value <= rule[1])) throw wrong(name, rule.join(' to '), value, isNumber ? RangeError : TypeError);
+  } else if (typeof rule === 'string' ? !value || typeof value !== rule : typeof value !== 'string' || !(rule as RegExp).test(value)) {
+    throw wrong(name, rule, value);
   }
 }
 
@@ -25,7 +27,7 @@ export function checkOptions<T extends object>(given: T | undefined, rules: { [K
   const options = given ?? ({} as T);
   check('options', options, 'object');
   for (const key of Object.keys(options) as (keyof T & string)[]) {
-    if (!Object.hasOwn(rules, key)) throw wrong('option', Object.keys(rules).join(', '), key);
+    if (!(key in rules)) throw wrong('option', Object.keys(rules).join(', '), key);
     if (options[key] !== undefined && rules[key]) check(key, options[key], rules[key]);
   }
   return options;

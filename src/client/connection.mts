@@ -1,6 +1,6 @@
 // One WebSocket at a time: it says hello, notices when the other end is gone, and comes back.
 
-import { type Backoff, check } from './checks.mjs';
+import { type Backoff, check, NAME } from './checks.mjs';
 import type { Listeners } from './listeners.mjs';
 import type { ClientOptions, ClientState, ClientStateChange } from './types.mjs';
 
@@ -15,7 +15,7 @@ const GOOD = 10_000;
 /** Seconds. */
 const LONGEST_ASKED = 3600;
 /** The server has closed the connection because of what it was sent. */
-const REFUSED = [1003, 1007, 1008, 1009, 4400];
+const REFUSED = [1007, 1008, 1009, 4400];
 
 export interface Connection {
   readonly state: ClientState;
@@ -74,7 +74,7 @@ export function openConnection(
     tell('connecting');
     try {
       const text = await token?.();
-      if (token) check('token()', text, 'string');
+      if (token) check('token()', text, NAME);
       if (attempt !== attempts) return;
       const opened = (socket = new WebSocket(url, PROTOCOL));
       opened.binaryType = 'arraybuffer';

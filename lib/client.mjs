@@ -85,10 +85,8 @@ export function connect(url, options) {
                 since: null,
             });
             check('onMessage', onMessage, 'function');
-            if (since && since !== 'now' && since !== 'latest') {
-                check('since.offset', since.offset, [0, Number.MAX_SAFE_INTEGER]);
-                check('since.epoch', since.epoch, NAME);
-            }
+            if (since && since !== 'now' && since !== 'latest')
+                check('since', since, 'object');
             assertOpen();
             return subscriptions.add(channel, given);
         },

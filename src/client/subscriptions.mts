@@ -251,7 +251,7 @@ export function keepSubscriptions(connection: Connection, { call, tell }: Listen
           if (reason) return;
           leaving.delete(channel);
           if (entry) want(channel);
-        } else if (entry?.on) end(entry, reason ?? 'closed');
+        } else if (entry?.on) end(entry, reason);
       },
     },
   };

@@ -328,7 +328,7 @@ class ChannelsServer {
             return failed('limit');
         const grant = await asked;
         await previous;
-        // Whoever comes back publishes it again.
+        // Its client publishes it again when it comes back.
         if (client.ended)
             return undefined;
         if (grant === undefined || !load_cjs_1.native.hasFramedHistory(channel))

@@ -375,7 +375,7 @@ export class ChannelsServer {
     if (asked === undefined) return failed('limit');
     const grant = await asked;
     await previous;
-    // Whoever comes back publishes it again.
+    // Its client publishes it again when it comes back.
     if (client.ended) return undefined;
     if (grant === undefined || !native.hasFramedHistory(channel)) return failed('forbidden');
     const payload = await this.#payload(client, { id, channel, data }, grant, failed);

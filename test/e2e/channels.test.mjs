@@ -143,7 +143,7 @@ test('what authorize grants bounds what a client sees', async (t) => {
   assert.deepEqual(await outcome({ maxReplay: 1 }, since(at, 1)), [false, 0]);
 });
 
-test('whoever is not allowed is refused, and a channel that cannot be subscribed looks the same', async (t) => {
+test('a client that is not allowed is refused, and a channel that cannot be subscribed looks the same', async (t) => {
   const server = await serve(t, {
     more: `authorize(id, channel, { token, action }) { return (0, eval)(token)(channel, action); }, timeout: 50,`,
     options: { maxChannelNameLength: 20, maxChannelsPerSocket: 1 },
@@ -445,7 +445,7 @@ test('a connection that does not say hello is closed', async (t) => {
   assert.deepEqual(await hasty.client.end(), { code: 4401, reason: 'hello expected' });
   const spoke = await greet(server);
   silent.say('{"type":"ping"}');
-  assert.deepEqual(await silent.hear(), { type: 'pong' }, 'which is none');
+  assert.deepEqual(await silent.hear(), { type: 'pong' }, 'a ping is not a hello');
   assert.deepEqual(await silent.client.end(30_000), { code: 4401, reason: 'hello expected' });
   assert.deepEqual(await spoke.settled(), []);
 });

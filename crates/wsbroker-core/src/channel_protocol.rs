@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use wsbroker_proto::{Opcode, write_frame};
 
-use crate::broker::Recovery;
+use crate::history::HistoryPosition;
 
 /// As it is agreed on in the handshake.
 pub(crate) const SUBPROTOCOL: &str = "wsbroker.v1";
@@ -21,13 +21,11 @@ pub(crate) fn pong() -> Vec<u8> {
 }
 
 /// The frame that tells a client that it is subscribed. `name` is the channel's, as a JSON string.
-/// Its position is the one behind which the next frame of the channel goes on.
-pub(crate) fn subscribed(name: &str, recovery: &Recovery) -> Bytes {
-    let Recovery { recovered, position, replayed } = recovery;
-    let offset = position.offset - replayed;
+/// The frames of the channel go on behind the position.
+pub(crate) fn subscribed(name: &str, recovered: bool, replayed: u64, position: HistoryPosition) -> Bytes {
+    let HistoryPosition { offset, epoch } = position;
     let text = format!(
-        r#"{{"type":"subscribed","channel":{name},"recovered":{recovered},"replayed":{replayed},"position":{{"offset":{offset},"epoch":"{}"}}}}"#,
-        position.epoch,
+        r#"{{"type":"subscribed","channel":{name},"recovered":{recovered},"replayed":{replayed},"position":{{"offset":{offset},"epoch":"{epoch}"}}}}"#,
     );
     let mut frame = Vec::with_capacity(text.len() + 10);
     write_frame(&mut frame, Opcode::Text, text.as_bytes());
@@ -37,12 +35,12 @@ pub(crate) fn subscribed(name: &str, recovery: &Recovery) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{HistoryEpoch, HistoryPosition};
+    use crate::history::HistoryEpoch;
 
     #[test]
-    fn the_position_of_the_announcement_is_where_the_replay_begins() {
-        let position = HistoryPosition { offset: 20, epoch: HistoryEpoch::parse("0123456789abcdef") };
-        let frame = subscribed(r#""a\n""#, &Recovery { recovered: true, position, replayed: 3 });
+    fn the_announcement_is_json_with_the_name_as_it_was_given() {
+        let position = HistoryPosition { offset: 17, epoch: HistoryEpoch::parse("0123456789abcdef") };
+        let frame = subscribed(r#""a\n""#, true, 3, position);
         let json = r#"{"type":"subscribed","channel":"a\n","recovered":true,"replayed":3,"position":{"offset":17,"epoch":"0123456789abcdef"}}"#;
         assert!(frame.ends_with(json.as_bytes()), "{frame:?}");
     }

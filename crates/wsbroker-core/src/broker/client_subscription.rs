@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Broker;
+use super::{Broker, Recovery};
 use crate::{
     channel_protocol,
     cork::Cork,
@@ -58,7 +58,7 @@ impl From<HistoryError> for NotSubscribed {
 
 impl Broker {
     /// Subscribes a client that speaks `wsbroker.v1` as [`recover`](Self::recover) does. Its shard
-    /// writes the announcement in the same step, so that it comes before every frame of the channel.
+    /// writes the announcement in the same step: it comes before every frame of the channel.
     ///
     /// # Errors
     /// [`NotSubscribed`]; then nothing is written.
@@ -101,7 +101,10 @@ impl Broker {
                 }
                 inner.replay_budgets.take(inner.histories.now(), &owners, bytes).map_err(NotSubscribed::Wait)
             },
-            |recovery| Some(channel_protocol::subscribed(wanted.json_name, recovery)),
+            |recovery, since| {
+                let Recovery { recovered, replayed, .. } = recovery;
+                Some(channel_protocol::subscribed(wanted.json_name, *recovered, *replayed, since))
+            },
         );
         recovery.map(|_| ())
     }

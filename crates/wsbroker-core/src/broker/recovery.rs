@@ -125,7 +125,7 @@ impl Broker {
             let position = self.state().histories.position(&history);
             return Ok(Recovery::none(position));
         };
-        self.state().recover_socket(&socket, &history, since, u64::MAX, or_reject, |_, _| Ok(()), |_| None)
+        self.state().recover_socket(&socket, &history, since, u64::MAX, or_reject, |_, _| Ok(()), |_, _| None)
     }
 
     /// Deletes the messages of a channel below this offset, or all. If none is left a new epoch
@@ -156,7 +156,8 @@ impl BrokerState {
     }
 
     /// `check` has the last word, with the socket's memberships and about how many bytes would be
-    /// replayed. `announce` makes a frame that comes before every one of the channel.
+    /// replayed. `announce` makes a frame that comes before every one of the channel, which goes on
+    /// behind that position.
     #[expect(clippy::too_many_arguments, reason = "one step, under two locks")]
     pub(super) fn recover_socket<E: From<HistoryError>>(
         &self,
@@ -166,7 +167,7 @@ impl BrokerState {
         max_replay: u64,
         or_reject: bool,
         check: impl FnOnce(&Membership, u64) -> Result<(), E>,
-        announce: impl FnOnce(&Recovery) -> Option<Bytes>,
+        announce: impl FnOnce(&Recovery, HistoryPosition) -> Option<Bytes>,
     ) -> Result<Recovery, E> {
         let totals = &self.histories.totals;
         let mut membership = socket.membership();
@@ -192,7 +193,7 @@ impl BrokerState {
         let recovery = Recovery { recovered: next.is_some(), position, replayed };
         let channel = join(&self.channels, &mut membership, socket, history.name());
         let since = HistoryPosition { offset: position.offset - replayed, ..position };
-        let announcement = announce(&recovery);
+        let announcement = announce(&recovery, since);
         self.shard(socket.shard()).push(if replayed > 0 || announcement.is_some() {
             Command::Recover(ConnectionKey::of(socket), Box::new(Recover { channel, since, announcement }))
         } else {

@@ -16,7 +16,6 @@ use super::{
     request_lines::RequestLine,
 };
 use crate::{
-    channel_protocol::SUBPROTOCOL,
     config::{InFlight, Overflow, SocketLimits},
     ids::{NamespaceId, SocketId, WorkerId},
     sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering},
@@ -328,10 +327,8 @@ impl Socket {
         self.speaks_channels.load(Ordering::Relaxed)
     }
 
-    /// What was agreed on in its handshake.
-    pub(crate) fn set_protocol(&self, protocol: Option<&str>) {
-        let speaks = self.namespace.is_none() && protocol == Some(SUBPROTOCOL);
-        self.speaks_channels.store(speaks, Ordering::Relaxed);
+    pub(crate) fn set_speaks_channels(&self) {
+        self.speaks_channels.store(true, Ordering::Relaxed);
     }
 
     /// Whether what is sent to it may still go out.

@@ -15,13 +15,13 @@ use crate::{
 functions! {
     /// Subscribes a client, which is told so ahead of every frame of the channel. `kind` as in
     /// `recoverSocket`. `jsonName`: the name as a JSON string. `revocations`: what they were before
-    /// the application was asked. The rates are in bytes of replays a second. Returns why the client
-    /// is not subscribed, or a number: after how many milliseconds it is worth trying again.
+    /// the application was asked. The rates are in bytes of replays a second. Returns why the
+    /// client is not subscribed, or after how many milliseconds it is worth trying again.
     subscribe_client = "subscribeClient(socketId: number, channel: string, kind: number, offset: number, epoch: string, jsonName: string, maxReplay: number, revocations: number, socketRate: number, addressRate: number): 'done' | 'noHistory' | 'subscribed' | 'limit' | 'gone' | 'revoked' | number";
     /// -1: the socket is gone, or does not speak the subprotocol.
     revocations = "revocations(socketId: number): number";
-    /// Takes a client out of a channel. Whoever is being asked whether it may subscribe is asked
-    /// again. True if it was in it.
+    /// Takes a client out of a channel. If the application is being asked whether it may subscribe,
+    /// it is asked again. True if it was in it.
     revoke_channel = "revokeChannel(socketId: number, channel: string): boolean";
     has_framed_history = "hasFramedHistory(channel: string): boolean";
     is_name_allowed = "isNameAllowed(channel: string): boolean";

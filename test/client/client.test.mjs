@@ -192,8 +192,9 @@ describe('the connection', () => {
       // Not at once: everybody's network may be back at the same moment.
       world.random = 0.5;
       await world.event(event);
+      await world.pass(249);
       assert.equal(world.sockets.length, length);
-      await world.pass(250);
+      await world.pass(1);
       assert.equal(world.sockets.length, length + 1);
       client.close();
       assert.equal(world.page.get(event).size, 0, 'a closed client listens to nothing');
@@ -261,11 +262,14 @@ describe('the connection', () => {
   }));
 
   test('an attempt has 20 s, the token included', inFakeWorld(async (world) => {
-    const client = connect(URL_, { token: () => (world.time === 0 ? new Promise(() => {}) : 't') });
+    let late;
+    const client = connect(URL_, { token: () => (world.time === 0 ? new Promise((resolve) => (late = resolve)) : 't') });
     await world.pass(20_000);
     assert.equal(client.state, 'waiting');
-    assert.equal(world.sockets.length, 0);
     await world.pass(500);
+    late('t');
+    await settled();
+    assert.equal(world.sockets.length, 1, 'of an attempt that is over nothing counts');
     await world.socket.open();
     await world.pass(20_000);
     assert.equal(client.state, 'waiting', 'a server that does not welcome');
@@ -384,8 +388,8 @@ describe('a channel', () => {
     assert.equal(JSON.stringify(subscription.position), `{"offset":7,"epoch":"${EPOCH}"}`);
     const sent = await again(world);
     assert.deepEqual(sent, [{ type: 'subscribe', channels: [{ channel: 'a', since: at(7) }] }]);
-    await world.socket.say(subscribed(at(7)), frame(8));
-    assert.deepEqual(take(), ['6 m6', '7 m7', '8 m8']);
+    await world.socket.say(frame(9), subscribed(at(7)), frame(8));
+    assert.deepEqual(take(), ['6 m6', '7 m7', '8 m8'], 'nothing of a channel before the server has subscribed it');
     client.close();
   }));
 
@@ -452,6 +456,10 @@ describe('a channel', () => {
     await again(world);
     await world.socket.say(subscribed(at(9)), frame(10));
     assert.deepEqual(take(), [['lost', { channel: 'a', position: at(9) }], '10 m10']);
+    // A server whose channel has shrunk.
+    await again(world);
+    await world.socket.say(subscribed(at(3), { recovered: false }), frame(4));
+    assert.deepEqual(take(), [['lost', { channel: 'a', position: at(3) }], '4 m4']);
     client.close();
   }));
 
@@ -500,6 +508,26 @@ describe('a channel', () => {
     await world.pass(1000);
     assert.deepEqual([calls, errors, take()], [3, ['failed 1', 'failed 2'], ['6 m6']]);
     client.close();
+  }));
+
+  test('a loss ends the wait for a state that failed', inFakeWorld(async (world) => {
+    const client = await welcomed(world);
+    client.on('error', () => {});
+    const states = [];
+    const { take } = listen(client, {
+      onLost: undefined,
+      getState: ({ position }) => {
+        states.push(position.offset);
+        if (states.length === 1) throw new Error('failed');
+      },
+    });
+    await settled();
+    await world.socket.say(subscribed(at(5)), frame(6));
+    await settled();
+    await world.socket.say({ type: 'lost', channel: 'a', position: at(8) }, frame(9));
+    assert.deepEqual([states, take()], [[5, 8], ['9 m9']]);
+    client.close();
+    assert.equal(world.timers, 0);
   }));
 
   test('a reconnect while the state is read goes on behind what waits', inFakeWorld(async (world) => {
@@ -573,6 +601,7 @@ describe('a channel', () => {
       { type: 'refused', channel: names[1], reason: 'unavailable' },
     );
     assert.deepEqual(world.socket.taken().flatMap(({ channels }) => channels.map(({ channel }) => channel)), names.slice(500, 502));
+    assert.equal((await again(world)).flatMap(({ channels }) => channels).length, 500);
     client.close();
   }));
 
@@ -609,6 +638,11 @@ describe('a channel', () => {
     }
     await world.socket.say(subscribed(at(1)), frame(2));
     assert.deepEqual(take(), ['2 m2']);
+    // That it is there now ends the doubling.
+    await again(world);
+    await world.socket.say({ type: 'refused', channel: 'a', reason: 'unavailable' });
+    await world.pass(500);
+    assert.equal(world.socket.taken().length, 1);
     client.close();
   }));
 
@@ -617,8 +651,9 @@ describe('a channel', () => {
     listen(client);
     await settled();
     await world.socket.say({ type: 'refused', channel: 'a', reason: 'unavailable' });
+    world.random = 0.5;
     await world.socket.end();
-    await world.pass(2000);
+    await world.pass(1000);
     await world.socket.welcome();
     await world.pass(20_000);
     assert.deepEqual(world.socket.taken().map(({ type }) => type), ['hello', 'subscribe']);
@@ -705,6 +740,17 @@ describe('a channel', () => {
     assert.deepEqual(world.socket.taken(), [{ type: 'subscribe', channels: [{ channel: 'a' }] }]);
     await world.socket.say(subscribed(at(5)), frame(6));
     assert.deepEqual([first.take(), second.take()], [[], ['6 m6']]);
+    client.close();
+  }));
+
+  test('what is left when the connection is lost needs no answer', inFakeWorld(async (world) => {
+    const client = await welcomed(world);
+    listen(client).subscription.unsubscribe();
+    const first = listen(client).subscription;
+    await settled();
+    first.unsubscribe();
+    listen(client);
+    assert.deepEqual((await again(world)).map(({ type }) => type), ['subscribe']);
     client.close();
   }));
 

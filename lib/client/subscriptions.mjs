@@ -234,7 +234,7 @@ export function keepSubscriptions(connection, { call, tell }, backoff) {
                         want(channel);
                 }
                 else if (entry?.on)
-                    end(entry, reason ?? 'closed');
+                    end(entry, reason);
             },
         },
     };

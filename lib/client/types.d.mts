@@ -61,7 +61,7 @@ export interface ClientStateChange {
 /** A message of a channel. */
 export interface ChannelMessage {
     readonly channel: string;
-    /** Its number in the channel. Numbers grow; those of messages that exclude this client are not seen. */
+    /** Its number in the channel. It grows, and jumps over messages that exclude this client. */
     readonly offset: number;
     /** A string if it was published as text, otherwise its bytes. */
     readonly data: string | Uint8Array;
@@ -79,10 +79,10 @@ export interface StateRequest extends ChannelPosition {
 }
 /**
  * Why a subscription has ended without being asked to. `forbidden`: the server's `authorize` does
- * not let this client have the channel, or no longer. `limit`: the client has too many channels.
- * `closed`: the server closed the channel.
+ * not let this client have the channel, or no longer, or the channel has no history. `limit`: the
+ * client has too many channels, or the name is too long.
  */
-export type SubscriptionEnd = 'forbidden' | 'limit' | 'closed';
+export type SubscriptionEnd = 'forbidden' | 'limit';
 /** Options of {@link Client.subscribe}. */
 export interface SubscribeOptions {
     /** Called with every message, once and in order. What it returns is not awaited. */
@@ -150,7 +150,8 @@ export type PublishData = string | ArrayBuffer | ArrayBufferView;
 export interface Client {
     readonly state: ClientState;
     /**
-     * Listens to a channel with history, also across reconnects.
+     * Listens to a channel with history, also across reconnects. A channel that the server cannot
+     * give at the moment is asked for again, with the waits of `backoff`.
      *
      * @throws {TypeError} an option is not what it should be
      * @throws {ClientError} the client listens to the channel already (`error`), or is `closed`

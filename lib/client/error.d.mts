@@ -3,8 +3,8 @@
  *
  * - `forbidden`: the server's `authorize` does not allow it.
  * - `unavailable`: not now, and nothing was done. Try again later.
- * - `unknown`: it may or may not have been done: the connection was lost or the time was over before
- *   the answer. A publish may be repeated with the same `id`.
+ * - `unknown`: it may or may not have been done: the connection was lost or the time was over
+ *   before the answer. A publish may be repeated with the same `id`.
  * - `limit`: too much at a time. Nothing was done.
  * - `timeout`: the time was over before it could be sent. Nothing was done.
  * - `closed`: the client is closed. Nothing was done.

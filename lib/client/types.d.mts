@@ -124,7 +124,9 @@ export interface Subscription {
 export interface ClientPublishOptions {
     /**
      * Makes the publish repeatable, also by another life of the page: 1 to 64 visible ASCII
-     * characters. A message with the same id within 5 minutes is not delivered again. @default a random one
+     * characters. A message with the same id within 5 minutes is not delivered again.
+     *
+     * @default a random one
      */
     readonly id?: string | undefined;
     /**

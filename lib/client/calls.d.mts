@@ -3,7 +3,7 @@ import type { Control } from './frames.mjs';
 export interface Calls {
     /** @throws {ClientError} */
     make<T>(id: string | number, text: string, timeout?: number): Promise<T>;
-    /** Sends what may be sent now. */
+    /** Sends what may be sent, soon. */
     flush(): void;
     answered(message: Control): void;
     /** `refused`: one of them may have been the reason for which the server closed the connection. */

@@ -22,7 +22,7 @@ export function keepCalls(connection) {
         const call = take(id);
         call?.reject(new ClientError(said ?? (call.sentAt ? 'unknown' : unsent), message));
     };
-    const flush = () => {
+    const send = () => {
         let sent = 0;
         for (const [id, call] of all) {
             if (connection.state !== 'open' || sent >= SENT)
@@ -39,6 +39,8 @@ export function keepCalls(connection) {
             connection.send(call.text);
         }
     };
+    // Behind what was subscribed before.
+    const flush = () => queueMicrotask(send);
     return {
         make(id, text, timeout) {
             if (all.has(id))

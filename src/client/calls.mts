@@ -25,7 +25,7 @@ interface Call {
 export interface Calls {
   /** @throws {ClientError} */
   make<T>(id: string | number, text: string, timeout?: number): Promise<T>;
-  /** Sends what may be sent now. */
+  /** Sends what may be sent, soon. */
   flush(): void;
   answered(message: Control): void;
   /** `refused`: one of them may have been the reason for which the server closed the connection. */
@@ -53,7 +53,7 @@ export function keepCalls(connection: Connection): Calls {
     call?.reject(new ClientError(said ?? (call.sentAt ? 'unknown' : unsent), message));
   };
 
-  const flush = (): void => {
+  const send = (): void => {
     let sent = 0;
     for (const [id, call] of all) {
       if (connection.state !== 'open' || sent >= SENT) return;
@@ -68,6 +68,9 @@ export function keepCalls(connection: Connection): Calls {
       connection.send(call.text);
     }
   };
+
+  // Behind what was subscribed before.
+  const flush = (): void => queueMicrotask(send);
 
   return {
     make(id, text, timeout) {

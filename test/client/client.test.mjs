@@ -69,7 +69,11 @@ describe('the connection', () => {
     assert.deepEqual(more, []);
     await world.socket.say({ type: 'welcome' });
     assert.equal(client.state, 'open');
-    assert.deepEqual(world.socket.taken().map(({ type }) => type).sort(), ['publish', 'subscribe']);
+    assert.deepEqual(world.socket.taken().map(({ type }) => type), ['subscribe', 'publish'], 'in the order of the calls');
+    client.subscribe('b', quiet);
+    const later = client.publish('b', 'x');
+    await settled();
+    assert.deepEqual(world.socket.taken().map(({ type }) => type), ['subscribe', 'publish']);
 
     // The secret is the same after a reconnect, and the token is a new one.
     await world.socket.end();
@@ -77,7 +81,7 @@ describe('the connection', () => {
     await world.socket.open();
     assert.deepEqual(world.socket.taken(), [{ type: 'hello', token: 't2', client: id }]);
     client.close();
-    await assert.rejects(published, failure('unknown'));
+    await Promise.all([assert.rejects(published, failure('unknown')), assert.rejects(later, failure('unknown'))]);
   }));
 
   test('needs no token', inFakeWorld(async (world) => {
@@ -305,10 +309,11 @@ describe('the connection', () => {
     await world.socket.say(subscribed(at(1)));
     const sent = client.publish('a', 'x');
     const asked = client.request('x');
+    await settled();
+    const unsent = client.publish('a', 'y');
     client.close();
     assert.equal(client.state, 'closed');
-    await assert.rejects(sent, failure('unknown'));
-    await assert.rejects(asked, failure('unknown'));
+    for (const [call, reason] of [[sent, 'unknown'], [asked, 'unknown'], [unsent, 'closed']]) await assert.rejects(call, failure(reason));
     assert.notEqual(world.socket.closed, undefined);
     await world.socket.say(frame(2));
     await world.event('online');

@@ -1,29 +1,36 @@
 // The steps of `npm test -- platforms`: the addon is built for other platforms, and runs there.
 //
 // x86-64 with musl is a folder without glibc. ARM64 is emulated by qemu, which is slow, so it has only
-// some of the tests. Half an hour on two cores.
-import { existsSync, readdirSync } from 'node:fs';
+// some of the tests. Continuous integration has the steps with `always`; docs/design/platforms.md says
+// how long each takes.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { works } from '../../scripts/cross/commands.mjs';
+import { lacking } from '../../scripts/cross/debian.mjs';
 import { fetchTools } from '../../scripts/cross/tools.mjs';
+import { platform } from '../../scripts/platforms.mjs';
 import { logOf, root, run, StepFailed } from '../runner/child.mjs';
 import { nodeCounts } from '../runner/counts.mjs';
-import { arm64, inside, muslRoot, stage } from './roots.mjs';
+import { arm64, asRoot, inside, muslRoot, stage } from './roots.mjs';
 
 const asked = process.argv.includes('platforms');
-const isRoot = process.getuid?.() === 0;
+const CI = process.env.CI === 'true';
 
 /** Why this cannot run here: for every step, and for those that change what the root folder is. */
 function missing() {
   if (process.platform !== 'linux' || process.arch !== 'x64') return { why: 'only on Linux, x86-64', enable: 'run it there' };
-  if (!asked) return { why: 'it takes half an hour', enable: `${isRoot ? '' : 'sudo '}npm test -- platforms` };
-  if (!works('apt-get', '--version')) return { why: 'no apt-get, which other systems are made with', enable: 'run it on Debian' };
+  if (!asked && !CI) return { why: 'it takes a quarter of an hour', enable: 'npm test -- platforms' };
+  const debian = lacking();
+  if (debian !== undefined) return debian;
   if (!works('python3', '-m', 'pip', '--version')) return { why: 'no pip for zig and for Node with musl', enable: 'apt-get install python3-pip' };
   if (!works('cargo', '--version')) return { why: 'no cargo', enable: 'install Rust from https://rustup.rs' };
   return undefined;
 }
-const missingRoot = () => missing() ?? (isRoot ? undefined : { why: 'chroot and mounts need root', enable: 'sudo npm test -- platforms' });
+const missingRoot = () => missing() ?? (asRoot() ? undefined : { why: 'chroot and mounts need root', enable: 'sudo npm test -- platforms' });
+
+const SYSTEMS = 'systems of other platforms';
+const BUILT = 'addons for other platforms';
 
 /** What the registries did not have today. It is told, and fails nothing: no change here would help. */
 const lacks = [];
@@ -56,6 +63,9 @@ const e2e = existsSync(path.join(root, 'test/e2e')) ? readdirSync(path.join(root
 const files = e2e.map((name) => `test/e2e/${name}`);
 const TEST = ['--test', '--test-reporter=spec'];
 
+const SYSTEM = { 'linux-x64-musl': muslRoot, 'linux-arm64-gnu': () => arm64('gnu'), 'linux-arm64-musl': () => arm64('musl') };
+const released = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')).napi.targets.map(platform);
+
 const onMusl = (name, runtime) =>
   step(
     name,
@@ -81,28 +91,30 @@ const onArm64 = (name, libc, runtime) =>
     { after: ['TypeScript', BUILT] },
   );
 
-const BUILT = 'addons for other platforms';
+const everyTime = CI && !asked;
 
-/** A step of CI only when it is asked for: what other systems are made of may be gone any day. */
-export const platformSteps = process.env.CI === 'true' && !asked ? [] : [
+/** What is built and run, by target. */
+const RUN = [
+  { target: 'linux-x64-musl', always: true, steps: [onMusl('e2e on Node with musl', '/usr/bin/node'), onMusl('e2e on Bun with musl', '/usr/bin/bun')] },
+  { target: 'linux-arm64-gnu', always: true, steps: [onArm64('ARM64 with glibc on Node', 'gnu', 'node'), onArm64('ARM64 with glibc on Bun', 'gnu', 'bun')] },
+  { target: 'linux-arm64-musl', steps: [onArm64('ARM64 with musl on Node', 'musl', 'node'), onArm64('ARM64 with musl on Bun', 'musl', 'bun')] },
+].filter(({ always }) => always || !everyTime);
+const targets = RUN.map(({ target }) => target);
+const CHECKED = everyTime ? [] : ['win32-x64-msvc', 'darwin-arm64'];
+
+export const platformSteps = [
   {
     part: 'platforms',
-    name: 'systems of other platforms',
+    name: SYSTEMS,
     missing,
     run: async () => {
-      lacks.push(...fetchTools());
+      lacks.push(...fetchTools(released.filter(({ name }) => [...targets, ...CHECKED].includes(name)).map(({ triple }) => triple)));
       if (lacks.length > 0) return notHad();
-      muslRoot();
-      for (const libc of ['gnu', 'musl']) arm64(libc);
+      for (const target of targets) SYSTEM[target]();
       return { passed: 1, failed: 0, skipped: 0 };
     },
   },
-  step(BUILT, (log) => cross(log, 30, 'linux-x64-musl', 'linux-arm64-gnu', 'linux-arm64-musl'), { after: ['systems of other platforms'] }),
-  step('compiled for other platforms', (log) => cross(log, 15, '--check', 'win32-x64-msvc', 'darwin-arm64'), { after: ['systems of other platforms'] }),
-  onMusl('e2e on Node with musl', '/usr/bin/node'),
-  onMusl('e2e on Bun with musl', '/usr/bin/bun'),
-  onArm64('ARM64 with glibc on Node', 'gnu', 'node'),
-  onArm64('ARM64 with glibc on Bun', 'gnu', 'bun'),
-  onArm64('ARM64 with musl on Node', 'musl', 'node'),
-  onArm64('ARM64 with musl on Bun', 'musl', 'bun'),
+  step(BUILT, (log) => cross(log, 30, ...targets), { after: [SYSTEMS] }),
+  ...(CHECKED.length > 0 ? [step('compiled for other platforms', (log) => cross(log, 15, '--check', ...CHECKED), { after: [SYSTEMS] })] : []),
+  ...RUN.flatMap(({ steps }) => steps),
 ];

@@ -53,8 +53,10 @@ async function cross(log, minutes, ...args) {
 async function tests(log, [command, args], { minutes, env }) {
   const end = await run(command, args, { log, minutes, env });
   const counts = nodeCounts(end.text);
-  // What a platform leaves out is said where it is left out.
-  if (end.code === 0 && counts.failed === 0 && counts.passed > 0) return { ...counts, skipped: 0 };
+  // These systems have little more than a runtime, and the machine itself has run these tests. So
+  // it is told, and no failure.
+  const note = counts.skipped > 0 ? `not here: ${[...new Set(Array.from(end.text.matchAll(/^\s*﹣ .* # (.*)$/gm), ([, why]) => why))].join('; ')}` : '';
+  if (end.code === 0 && counts.failed === 0 && counts.passed > 0) return { ...counts, skipped: 0, note };
   throw new StepFailed(`${end.timedOut ? 'stopped by its time limit' : `${counts.failed} failed, status ${end.code ?? end.signal}`}, full output in ${path.relative(root, log)}`, { log, counts });
 }
 
@@ -71,7 +73,7 @@ const onMusl = (name, runtime) =>
     name,
     (log) => {
       const lib = stage('linux-x64-musl', addon('linux-x64-musl'));
-      return tests(log, inside(muslRoot(), ['node', ...TEST, ...files], { lib, env: { WSB_RUNTIME: runtime } }), { minutes: 15 });
+      return tests(log, inside(muslRoot(), ['node', ...TEST, '--test-concurrency=2', ...files], { lib, env: { WSB_RUNTIME: runtime } }), { minutes: 15 });
     },
     { missing: missingRoot, after: ['TypeScript', BUILT] },
   );
@@ -96,7 +98,7 @@ const everyTime = CI && !asked;
 /** What is built and run, by target. */
 const RUN = [
   { target: 'linux-x64-musl', always: true, steps: [onMusl('e2e on Node with musl', '/usr/bin/node'), onMusl('e2e on Bun with musl', '/usr/bin/bun')] },
-  { target: 'linux-arm64-gnu', always: true, steps: [onArm64('ARM64 with glibc on Node', 'gnu', 'node'), onArm64('ARM64 with glibc on Bun', 'gnu', 'bun')] },
+  { target: 'linux-arm64-gnu', steps: [onArm64('ARM64 with glibc on Node', 'gnu', 'node'), onArm64('ARM64 with glibc on Bun', 'gnu', 'bun')] },
   { target: 'linux-arm64-musl', steps: [onArm64('ARM64 with musl on Node', 'musl', 'node'), onArm64('ARM64 with musl on Bun', 'musl', 'bun')] },
 ].filter(({ always }) => always || !everyTime);
 const targets = RUN.map(({ target }) => target);

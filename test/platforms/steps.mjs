@@ -12,7 +12,7 @@ import { fetchTools } from '../../scripts/cross/tools.mjs';
 import { platform } from '../../scripts/platforms.mjs';
 import { logOf, root, run, StepFailed } from '../runner/child.mjs';
 import { nodeCounts } from '../runner/counts.mjs';
-import { arm64, asRoot, inside, muslRoot, stage } from './roots.mjs';
+import { arm64, asRoot, inside, muslRoot, stage, WINE, wineRoot } from './roots.mjs';
 
 const asked = process.argv.includes('platforms');
 const CI = process.env.CI === 'true';
@@ -26,6 +26,7 @@ function missing() {
   const debian = lacking();
   if (debian !== undefined) return debian;
   if (!works('python3', '-m', 'pip', '--version')) return { why: 'no pip for zig and for Node with musl', enable: 'apt-get install python3-pip' };
+  if (!everyTime && !works('x86_64-w64-mingw32-gcc', '--version')) return { why: 'no MinGW, which links for Wine', enable: 'apt-get install gcc-mingw-w64-x86-64' };
   if (!works('cargo', '--version')) return { why: 'no cargo', enable: 'install Rust from https://rustup.rs' };
   return undefined;
 }
@@ -67,19 +68,20 @@ async function tests(log, [command, args], { minutes, env }) {
 const addon = (name) => path.join(root, 'target/cross', name, `wsbroker.${name}.node`);
 const e2e = existsSync(path.join(root, 'test/e2e')) ? readdirSync(path.join(root, 'test/e2e')).filter((name) => name.endsWith('.test.mjs')).sort() : [];
 /** What a system can be different in: sockets, threads, libraries in C, how a process begins and ends. */
-const OF_THE_SYSTEM = ['close', 'deflate', 'descriptors', 'order', 'plain-http', 'shutdown', 'start', 'thread-end', 'tls', 'workers'];
+const OF_THE_SYSTEM = ['deflate', 'descriptors', 'order', 'plain-http', 'shutdown', 'start', 'thread-end', 'tls', 'workers'];
 const files = e2e.filter((name) => !everyTime || OF_THE_SYSTEM.includes(name.split('.')[0])).map((name) => `test/e2e/${name}`);
 const TEST = ['--test', '--test-reporter=spec'];
 
-const SYSTEM = { 'linux-x64-musl': muslRoot, 'linux-arm64-gnu': () => arm64('gnu'), 'linux-arm64-musl': () => arm64('musl') };
+const SYSTEM = { 'linux-x64-musl': muslRoot, 'linux-arm64-gnu': () => arm64('gnu'), 'linux-arm64-musl': () => arm64('musl'), 'win32-x64-gnu': wineRoot };
 const released = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')).napi.targets.map(platform);
+const tripleOf = (target) => (target === 'win32-x64-gnu' ? 'x86_64-pc-windows-gnu' : released.find(({ name }) => name === target).triple);
 
 const onMusl = (name, runtime) =>
   step(
     name,
     (log) => {
       const lib = stage('linux-x64-musl', addon('linux-x64-musl'));
-      return tests(log, inside(muslRoot(), ['node', ...TEST, '--test-concurrency=2', ...files], { lib, env: { WSB_RUNTIME: runtime, WSB_DEADLINE: '60000' } }), { minutes: 20 });
+      return tests(log, inside(muslRoot(), ['node', ...TEST, ...files], { lib, env: { WSB_RUNTIME: runtime, WSB_DEADLINE: '60000' } }), { minutes: 20 });
     },
     { missing: missingRoot, after: ['TypeScript', BUILT] },
   );
@@ -99,11 +101,23 @@ const onArm64 = (name, libc, runtime) =>
     { after: ['TypeScript', BUILT] },
   );
 
+/** On Wine, where only these have been tried. */
+const onWine = step(
+  'Windows (Wine) on Node',
+  (log) => {
+    const lib = stage('win32-x64-msvc', addon('win32-x64-gnu'));
+    const args = ['wine64', '/node.exe', ...TEST, '--test-concurrency=1', 'test/e2e/order.test.mjs'];
+    return tests(log, inside(wineRoot(), args, { lib, env: { ...WINE, WSB_DEADLINE: '60000' } }), { minutes: 15 });
+  },
+  { missing: missingRoot, after: ['TypeScript', BUILT] },
+);
+
 /** What is built and run, by target. */
 const RUN = [
   { target: 'linux-x64-musl', always: true, steps: [onMusl('Node with musl', '/usr/bin/node'), onMusl('Bun with musl', '/usr/bin/bun')] },
   { target: 'linux-arm64-gnu', steps: [onArm64('ARM64 with glibc on Node', 'gnu', 'node'), onArm64('ARM64 with glibc on Bun', 'gnu', 'bun')] },
   { target: 'linux-arm64-musl', steps: [onArm64('ARM64 with musl on Node', 'musl', 'node'), onArm64('ARM64 with musl on Bun', 'musl', 'bun')] },
+  { target: 'win32-x64-gnu', steps: [onWine] },
 ].filter(({ always }) => always || !everyTime);
 const targets = RUN.map(({ target }) => target);
 const CHECKED = everyTime ? [] : ['win32-x64-msvc', 'darwin-arm64'];
@@ -114,7 +128,7 @@ export const platformSteps = [
     name: SYSTEMS,
     missing,
     run: async () => {
-      lacks.push(...fetchTools(released.filter(({ name }) => [...targets, ...CHECKED].includes(name)).map(({ triple }) => triple)));
+      lacks.push(...fetchTools([...targets, ...CHECKED].map(tripleOf)));
       if (lacks.length > 0) return notHad();
       for (const target of targets) SYSTEM[target]();
       return { passed: 1, failed: 0, skipped: 0 };

@@ -57,6 +57,8 @@ pub(super) struct Connection {
     /// The peer's end has been seen by the poll: read until it is reached.
     pub(super) peer_ended: bool,
     pub(super) write_state: WriteState,
+    /// Its subprotocol is `wsbroker.v1`.
+    pub(super) speaks_channels: bool,
     /// It is in the list of connections that are written next.
     pub(super) dirty: bool,
     /// When bytes came.
@@ -120,6 +122,7 @@ impl Connection {
             read_state: ReadState::Drained,
             peer_ended: false,
             write_state: WriteState::Open,
+            speaks_channels: false,
             dirty: false,
             last_seen: 0,
             last_sent: 0,
@@ -173,6 +176,7 @@ impl Connection {
     ) {
         self.stream = Some(stream);
         self.permit = Some(permit);
+        self.speaks_channels = self.socket.speaks_channels();
         self.account(ctx, |outbox, _| outbox.push_front(head));
         ctx.tally.flow.wire_in += rest.len() as u64;
         self.leftover.extend(&rest);
@@ -240,7 +244,7 @@ impl Connection {
                 return;
             }
             if self.outbox.len() >= limit {
-                match self.endpoint.limits.overflow {
+                match self.overflow_policy() {
                     Overflow::Close => {
                         self.drop_message(ctx, length, counted);
                         self.overflow(ctx, CloseCause::MaxBackpressure);
@@ -273,6 +277,12 @@ impl Connection {
         ctx.outbox_bytes += length;
         ctx.unflushed += length;
         self.mark_dirty(ctx);
+    }
+
+    /// What becomes of a message for which there is no room. A client of `wsbroker.v1` that misses
+    /// one of its control messages does not know where it is, so it is closed, and comes back.
+    pub(super) fn overflow_policy(&self) -> Overflow {
+        if self.speaks_channels { Overflow::Close } else { self.endpoint.limits.overflow }
     }
 
     /// Messages are not sent because the client reads too slowly, or memory is used up.
@@ -437,6 +447,15 @@ impl Connection {
         // While it is in the list it is read once more.
         if self.read_state != ReadState::Listed {
             self.read_state = ReadState::Drained;
+        }
+    }
+
+    /// Answers a ping of `wsbroker.v1`, before what waits and was not begun.
+    #[cold]
+    pub(super) fn pong_in_text(&mut self, ctx: &mut ShardContext) {
+        if self.takes_messages() {
+            self.outbox.set_text_pong();
+            self.mark_dirty(ctx);
         }
     }
 

@@ -21,8 +21,13 @@ exports.STABLE_AFTER = 10_000;
 const MAX_FOR_TERMINATION = 250;
 /** For `handleStop` of a thread that is cut, in milliseconds. */
 const CUT_TIMEOUT = 250;
-/** How long a thread may take to end when it is terminated. Then it is left behind. */
-const TERMINATION_TIMEOUT = 1_000;
+/**
+ * How long a thread may take to end when it is terminated, in milliseconds. Then it is left behind,
+ * and its connections move without what it has fetched. Long, since on a very busy machine a thread
+ * that can be ended takes more than a second, too; what it had sent then comes behind the answers
+ * of its successor.
+ */
+const TERMINATION_TIMEOUT = 5_000;
 /** One thread of the pool. */
 class PoolThread {
     id;

@@ -8,7 +8,7 @@ use wsbroker_proto::{CloseCode, MessageKind, Parser, Role, WindowBits};
 
 use super::{
     codec::Inflating,
-    connection_state::{ConnectionPhase, Pause, PeerEnd, ReadState, WriteState},
+    connection_state::{ConnectionPhase, Pause, PeerEnd, ReadState, WithThe101, WriteState},
     context::ShardContext,
     cursors::Cursors,
     leftover::Leftover,
@@ -85,8 +85,7 @@ pub(super) struct Connection {
     pub(super) early_end: Option<Box<(CloseCode, Box<str>)>>,
     /// Bytes of one inbound message.
     pub(super) max_payload: usize,
-    /// Of a namespace's connection before its 101: its worker is to be told.
-    pub(super) joins: bool,
+    pub(super) with_the_101: WithThe101,
     /// It no longer counts among the connections of its listener and of its worker.
     pub(super) uncounted: bool,
     /// How it ends once the handlers at work have settled.
@@ -138,7 +137,7 @@ impl Connection {
             receive_held: 0,
             early_end: None,
             max_payload,
-            joins: false,
+            with_the_101: WithThe101::Nothing,
             uncounted: false,
             ending: None,
             cause: None,
@@ -184,7 +183,11 @@ impl Connection {
         ctx.broker.sockets.opened(&self.socket);
         ctx.tally.flow.opened += 1;
         self.opened_at = ctx.now();
-        self.tell_joined(ctx);
+        match std::mem::take(&mut self.with_the_101) {
+            WithThe101::Nothing => {}
+            WithThe101::TellWorker => self.tell_joined(ctx),
+            WithThe101::Close => self.close_without_worker(ctx),
+        }
         match self.phase {
             ConnectionPhase::Active => {
                 self.socket.set_state(SocketState::Open);
@@ -210,9 +213,6 @@ impl Connection {
 
     /// A namespace's worker was not asked: it is told, before anything else.
     fn tell_joined(&mut self, ctx: &mut ShardContext) {
-        if !std::mem::take(&mut self.joins) {
-            return;
-        }
         let ip = self.socket.origin().and_then(|origin| origin.ip);
         let ip = ip.map_or_else(String::new, |ip| ip.to_string()).into();
         match &self.worker {

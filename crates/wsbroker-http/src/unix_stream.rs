@@ -11,15 +11,21 @@ use std::{
     path::Path,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd},
     net::UnixStream,
+    time::sleep,
 };
 
 /// Read at once: what is read into is cleared before.
 const MOST: usize = 64 << 10;
+
+/// Between two attempts to connect to a server whose backlog is full: the first pause, doubled each
+/// time up to the last.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(32));
 
 /// A connected stream.
 #[derive(Debug)]
@@ -30,9 +36,21 @@ pub(crate) struct QuietUnixStream {
 }
 
 impl QuietUnixStream {
+    /// Waits for as long as the server's backlog is full: more clients have come at once than it has
+    /// taken.
     pub(crate) async fn connect(path: &Path) -> io::Result<Self> {
+        let mut pause = PAUSE.0;
+        let stream = loop {
+            match UnixStream::connect(path).await {
+                // Over TCP the system would try again by itself. Here it says so at once, and does
+                // not tell when there is room.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(pause).await,
+                connected => break connected?,
+            }
+            pause = (pause * 2).min(PAUSE.1);
+        };
         // Non-blocking, and stays so.
-        let stream = UnixStream::connect(path).await?.into_std()?;
+        let stream = stream.into_std()?;
         Ok(Self { stream: told_of(stream, Interest::READABLE)?, room: None })
     }
 
@@ -118,10 +136,36 @@ mod tests {
     use futures_util::FutureExt;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        net::UnixListener,
+        net::{UnixListener, UnixSocket},
     };
 
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_full_backlog_is_waited_for() {
+        let path = std::env::temp_dir().join(format!("wsbroker-full-{}", std::process::id()));
+        let socket = UnixSocket::new_stream().unwrap();
+        socket.bind(&path).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = UnixStream::connect(&path).await {
+            waiting.push(stream);
+        }
+        let connecting = QuietUnixStream::connect(&path);
+        tokio::pin!(connecting);
+        assert!(connecting.as_mut().now_or_never().is_none());
+        let accepting = async {
+            loop {
+                waiting.push(listener.accept().await.unwrap().0);
+            }
+        };
+        tokio::select! {
+            connected = connecting => drop(connected.unwrap()),
+            () = accepting => {}
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
 
     async fn pair() -> (QuietUnixStream, UnixStream) {
         let name = format!("wsbroker-quiet-{}-{:?}", std::process::id(), std::thread::current().id());

@@ -216,7 +216,9 @@ impl Connection {
                 self.socket.enter_other();
                 ctx.batches.push(worker, &self.socket, EventKind::Joined(ip));
             }
-            None => self.close_without_worker(ctx),
+            None => {
+                self.close_without_worker(ctx);
+            }
         }
     }
 

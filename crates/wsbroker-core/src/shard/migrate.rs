@@ -81,7 +81,9 @@ impl Shard {
         };
         connection.move_to(successor);
         if is_lost {
-            connection.close_without_worker(&mut self.ctx);
+            if connection.close_without_worker(&mut self.ctx) {
+                worker.count_closed();
+            }
         } else if connection.paused == Pause::Moving {
             connection.resume(&mut self.ctx);
         }

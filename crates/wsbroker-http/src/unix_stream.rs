@@ -6,6 +6,7 @@
 //! there is none, by a second descriptor.
 
 use std::{
+    cell::RefCell,
     io::{self, IoSlice, Read, Write},
     os::unix::net,
     path::Path,
@@ -22,6 +23,13 @@ use tokio::{
 
 /// Read at once: what is read into is cleared before.
 const MOST: usize = 64 << 10;
+/// Up to this much is read into memory that is clear already, and copied: most responses are much
+/// shorter than the room for them.
+const SCRATCH: usize = 8 << 10;
+
+thread_local! {
+    static SCRATCH_OF_THREAD: RefCell<Box<[u8; SCRATCH]>> = RefCell::new(Box::new([0; SCRATCH]));
+}
 
 /// Between two attempts to connect to a server whose backlog is full: the first pause, doubled each
 /// time up to the last.
@@ -82,13 +90,28 @@ fn told_of(stream: net::UnixStream, interest: Interest) -> io::Result<AsyncFd<ne
     AsyncFd::with_interest(stream, interest)
 }
 
+/// Reads once, up to `room` bytes.
+fn read_into(mut stream: &net::UnixStream, buf: &mut ReadBuf<'_>, room: usize) -> io::Result<usize> {
+    if room > SCRATCH {
+        let read = stream.read(buf.initialize_unfilled_to(room))?;
+        buf.advance(read);
+        return Ok(read);
+    }
+    SCRATCH_OF_THREAD.with_borrow_mut(|scratch| {
+        let scratch = &mut scratch[..room];
+        let read = stream.read(scratch)?;
+        buf.put_slice(&scratch[..read]);
+        Ok(read)
+    })
+}
+
 impl AsyncRead for QuietUnixStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let stream = &self.stream;
         let room = buf.remaining().min(MOST);
         loop {
             let mut readable = ready!(stream.poll_read_ready(cx))?;
-            match stream.get_ref().read(buf.initialize_unfilled_to(room)) {
+            match read_into(stream.get_ref(), buf, room) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => readable.clear_ready(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Poll::Ready(Err(error)),
@@ -97,7 +120,6 @@ impl AsyncRead for QuietUnixStream {
                     if 0 < read && read < room {
                         readable.clear_ready();
                     }
-                    buf.advance(read);
                     return Poll::Ready(Ok(()));
                 }
             }

@@ -84,9 +84,9 @@ pub fn supersede_worker(thread: i32) {
 pub fn worker_emptied(env: &Env, thread: i32) -> Result<Object<'_>> {
     let emptied = process::workers_on(thread).first().and_then(|worker| worker.emptied());
     match (emptied, process::broker().1) {
-        (Some(emptied), Some(broker)) => promise(env, &broker, || Ok(0), async move {
-            Ok(u32::try_from(emptied.await).unwrap_or(u32::MAX))
-        }),
+        (Some(emptied), Some(broker)) => {
+            promise(env, &broker, || Ok(0), async move { Ok(u32::try_from(emptied.await).unwrap_or(u32::MAX)) })
+        }
         _ => settled(env, Ok(0)),
     }
 }

@@ -31,8 +31,8 @@ thread_local! {
     static SCRATCH_OF_THREAD: RefCell<Box<[u8; SCRATCH]>> = RefCell::new(Box::new([0; SCRATCH]));
 }
 
-/// Between two attempts to connect to a server whose backlog is full: the first pause, doubled each
-/// time up to the last.
+/// Between two attempts to connect to a server whose backlog is full: the first pause, doubled
+/// each time up to the last.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(32));
 
 /// A connected stream.
@@ -44,8 +44,8 @@ pub(crate) struct QuietUnixStream {
 }
 
 impl QuietUnixStream {
-    /// Waits for as long as the server's backlog is full: more clients have come at once than it has
-    /// taken.
+    /// Waits for as long as the server's backlog is full: more clients have come at once than it
+    /// has taken.
     pub(crate) async fn connect(path: &Path) -> io::Result<Self> {
         let mut pause = PAUSE.0;
         let stream = loop {

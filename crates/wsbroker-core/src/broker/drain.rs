@@ -44,8 +44,8 @@ pub struct DrainConfig {
     /// The close code. Default 1012.
     pub code: CloseCode,
     /// How long clients are asked to wait before they come back, in the reason of the close frame:
-    /// `retry-after=` and whole seconds, rounded up; and the `Retry-After` of those that are refused
-    /// from the end of `delay` on. Default 1 s.
+    /// `retry-after=` and whole seconds, rounded up; and in `Retry-After` for those that are
+    /// refused from the end of `delay` on. Default 1 s.
     pub retry_after: Duration,
     /// What raw connections are sent before the first one is closed. Default `None`.
     pub notice: Option<(MessageKind, Bytes)>,

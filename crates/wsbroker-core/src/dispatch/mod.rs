@@ -57,7 +57,8 @@ pub(crate) struct WorkerEntry {
     stuck: AtomicBool,
     /// Shards that no longer know it.
     let_go: AtomicUsize,
-    /// Of a pinned one: connections that were closed because others take its place, or it has ended.
+    /// Of a pinned one: connections that were closed because others take its place, or it has
+    /// ended.
     closed: AtomicUsize,
 }
 

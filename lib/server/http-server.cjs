@@ -20,7 +20,7 @@ const REQUEST_EVENTS = [
 const LONGEST_SOCKET_PATH = 103;
 /** Above what `maxHeaderSize` allows, with what is added on the way. */
 const MAX_HEADER_SIZE = 2 ** 21;
-/** Clients may come at once, and each has a connection of its own here. The system has a limit, too. */
+/** Clients may come at once, and each has a connection here. The system has a limit, too. */
 const BACKLOG = 4096;
 /** The core has ended, so there is nothing left to wait for but the server's own bookkeeping. */
 const CLOSE_TIMEOUT = 500;

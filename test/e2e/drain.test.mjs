@@ -187,8 +187,8 @@ test('an onProgress that throws is reported and harms nothing', async (t) => {
 
 for (const [options, code, message] of [
   [{ ovr: 1 }, 'ERR_WSBROKER_UNKNOWN_OPTION', /^drain: unknown option "ovr"; did you mean "over"\?/],
-  [{ over: -1 }, 'ERR_WSBROKER_INVALID_ARG_VALUE', /^drain: "over" must be an integer from 0 to 2147483647, got -1/],
-  [{ delay: '1' }, 'ERR_WSBROKER_INVALID_ARG_TYPE', /^drain: "delay" must be a number, got string/],
+  [{ over: -1 }, 'ERR_WSBROKER_INVALID_ARG_VALUE', /^drain: "over" must be an integer from 0 to 2147483647 milliseconds, got -1/],
+  [{ delay: '1' }, 'ERR_WSBROKER_INVALID_ARG_TYPE', /^drain: "delay" must be a number of milliseconds, got string/],
   [{ deadline: 0.5 }, 'ERR_WSBROKER_INVALID_ARG_VALUE', /^drain: "deadline" must be an integer/],
   [{ jitter: 1.5 }, 'ERR_WSBROKER_INVALID_ARG_VALUE', /^drain: "jitter" must be a number from 0 to 1, got 1.5/],
   [{ jitter: true }, 'ERR_WSBROKER_INVALID_ARG_TYPE', /^drain: "jitter" must be a number, got boolean/],

@@ -80,7 +80,7 @@ export interface ReloadReport {
     readonly cut: number;
     /**
      * Connections that could not move and were closed with 1012: clients of server helpers in the old
-     * threads, and connections of `wsbroker/crossws` and `wsbroker/nest`.
+     * threads, and connections of `wsbroker/channels`, `wsbroker/crossws` and `wsbroker/nest`.
      */
     readonly closed: number;
 }

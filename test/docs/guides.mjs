@@ -1,5 +1,6 @@
 // What the programs of docs/guide and docs/migrating are asked; docs/checks.mjs says how.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { SignJWT } from 'jose';
 import WebSocket from 'ws';
 
+import { findNode, NODE_VERSIONS } from '../runner/runtimes.mjs';
 import { client, endsOnSigterm, refusal } from './checks.mjs';
 import { programs, read, root } from './pages.mjs';
 import { within } from './programs.mjs';
@@ -139,6 +141,23 @@ async function recovers(t, program) {
   await heardAll(known + 2);
   assert.deepEqual(heard.slice(known), ['while it was away', 'and after that']);
   assert.equal(sockets.length, 2);
+  await endsOnSigterm(program);
+}
+
+/** The client of the guide, on a Node that has a WebSocket. */
+async function reconnects(t, program) {
+  const { binary, why } = await findNode(NODE_VERSIONS.at(-1));
+  assert.ok(binary, why);
+  const child = spawn(binary, ['client.mjs'], { cwd: program.folder, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  let said = '';
+  await within(new Promise((resolve) => {
+    child.stdout.on('data', (chunk) => {
+      said += chunk;
+      if (said.includes('hello')) resolve();
+    });
+  }), () => `a message; it said:\n${said}`);
+  assert.equal(said, "connecting\nopen\nstate { youAsked: 'lobby' }\n1 hello\n");
   await endsOnSigterm(program);
 }
 
@@ -505,6 +524,7 @@ export const GUIDES = {
   'docs/guide/troubleshooting.md': { code: { ask: shown } },
   'docs/guide/channels.md': { channels: { ask: subscribes }, publishing: { ask: publishes } },
   'docs/guide/history.md': { history: { ask: recovers } },
+  'docs/guide/client.md': { client: { from, ask: reconnects } },
   'docs/guide/performance.md': { measure: { ask: echo } },
   'docs/migrating/ws.md': { before: { ask: named('/', false) }, after: { ask: named('/', true) } },
   'docs/migrating/uwebsockets.md': { after: { ask: named('/chat', true) } },

@@ -115,7 +115,8 @@ impl Output {
             || parts.status == StatusCode::NO_CONTENT;
         self.status_line(parts.status);
         for (name, value) in &parts.headers {
-            if !is_hop_by_hop(name, &options) && !(has_no_length && name == CONTENT_LENGTH) {
+            let is_left_out = is_hop_by_hop(name, &options) || (has_no_length && name == CONTENT_LENGTH);
+            if !is_left_out {
                 self.field(name.as_str(), value.as_bytes());
             }
         }

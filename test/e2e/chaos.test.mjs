@@ -116,7 +116,8 @@ test(`workers are killed, hung and reloaded for ${seconds} s under ${sockets} so
   const { workerPath } = server.defaults;
   server.at = await server.main(
     (wsb, kit, options) => kit.start({ ...options, onWorker: ({ type }) => kit.tell('worker', { event: type }) }),
-    { ...server.defaults, threads: 3, watchdog: { after: 300, action: 'replace' } },
+    // Long enough that no thread counts as stuck that only waits for a processor: what it had in hand would be lost.
+    { ...server.defaults, threads: 3, watchdog: { after: 1500, action: 'replace' } },
   );
   const source = readFileSync(workerPath, 'utf8');
   const talkers = [];

@@ -2,9 +2,9 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.HANDLER_OF_EVENT = void 0;
 exports.createDispatcher = createDispatcher;
-const node_crypto_1 = require("node:crypto");
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
+const builtins_cjs_1 = require("../builtins.cjs");
 const errors_cjs_1 = require("../errors.cjs");
 const promises_cjs_1 = require("../promises.cjs");
 const pending_handlers_cjs_1 = require("./pending-handlers.cjs");
@@ -44,7 +44,7 @@ exports.HANDLER_OF_EVENT = [
 ];
 /** The SHA-256 of the certificate, written as Node does. */
 function withFingerprint(certificate) {
-    const digits = (0, node_crypto_1.createHash)('sha256').update(certificate.raw).digest('hex').toUpperCase();
+    const digits = builtins_cjs_1.builtins.crypto.createHash('sha256').update(certificate.raw).digest('hex').toUpperCase();
     certificate.fingerprint256 = digits.replace(/..(?!$)/g, '$&:');
 }
 /**

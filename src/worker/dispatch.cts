@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { markAsUntransferable, threadId } from 'node:worker_threads';
+import { builtins } from '../builtins.cjs';
 import { WSBrokerError } from '../errors.cjs';
 import type { Dispatch, Native } from '../native.cjs';
 import { ControlLayout, ControlWord, EventKind, EventState } from '../native/shared-numbers.cjs';
@@ -70,7 +70,7 @@ export type DispatchNative = Pick<
 
 /** The SHA-256 of the certificate, written as Node does. */
 function withFingerprint(certificate: { raw: Buffer; fingerprint256?: string }): void {
-  const digits = createHash('sha256').update(certificate.raw).digest('hex').toUpperCase();
+  const digits = builtins.crypto.createHash('sha256').update(certificate.raw).digest('hex').toUpperCase();
   certificate.fingerprint256 = digits.replace(/..(?!$)/g, '$&:');
 }
 

@@ -129,9 +129,6 @@ function createDispatcher(native, table, onBrokerGone) {
                             : Buffer.from(value, numbers[i], length);
                     kind = 4 /* EventKind.Bytes */;
                 }
-                else if (kind === 4 /* EventKind.Bytes */) {
-                    value = Buffer.from(value);
-                }
                 if (serial && pendingHandlers.size !== 0) {
                     const pending = pendingHandlers.find(id);
                     if (pending !== undefined) {

@@ -188,8 +188,6 @@ export function createDispatcher(
               ? slotBytes(slot)
               : Buffer.from(value as ArrayBuffer, numbers[i], length);
           kind = EventKind.Bytes;
-        } else if (kind === EventKind.Bytes) {
-          value = Buffer.from(value as ArrayBuffer);
         }
         if (serial && pendingHandlers.size !== 0) {
           const pending = pendingHandlers.find(id);

@@ -38,7 +38,7 @@ test('a_batch_reaches_its_handlers_in_order_with_their_arguments', () => {
   const slots = deliver(
     text(7, 'hello'),
     { kind: 'shared', id: 7, data: shared, offset: 1, length: 3 },
-    { kind: 'bytes', id: 8, data: new Uint8Array([9]).buffer },
+    { kind: 'bytes', id: 8, data: Buffer.from([9]) },
     { kind: 'drain', id: 8 },
     { kind: 'close', id: 7, data: 'bye', code: 1000 },
   );

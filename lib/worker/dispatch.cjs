@@ -8,6 +8,7 @@ const builtins_cjs_1 = require("../builtins.cjs");
 const errors_cjs_1 = require("../errors.cjs");
 const promises_cjs_1 = require("../promises.cjs");
 const pending_handlers_cjs_1 = require("./pending-handlers.cjs");
+const token_cache_cjs_1 = require("./token-cache.cjs");
 const verdict_cjs_1 = require("./verdict.cjs");
 // Calls the handlers of events. The addon calls `dispatch` with up to 32 events: one value of each
 // as an argument, and everything numeric in the control block. So an event costs no property reads
@@ -77,7 +78,7 @@ function createDispatcher(native, table, onBrokerGone) {
     let state = new Uint8Array(0);
     const pendingHandlers = new pending_handlers_cjs_1.PendingHandlers();
     const spare = [];
-    const tokenCache = new Map();
+    const tokenCache = new token_cache_cjs_1.TokenCache();
     let pendingCount = 0;
     let stopped = false;
     let hurried = false;

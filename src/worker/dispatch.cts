@@ -9,6 +9,7 @@ import type { Position } from '../types/history.cjs';
 import type { HandlerName, OpenRequest } from '../types/worker-interface.cjs';
 import type { HandlerTable } from './handlers.cjs';
 import { PendingHandler, PendingHandlers, WaitingEvent } from './pending-handlers.cjs';
+import { TokenCache } from './token-cache.cjs';
 import {
   ACCEPTED,
   type CheckedVerdict,
@@ -93,13 +94,6 @@ interface LostMessages {
   readonly position: Position;
 }
 
-/** If a handler has transferred the bytes, their length is 0 and differs from `length`. */
-interface CachedToken {
-  version: number;
-  bytes: Buffer;
-  length: number;
-}
-
 /**
  * @param onBrokerGone called when the broker is gone, which happens only in threads of the
  * application's own
@@ -137,7 +131,7 @@ export function createDispatcher(
 
   const pendingHandlers = new PendingHandlers();
   const spare: PendingHandler[] = [];
-  const tokenCache = new Map<number, CachedToken>();
+  const tokenCache = new TokenCache();
   let pendingCount = 0;
   let stopped = false;
   let hurried = false;

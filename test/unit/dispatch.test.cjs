@@ -361,6 +361,24 @@ test('a_token_is_one_buffer_until_it_changes', async () => {
   assert.equal(fake.callsOf('slotToken').length, 2);
 });
 
+test('the_tokens_of_sockets_that_had_an_event_lately_are_kept_and_no_others', () => {
+  const { RECENT_TOKENS, TokenCache } = require('../../lib/worker/token-cache.cjs');
+  const cache = new TokenCache();
+  const token = (id) => ({ version: 1, bytes: Buffer.from(`${id}`), length: `${id}`.length });
+  const all = 3 * RECENT_TOKENS;
+  for (let id = 1; id <= all; id++) {
+    cache.set(id, token(id));
+    assert.equal(cache.get(1)?.bytes.toString(), '1', 'asked for all the time, so it stays');
+  }
+  assert.equal(cache.get(all).bytes.toString(), `${all}`);
+  assert.notEqual(cache.get(all - RECENT_TOKENS + 2), undefined, 'one of the latest');
+  assert.equal(cache.get(2), undefined, 'quiet while twice as many were not');
+  for (const id of [1, all]) {
+    cache.delete(id);
+    assert.equal(cache.get(id), undefined, 'its socket has closed');
+  }
+});
+
 test('a_token_set_by_a_handler_is_seen_by_events_that_came_before_it_was_set', async () => {
   const seen = [];
   const first = deferred();

@@ -48,8 +48,8 @@ pub(crate) struct LargeArenas {
 }
 
 impl LargeArenas {
-    /// An empty buffer with this much room at least, and at most a quarter more: a message that waits
-    /// for a slow socket holds all of it.
+    /// An empty buffer with this much room at least, and at most a quarter more: a message that
+    /// waits for a slow socket holds all of it.
     pub(crate) fn take(&mut self, room: usize) -> (usize, BytesMut) {
         let fits = |(size, buffer): &mut (usize, BytesMut)| *size - *size / 5 <= room && buffer.try_reclaim(room);
         match self.kept.iter_mut().position(fits).and_then(|at| self.kept.remove(at)) {

@@ -1,6 +1,6 @@
 // Compares wsbroker with its peers on this machine, all in one run. See README.md in this folder.
 //
-//   node bench/run.mjs [scenario...] [--peers wsbroker,bun,ws,wsbroker-bun] [--runs 5] [--seconds
+//   node bench/run.mjs [scenario...] [--peers wsbroker,wsbroker-newest,wsbroker-bun,bun,ws] [--runs 5] [--seconds
 //   3] [--quick]
 //                      [--cpu N] [--out FILE] [--no-build]
 
@@ -69,6 +69,9 @@ const summaries = Object.fromEntries(
 );
 const text = tables(scenarios, peers, summaries);
 console.log(`\n${text}`);
+if (peers.length > 1 && peers.some(({ name }) => name === 'bun')) {
+  console.log('behind each range: the least divided by the least of Bun.serve, and the median by its median');
+}
 const all = Object.values(raw).flatMap(Object.values).flat();
 if (all.some(({ busy }) => busy < 0.9)) {
   console.log('* other processes had more than a tenth of the CPU in at least one run');

@@ -29,20 +29,12 @@ exports.roundTrip = roundTrip;
 exports.info = info;
 exports.setLogger = setLogger;
 const logger_cjs_1 = require("./logger.cjs");
-const join_cluster_cjs_1 = require("./native/join-cluster.cjs");
 const load_cjs_1 = require("./native/load.cjs");
 const channel_calls_cjs_1 = require("./options/channel-calls.cjs");
 const checks_cjs_1 = require("./options/checks.cjs");
-const cluster_cjs_1 = require("./options/cluster.cjs");
 const history_cjs_1 = require("./options/history.cjs");
 const inspection_cjs_1 = require("./options/inspection.cjs");
-const drain_cjs_1 = require("./options/drain.cjs");
-const reload_cjs_1 = require("./options/reload.cjs");
-const start_cjs_1 = require("./options/start.cjs");
-const drain_cjs_2 = require("./server/drain.cjs");
-const lifecycle_cjs_1 = require("./server/lifecycle.cjs");
-const reload_cjs_2 = require("./server/reload.cjs");
-const watch_cjs_1 = require("./server/watch.cjs");
+const on_demand_cjs_1 = require("./server/on-demand.cjs");
 const own_functions_cjs_1 = require("./worker/own-functions.cjs");
 const register_cjs_1 = require("./worker/register.cjs");
 var errors_cjs_1 = require("./errors.cjs");
@@ -90,9 +82,7 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  * ```
  */
 async function start(options) {
-    const server = await (0, lifecycle_cjs_1.startServer)((0, start_cjs_1.checkStartOptions)(options));
-    (0, watch_cjs_1.watchModules)();
-    return server;
+    return (0, on_demand_cjs_1.serving)().start(options);
 }
 /**
  * Joins other instances through Redis, so that {@link sendToChannel} reaches their subscribers,
@@ -115,8 +105,7 @@ async function start(options) {
  * ```
  */
 function joinCluster(options) {
-    const known = ['redis', 'prefix', 'instanceId', 'maxOutgoing', 'onBus'];
-    (0, join_cluster_cjs_1.joinCluster)((0, cluster_cjs_1.checkClusterOptions)('joinCluster', 'options', options, known));
+    (0, on_demand_cjs_1.serving)().joinCluster(options);
 }
 /**
  * Resolves when this instance receives what others publish to the channel: a moment after the
@@ -182,8 +171,7 @@ function registerWorkerThread(handlers) {
  * ```
  */
 async function shutdown(options) {
-    const { code, timeout } = (0, start_cjs_1.checkShutdownOptions)(options);
-    return (0, lifecycle_cjs_1.shutdownAll)(code, timeout);
+    return (0, on_demand_cjs_1.serving)().shutdown(options);
 }
 /**
  * Closes all connections of the process evenly over a time, so that their clients come back evenly,
@@ -216,8 +204,7 @@ async function shutdown(options) {
  * ```
  */
 async function drain(options) {
-    const { native: checked, onProgress } = (0, drain_cjs_1.checkDrainOptions)(options);
-    return (0, drain_cjs_2.drainAll)(checked, onProgress);
+    return (0, on_demand_cjs_1.serving)().drain(options);
 }
 own_functions_cjs_1.ownFunctions.add(drain);
 /**
@@ -259,7 +246,7 @@ own_functions_cjs_1.ownFunctions.add(drain);
  * ```
  */
 async function reloadWorkers(options) {
-    return (0, reload_cjs_2.reload)((0, reload_cjs_1.checkReloadOptions)(options));
+    return (0, on_demand_cjs_1.serving)().reloadWorkers(options);
 }
 /**
  * Says whether this process is ready for connections, for the answer `'ready'` of

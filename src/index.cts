@@ -7,11 +7,9 @@
 
 import type { Buffer } from './ambient.cjs';
 import { useLogger } from './logger.cjs';
-import { joinCluster as joinBus } from './native/join-cluster.cjs';
 import { native } from './native/load.cjs';
 import { channelBytes, checkCloseChannel, checkSubscriberCount } from './options/channel-calls.cjs';
 import { knownKeys, oneOf, wrongType } from './options/checks.cjs';
-import { checkClusterOptions } from './options/cluster.cjs';
 import { checkDelete, checkQuery, checkRecover, checkSince } from './options/history.cjs';
 import {
   checkGetSockets,
@@ -19,13 +17,7 @@ import {
   checkSlowSockets,
   checkSocketId,
 } from './options/inspection.cjs';
-import { checkDrainOptions } from './options/drain.cjs';
-import { checkReloadOptions } from './options/reload.cjs';
-import { checkShutdownOptions, checkStartOptions } from './options/start.cjs';
-import { drainAll } from './server/drain.cjs';
-import { shutdownAll, startServer } from './server/lifecycle.cjs';
-import { reload } from './server/reload.cjs';
-import { watchModules } from './server/watch.cjs';
+import { serving } from './server/on-demand.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
 import type {
   HistoryQuery,
@@ -178,9 +170,7 @@ export type {
  * ```
  */
 export async function start(options: StartOptions): Promise<Server> {
-  const server = await startServer(checkStartOptions(options));
-  watchModules();
-  return server;
+  return serving().start(options);
 }
 
 /**
@@ -204,8 +194,7 @@ export async function start(options: StartOptions): Promise<Server> {
  * ```
  */
 export function joinCluster(options: Omit<ClusterOptions, 'required'>): void {
-  const known = ['redis', 'prefix', 'instanceId', 'maxOutgoing', 'onBus'];
-  joinBus(checkClusterOptions('joinCluster', 'options', options, known));
+  serving().joinCluster(options);
 }
 
 /**
@@ -274,8 +263,7 @@ export function registerWorkerThread(handlers: WorkerInterface): void {
  * ```
  */
 export async function shutdown(options?: ShutdownOptions): Promise<ShutdownReport> {
-  const { code, timeout } = checkShutdownOptions(options);
-  return shutdownAll(code, timeout);
+  return serving().shutdown(options);
 }
 
 /**
@@ -309,8 +297,7 @@ export async function shutdown(options?: ShutdownOptions): Promise<ShutdownRepor
  * ```
  */
 export async function drain(options?: DrainOptions): Promise<DrainReport> {
-  const { native: checked, onProgress } = checkDrainOptions(options);
-  return drainAll(checked, onProgress);
+  return serving().drain(options);
 }
 
 ownFunctions.add(drain);
@@ -354,7 +341,7 @@ ownFunctions.add(drain);
  * ```
  */
 export async function reloadWorkers(options?: ReloadOptions): Promise<ReloadReport> {
-  return reload(checkReloadOptions(options));
+  return serving().reloadWorkers(options);
 }
 
 /**

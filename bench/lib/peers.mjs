@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,9 +13,17 @@ const START_DEADLINE = 30_000;
 /** Time after SIGTERM before SIGKILL. */
 const STOP_DEADLINE = 3_000;
 
-/** @type {Record<string, { title: string, command: () => string[] }>} */
+/**
+ * `isThere` says whether a peer is compared when none is named.
+ * @type {Record<string, { title: string, command: () => string[], isThere?: () => boolean }>}
+ */
 export const PEERS = {
   wsbroker: { title: 'wsbroker, Node', command: () => [process.execPath, join(servers, 'wsbroker.mjs')] },
+  'wsbroker-newest': {
+    title: 'wsbroker, newest Node',
+    command: () => [newestNode() ?? fail('no other Node: run npm test -- package once, or name its file in BENCH_NODE_NEWEST'), join(servers, 'wsbroker.mjs')],
+    isThere: () => newestNode() !== undefined,
+  },
   'wsbroker-bun': { title: 'wsbroker, Bun', command: () => [bun(), join(servers, 'wsbroker.mjs')] },
   bun: { title: 'Bun.serve', command: () => [bun(), join(servers, 'bun.ts')] },
   ws: { title: 'ws, Node', command: () => [process.execPath, join(servers, 'ws.mjs')] },
@@ -48,7 +56,8 @@ export function choosePeers(names) {
   if (unknown !== undefined) {
     throw new Error(`unknown peer "${unknown}", expected one of ${Object.keys(PEERS).join(', ')}`);
   }
-  return (names.length === 0 ? Object.keys(PEERS) : names).map((name) => ({ name, ...PEERS[name] }));
+  const there = Object.keys(PEERS).filter((name) => PEERS[name].isThere?.() ?? true);
+  return (names.length === 0 ? there : names).map((name) => ({ name, ...PEERS[name] }));
 }
 
 /** Versions of all that is compared. */
@@ -64,10 +73,30 @@ export function versions() {
     commit: text('git', 'rev-parse', 'HEAD'),
     ...(changed && { uncommitted: changed.split('\n').length }),
     node: process.version,
+    newestNode: newestNode() && text(newestNode(), '--version'),
     bun: text(bun(), '--version'),
     ws: require('ws/package.json').version,
     rustc: text('rustc', '--version'),
   };
+}
+
+/**
+ * `BENCH_NODE_NEWEST` in the environment, else the newest of those that the tests have installed.
+ */
+function newestNode() {
+  if (process.env.BENCH_NODE_NEWEST) {
+    return process.env.BENCH_NODE_NEWEST;
+  }
+  const cache = fileURLToPath(new URL('../../test/.cache/', import.meta.url));
+  const versions = existsSync(cache) ? readdirSync(cache).filter((name) => /^node-\d/.test(name)) : [];
+  const newest = versions.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1);
+  const modules = newest && join(cache, newest, 'node_modules');
+  const folder = modules && existsSync(modules) ? readdirSync(modules).find((name) => name.startsWith('node-')) : undefined;
+  return folder && join(modules, folder, 'bin', 'node');
+}
+
+function fail(message) {
+  throw new Error(message);
 }
 
 /** `BUN` in the environment, else the binary of the dev dependency, else whatever PATH has. */

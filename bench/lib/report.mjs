@@ -28,20 +28,22 @@ export function tables(scenarios, peers, summaries) {
     const rows = scenarios.filter((scenario) => scenario.measure === measure);
     if (rows.length > 0) {
       const head = [`${unit} (${better} is better)`, ...peers.map(({ title }) => title)];
-      const body = rows.map(({ name, title }) => [title, ...peers.map((peer) => cell(summaries[name][peer.name], digits))]);
+      const body = rows.map(({ name, title }) => [title, ...peers.map((peer) => cell(summaries[name][peer.name], digits, summaries[name].bun))]);
       parts.push(table([head, ...body]));
     }
   }
   return parts.join('\n');
 }
 
-function cell(summary, digits) {
+/** `bun` is the summary of Bun.serve, if that is compared. */
+function cell(summary, digits, bun) {
   if (summary === undefined) {
     return 'failed';
   }
   const show = (value) => value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const range = summary.runs > 1 ? ` (${show(summary.least)}-${show(summary.most)})` : '';
-  return `${show(summary.median)}${range}${summary.disturbed > 0 ? ' *' : ''}`;
+  const ratio = bun === undefined || bun === summary ? '' : `, ${(summary.least / bun.least).toFixed(2)} and ${(summary.median / bun.median).toFixed(2)}`;
+  return `${show(summary.median)}${range}${ratio}${summary.disturbed > 0 ? ' *' : ''}`;
 }
 
 /** The first row is the head. */

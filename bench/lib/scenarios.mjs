@@ -28,6 +28,7 @@ export const SCENARIOS = [
     env: { BENCH_HANDLER: 'await' },
   },
   { name: 'echo-16k', title: 'echo 16 KiB binary', measure: 'cpu', load: ['echo', '--connections', '64', '--size', '16384', '--binary'] },
+  { name: 'echo-1m', title: 'echo 1 MiB binary', measure: 'cpu', load: ['echo', '--connections', '8', '--size', '1048576', '--binary'] },
   { name: 'publish', title: 'publish to 1,000', measure: 'cpu', load: ['publish', '--connections', '1000'] },
   { name: 'publish-8', title: 'the same, 8 publishers', measure: 'cpu', load: ['publish', '--connections', '1000', '--publishers', '8'] },
   { name: 'publish-5000', title: 'publish to 5,000', measure: 'cpu', load: ['publish', '--connections', '5000'], optional: true },

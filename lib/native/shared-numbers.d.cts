@@ -61,7 +61,7 @@ export declare const enum EventKind {
     Text = 2,
     /** A small binary message: an `ArrayBuffer` that the small messages of a call share. */
     SharedBytes = 3,
-    /** A binary message: an `ArrayBuffer` of its own. */
+    /** A binary message: a `Buffer` with memory of its own. */
     Bytes = 4,
     /** A connection has closed: the reason, a string. */
     Close = 5,

@@ -3,11 +3,9 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.HTTP_OPTIONS = void 0;
 exports.checkHttpOptions = checkHttpOptions;
 exports.checkNotListening = checkNotListening;
-const node_http_1 = require("node:http");
-const node_https_1 = require("node:https");
 const node_net_1 = require("node:net");
-const node_tls_1 = require("node:tls");
 const node_util_1 = require("node:util");
+const builtins_cjs_1 = require("../builtins.cjs");
 const errors_cjs_1 = require("../errors.cjs");
 const checks_cjs_1 = require("./checks.cjs");
 const headers_cjs_1 = require("./headers.cjs");
@@ -134,11 +132,11 @@ function checkTarget(call, value) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
         throw (0, checks_cjs_1.wrongType)(call, 'http', EXPECTED_HTTP, value);
     }
-    if (value instanceof node_tls_1.Server || value instanceof node_https_1.Server) {
+    if (value instanceof builtins_cjs_1.builtins.tls.Server || value instanceof builtins_cjs_1.builtins.https.Server) {
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "http" must be a server without TLS, got an https.Server; wsbroker encrypts the ` +
             'whole address with "tls", so pass a server of http.createServer');
     }
-    if (value instanceof node_http_1.Server) {
+    if (value instanceof builtins_cjs_1.builtins.http.Server) {
         checkNotListening(call, value);
         return { kind: 'server', server: value };
     }
@@ -163,7 +161,7 @@ function checkNotListening(call, server) {
 function hintForObject(value) {
     const has = (name) => typeof value[name] === 'function';
     const { server } = value;
-    if (server instanceof node_http_1.Server) {
+    if (server instanceof builtins_cjs_1.builtins.http.Server) {
         return 'for Fastify, pass app.server after "await app.ready()"';
     }
     if (has('getHttpServer'))

@@ -1,4 +1,4 @@
-import { Server as HttpServer } from 'node:http';
+import type { Server as HttpServer } from 'node:http';
 import type { NativeHttp } from '../native.cjs';
 /** What is called for each request, such as an Express application. */
 export type RequestFunction = (request: never, response: never) => unknown;

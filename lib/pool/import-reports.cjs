@@ -1,12 +1,12 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.ImportReports = void 0;
-const node_crypto_1 = require("node:crypto");
 const node_worker_threads_1 = require("node:worker_threads");
+const builtins_cjs_1 = require("../builtins.cjs");
 /** The files that the threads of a pool have loaded, as they report them. */
 class ImportReports {
     /** The name of the channel on which they do. */
-    channel = `wsbroker imports ${(0, node_crypto_1.randomUUID)()}`;
+    channel = `wsbroker imports ${builtins_cjs_1.builtins.crypto.randomUUID()}`;
     files = new Set();
     /** Called for each file once. */
     onFile;

@@ -1,11 +1,10 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.openInnerServer = openInnerServer;
-const node_crypto_1 = require("node:crypto");
 const node_fs_1 = require("node:fs");
-const node_http_1 = require("node:http");
 const node_os_1 = require("node:os");
 const node_path_1 = require("node:path");
+const builtins_cjs_1 = require("../builtins.cjs");
 const http_cjs_1 = require("../options/http.cjs");
 const HEADER = 'x-wsbroker-client';
 /** Events of a server whose first argument is a request. */
@@ -31,7 +30,7 @@ async function openInnerServer(target) {
     }
     const server = target.kind === 'server' ? target.server : ownServer(target.handle);
     (0, http_cjs_1.checkNotListening)('start', server);
-    const secret = (0, node_crypto_1.randomBytes)(24).toString('hex');
+    const secret = builtins_cjs_1.builtins.crypto.randomBytes(24).toString('hex');
     const stopGuarding = guard(server, secret);
     const sockets = new Set();
     const onConnection = (socket) => {
@@ -76,7 +75,7 @@ async function openInnerServer(target) {
 /** The core's limits and timeouts apply, so that this server's own are off. */
 function ownServer(handle) {
     const listener = handle;
-    const server = (0, node_http_1.createServer)({ maxHeaderSize: MAX_HEADER_SIZE }, listener);
+    const server = builtins_cjs_1.builtins.http.createServer({ maxHeaderSize: MAX_HEADER_SIZE }, listener);
     server.keepAliveTimeout = 0;
     server.requestTimeout = 0;
     server.headersTimeout = 0;
@@ -168,7 +167,7 @@ function identify(request, secret, identified) {
 function showClient(socket, header, secret) {
     const [given = '', address = '-', port, scheme] = header.split(' ');
     const bytes = Buffer.from(given);
-    if (bytes.length !== secret.length || !(0, node_crypto_1.timingSafeEqual)(bytes, secret))
+    if (bytes.length !== secret.length || !builtins_cjs_1.builtins.crypto.timingSafeEqual(bytes, secret))
         return false;
     const remoteAddress = address === '-' ? undefined : address;
     const family = remoteAddress?.includes(':') === true ? 'IPv6' : 'IPv4';

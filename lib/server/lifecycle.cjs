@@ -2,6 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.startServer = startServer;
 exports.shutdownAll = shutdownAll;
+exports.shutdownHere = shutdownHere;
 exports.untilNextShutdown = untilNextShutdown;
 exports.inTurn = inTurn;
 const node_perf_hooks_1 = require("node:perf_hooks");
@@ -110,6 +111,7 @@ function shutdownAll(code, timeout) {
         (0, register_cjs_1.currentRegistration)() !== undefined,
     shutdown: shutdownHere,
 });
+/** Shuts down what this copy of the package has in this thread. */
 function shutdownHere(code, timeout) {
     const deadline = node_perf_hooks_1.performance.now() + timeout;
     nextDeadline = Math.min(nextDeadline, deadline);

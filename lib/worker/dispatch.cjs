@@ -2,13 +2,14 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.HANDLER_OF_EVENT = void 0;
 exports.createDispatcher = createDispatcher;
-const node_crypto_1 = require("node:crypto");
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
+const builtins_cjs_1 = require("../builtins.cjs");
 const errors_cjs_1 = require("../errors.cjs");
 const promises_cjs_1 = require("../promises.cjs");
 const measured_cjs_1 = require("./measured.cjs");
 const pending_handlers_cjs_1 = require("./pending-handlers.cjs");
+const token_cache_cjs_1 = require("./token-cache.cjs");
 const verdict_cjs_1 = require("./verdict.cjs");
 // Calls the handlers of events. The addon calls `dispatch` with up to 32 events: one value of each
 // as an argument, and everything numeric in the control block. So an event costs no property reads
@@ -38,7 +39,7 @@ exports.HANDLER_OF_EVENT = [
 ];
 /** The SHA-256 of the certificate, written as Node does. */
 function withFingerprint(certificate) {
-    const digits = (0, node_crypto_1.createHash)('sha256').update(certificate.raw).digest('hex').toUpperCase();
+    const digits = builtins_cjs_1.builtins.crypto.createHash('sha256').update(certificate.raw).digest('hex').toUpperCase();
     certificate.fingerprint256 = digits.replace(/..(?!$)/g, '$&:');
 }
 /**
@@ -71,7 +72,7 @@ function createDispatcher(native, table, onBrokerGone) {
     let state = new Uint8Array(0);
     const pendingHandlers = new pending_handlers_cjs_1.PendingHandlers();
     const spare = [];
-    const tokenCache = new Map();
+    const tokenCache = new token_cache_cjs_1.TokenCache();
     let pendingCount = 0;
     let stopped = false;
     let hurried = false;
@@ -122,9 +123,6 @@ function createDispatcher(native, table, onBrokerGone) {
                             ? slotBytes(slot)
                             : Buffer.from(value, numbers[i], length);
                     kind = 4 /* EventKind.Bytes */;
-                }
-                else if (kind === 4 /* EventKind.Bytes */) {
-                    value = Buffer.from(value);
                 }
                 if (serial && pendingHandlers.size !== 0) {
                     const pending = pendingHandlers.find(id);

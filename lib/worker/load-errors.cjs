@@ -2,9 +2,9 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.readableError = readableError;
 exports.explainLoadError = explainLoadError;
-const node_child_process_1 = require("node:child_process");
 const node_path_1 = require("node:path");
 const node_url_1 = require("node:url");
+const builtins_cjs_1 = require("../builtins.cjs");
 // Where the error in a worker module is, and what to do about it. For an ES module, Node shows the
 // place only if the error is not caught; Bun puts it into properties of its own.
 const onBun = process.versions['bun'] !== undefined;
@@ -107,7 +107,7 @@ async function locationByChild(file) {
         try {
             // Without NODE_OPTIONS, which may contain debuggers and hooks that print something.
             const { NODE_OPTIONS: _, ...env } = process.env;
-            const child = (0, node_child_process_1.execFile)(process.execPath, [...flags, '--input-type=module', '-e', program], { env, timeout: CHILD_TIMEOUT, windowsHide: true }, (_, __, stderr) => resolve(stderr));
+            const child = builtins_cjs_1.builtins.childProcess.execFile(process.execPath, [...flags, '--input-type=module', '-e', program], { env, timeout: CHILD_TIMEOUT, windowsHide: true }, (_, __, stderr) => resolve(stderr));
             child.on('error', () => resolve(''));
         }
         catch {

@@ -1,8 +1,7 @@
-import { Server as HttpServer } from 'node:http';
-import { Server as HttpsServer } from 'node:https';
+import type { Server as HttpServer } from 'node:http';
 import { Server as NetServer } from 'node:net';
-import { Server as TlsServer } from 'node:tls';
 import { types } from 'node:util';
+import { builtins } from '../builtins.cjs';
 import { WSBrokerRangeError } from '../errors.cjs';
 import type { NativeAnswer, NativeHttp } from '../native.cjs';
 import { duration, integer, knownKeys, strings, wrongType, wrongValue } from './checks.cjs';
@@ -170,13 +169,13 @@ function checkTarget(call: string, value: unknown): HttpTarget {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw wrongType(call, 'http', EXPECTED_HTTP, value);
   }
-  if (value instanceof TlsServer || value instanceof HttpsServer) {
+  if (value instanceof builtins.tls.Server || value instanceof builtins.https.Server) {
     throw new WSBrokerRangeError(
       `${call}: "http" must be a server without TLS, got an https.Server; wsbroker encrypts the ` +
         'whole address with "tls", so pass a server of http.createServer',
     );
   }
-  if (value instanceof HttpServer) {
+  if (value instanceof builtins.http.Server) {
     checkNotListening(call, value);
     return { kind: 'server', server: value };
   }
@@ -205,7 +204,7 @@ function hintForObject(value: object): string | undefined {
   const has = (name: string): boolean =>
     typeof (value as Record<string, unknown>)[name] === 'function';
   const { server } = value as { server?: unknown };
-  if (server instanceof HttpServer) {
+  if (server instanceof builtins.http.Server) {
     return 'for Fastify, pass app.server after "await app.ready()"';
   }
   if (has('getHttpServer')) return 'for NestJS, pass app.getHttpServer() after "await app.init()"';

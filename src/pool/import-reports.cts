@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { BroadcastChannel } from 'node:worker_threads';
+import { builtins } from '../builtins.cjs';
 
 /** The files that the threads of a pool have loaded, as they report them. */
 export class ImportReports {
   /** The name of the channel on which they do. */
-  readonly channel = `wsbroker imports ${randomUUID()}`;
+  readonly channel = `wsbroker imports ${builtins.crypto.randomUUID()}`;
   readonly files = new Set<string>();
   /** Called for each file once. */
   onFile: ((file: string) => void) | undefined;

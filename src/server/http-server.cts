@@ -1,9 +1,9 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, Server as HttpServer } from 'node:http';
+import type { createServer, IncomingMessage, Server as HttpServer } from 'node:http';
 import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { builtins } from '../builtins.cjs';
 import type { NativeIdentity } from '../native.cjs';
 import { checkNotListening, type HttpTarget } from '../options/http.cjs';
 
@@ -44,7 +44,7 @@ export async function openInnerServer(target: HttpTarget): Promise<InnerServer> 
   }
   const server = target.kind === 'server' ? target.server : ownServer(target.handle);
   checkNotListening('start', server);
-  const secret = randomBytes(24).toString('hex');
+  const secret = builtins.crypto.randomBytes(24).toString('hex');
   const stopGuarding = guard(server, secret);
   const sockets = new Set<Socket>();
   const onConnection = (socket: Socket): void => {
@@ -87,7 +87,7 @@ export async function openInnerServer(target: HttpTarget): Promise<InnerServer> 
 /** The core's limits and timeouts apply, so that this server's own are off. */
 function ownServer(handle: (request: never, response: never) => unknown): HttpServer {
   const listener = handle as unknown as Parameters<typeof createServer>[1];
-  const server = createServer({ maxHeaderSize: MAX_HEADER_SIZE }, listener as never);
+  const server = builtins.http.createServer({ maxHeaderSize: MAX_HEADER_SIZE }, listener as never);
   server.keepAliveTimeout = 0;
   server.requestTimeout = 0;
   server.headersTimeout = 0;
@@ -192,7 +192,7 @@ function identify(
 function showClient(socket: Socket, header: string, secret: Buffer): boolean {
   const [given = '', address = '-', port, scheme] = header.split(' ');
   const bytes = Buffer.from(given);
-  if (bytes.length !== secret.length || !timingSafeEqual(bytes, secret)) return false;
+  if (bytes.length !== secret.length || !builtins.crypto.timingSafeEqual(bytes, secret)) return false;
   const remoteAddress = address === '-' ? undefined : address;
   const family = remoteAddress?.includes(':') === true ? 'IPv6' : 'IPv4';
   show(socket, {

@@ -137,7 +137,8 @@ setCopyLifecycle({
   shutdown: shutdownHere,
 });
 
-function shutdownHere(code: number, timeout: number): Promise<ShutdownReport> {
+/** Shuts down what this copy of the package has in this thread. */
+export function shutdownHere(code: number, timeout: number): Promise<ShutdownReport> {
   const deadline = performance.now() + timeout;
   nextDeadline = Math.min(nextDeadline, deadline);
   untilShutdown.abort();

@@ -150,8 +150,9 @@ export interface WorkerInterface {
   /**
    * A text message.
    *
-   * @param token what {@link setToken} set, as a `Buffer`, or `undefined` if nothing did. Every
-   * event gets the same `Buffer` until the token changes: copy it before you change it
+   * @param token what {@link setToken} set, as a `Buffer`, or `undefined` if nothing did. Events
+   * get the same `Buffer` until the token changes, or until the socket has been quiet while a
+   * thousand others were not: copy it before you change it
    */
   handleTextMessage?(text: string, socketId: number, token?: Buffer): unknown;
 

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { markAsUntransferable, threadId } from 'node:worker_threads';
+import { builtins } from '../builtins.cjs';
 import { WSBrokerError } from '../errors.cjs';
 import type { Dispatch, Native } from '../native.cjs';
 import { ControlLayout, ControlWord, EventKind, EventState } from '../native/shared-numbers.cjs';
@@ -10,6 +10,7 @@ import type { HandlerName, OpenRequest } from '../types/worker-interface.cjs';
 import type { HandlerTable } from './handlers.cjs';
 import { untilNextMeasured } from './measured.cjs';
 import { PendingHandler, PendingHandlers, WaitingEvent } from './pending-handlers.cjs';
+import { TokenCache } from './token-cache.cjs';
 import {
   ACCEPTED,
   type CheckedVerdict,
@@ -63,7 +64,7 @@ export type DispatchNative = Pick<
 
 /** The SHA-256 of the certificate, written as Node does. */
 function withFingerprint(certificate: { raw: Buffer; fingerprint256?: string }): void {
-  const digits = createHash('sha256').update(certificate.raw).digest('hex').toUpperCase();
+  const digits = builtins.crypto.createHash('sha256').update(certificate.raw).digest('hex').toUpperCase();
   certificate.fingerprint256 = digits.replace(/..(?!$)/g, '$&:');
 }
 
@@ -84,13 +85,6 @@ export interface Dispatcher {
 interface LostMessages {
   readonly channel: string | Buffer;
   readonly position: Position;
-}
-
-/** If a handler has transferred the bytes, their length is 0 and differs from `length`. */
-interface CachedToken {
-  version: number;
-  bytes: Buffer;
-  length: number;
 }
 
 /**
@@ -130,7 +124,7 @@ export function createDispatcher(
 
   const pendingHandlers = new PendingHandlers();
   const spare: PendingHandler[] = [];
-  const tokenCache = new Map<number, CachedToken>();
+  const tokenCache = new TokenCache();
   let pendingCount = 0;
   let stopped = false;
   let hurried = false;
@@ -181,8 +175,6 @@ export function createDispatcher(
               ? slotBytes(slot)
               : Buffer.from(value as ArrayBuffer, numbers[i], length);
           kind = EventKind.Bytes;
-        } else if (kind === EventKind.Bytes) {
-          value = Buffer.from(value as ArrayBuffer);
         }
         if (serial && pendingHandlers.size !== 0) {
           const pending = pendingHandlers.find(id);

@@ -1,6 +1,6 @@
-import { execFile } from 'node:child_process';
 import { basename } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { builtins } from '../builtins.cjs';
 
 // Where the error in a worker module is, and what to do about it. For an ES module, Node shows the
 // place only if the error is not caught; Bun puts it into properties of its own.
@@ -148,7 +148,7 @@ async function locationByChild(file: string): Promise<string> {
     try {
       // Without NODE_OPTIONS, which may contain debuggers and hooks that print something.
       const { NODE_OPTIONS: _, ...env } = process.env;
-      const child = execFile(
+      const child = builtins.childProcess.execFile(
         process.execPath,
         [...flags, '--input-type=module', '-e', program],
         { env, timeout: CHILD_TIMEOUT, windowsHide: true },

@@ -1,5 +1,6 @@
 // Every call of the public interface, one at a time.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 
 import { failure, launch, until } from './harness.mjs';
@@ -327,6 +328,31 @@ test('a token is a Buffer in the handler, and what a handler does to it harms no
   for (let i = 0; i < 2; i++) {
     const { type, ...seen } = await server.told.next('seen');
     assert.deepEqual(seen, { buffer: true, parsed: { n: 1 } });
+  }
+});
+
+test('a large binary message is whole, and has memory of its own that can be transferred', async (t) => {
+  const server = await launch(t, {
+    worker: (wsb, kit) => ({
+      handleBinaryMessage(bytes, id) {
+        wsb.send(id, bytes);
+        const { byteOffset, buffer } = bytes;
+        const own = buffer.byteLength;
+        const moved = structuredClone(buffer, { transfer: [buffer] });
+        kit.tell('seen', { byteOffset, own, moved: moved.byteLength, left: bytes.length });
+      },
+    }),
+  });
+  const client = await server.connect();
+  // On both sides of the blocks in which bytes are copied, and of where messages get memory of
+  // their own in the addon.
+  for (const length of [2_049, 3_071, 3_072, 3_073, 16_384, 65_536, 65_537, 1_000_001]) {
+    const sent = randomBytes(length);
+    client.send(sent);
+    const received = await client.next();
+    assert.ok(received.equals(sent), `${length} bytes come back as they were`);
+    const { type, ...seen } = await server.told.next('seen');
+    assert.deepEqual(seen, { byteOffset: 0, own: length, moved: length, left: 0 });
   }
 });
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { kitFile, launch, until } from './harness.mjs';
+import { kitFile, launch, onBun, until } from './harness.mjs';
 
 /** Tells its thread with everything, and dies on request. */
 const mortal = (wsb, kit) => {
@@ -200,5 +200,29 @@ test("a Worker of the user's own that is terminated hands its connections on", a
     // `terminate` may strike in the middle of a handler: that one event may have been cut short before it was told.
     assert.deepEqual(seen, [...new Set(seen)].sort((a, b) => a - b), 'in order, none twice');
     assert.ok(seen.length >= sent - 2, `${sent - seen.length} lost`);
+  }
+});
+
+// Only Node tells what it has loaded.
+if (!onBun) test('a worker thread does not load what only starting, forwarding and TLS need', async (t) => {
+  const server = await launch(t, {
+    worker: (wsb, kit) => ({
+      handleTextMessage(text, id) {
+        wsb.send(id, text);
+        const ours = Object.keys(require.cache).map((file) => file.replaceAll('\\', '/').match(/\/lib\/(.*)$/)?.[1]);
+        kit.tell('loaded', { builtins: process.moduleLoadList, ours });
+      },
+    }),
+  });
+  const client = await server.connect();
+  client.send('hello');
+  assert.equal(await client.next(), 'hello');
+  const { builtins, ours } = await server.told.next('loaded');
+  assert.ok(ours.includes('worker/dispatch.cjs'), 'the list is that of this package');
+  for (const name of ['server/lifecycle.cjs', 'server/http-server.cjs', 'options/start.cjs', 'pool/pool.cjs']) {
+    assert.ok(!ours.includes(name), `${name} is not loaded`);
+  }
+  for (const name of ['crypto', 'tls', 'https', '_http_server', 'child_process']) {
+    assert.ok(!builtins.includes(`NativeModule ${name}`), `node:${name} is not loaded`);
   }
 });

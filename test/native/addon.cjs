@@ -74,7 +74,7 @@ function attach(handlers, { keepAlive = false, slots } = {}) {
       case KIND.open: return handlers.open(id, value, slot, i);
       case KIND.text: return handlers.text(id, value, slot, i);
       case KIND.sharedBytes: return handlers.binary(id, Buffer.from(value, view.first[i], view.second[i]), slot, i);
-      case KIND.bytes: return handlers.binary(id, Buffer.from(value), slot, i);
+      case KIND.bytes: return handlers.binary(id, value, slot, i);
       case KIND.close: return handlers.close(id, view.first[i], value, slot, i);
       default: return handlers.drain(id, slot, i);
     }

@@ -38,7 +38,7 @@ test('a_batch_reaches_its_handlers_in_order_with_their_arguments', () => {
   const slots = deliver(
     text(7, 'hello'),
     { kind: 'shared', id: 7, data: shared, offset: 1, length: 3 },
-    { kind: 'bytes', id: 8, data: new Uint8Array([9]).buffer },
+    { kind: 'bytes', id: 8, data: Buffer.from([9]) },
     { kind: 'drain', id: 8 },
     { kind: 'close', id: 7, data: 'bye', code: 1000 },
   );
@@ -359,6 +359,24 @@ test('a_token_is_one_buffer_until_it_changes', async () => {
   deliver(text(1, ''));
   assert.equal(seen[3].toString(), 'two');
   assert.equal(fake.callsOf('slotToken').length, 2);
+});
+
+test('the_tokens_of_sockets_that_had_an_event_lately_are_kept_and_no_others', () => {
+  const { RECENT_TOKENS, TokenCache } = require('../../lib/worker/token-cache.cjs');
+  const cache = new TokenCache();
+  const token = (id) => ({ version: 1, bytes: Buffer.from(`${id}`), length: `${id}`.length });
+  const all = 3 * RECENT_TOKENS;
+  for (let id = 1; id <= all; id++) {
+    cache.set(id, token(id));
+    assert.equal(cache.get(1)?.bytes.toString(), '1', 'asked for all the time, so it stays');
+  }
+  assert.equal(cache.get(all).bytes.toString(), `${all}`);
+  assert.notEqual(cache.get(all - RECENT_TOKENS + 2), undefined, 'one of the latest');
+  assert.equal(cache.get(2), undefined, 'quiet while twice as many were not');
+  for (const id of [1, all]) {
+    cache.delete(id);
+    assert.equal(cache.get(id), undefined, 'its socket has closed');
+  }
 });
 
 test('a_token_set_by_a_handler_is_seen_by_events_that_came_before_it_was_set', async () => {

@@ -15,7 +15,7 @@ use wsbroker_proto::{CloseCode, MAX_SERVER_HEADER, MessageKind, Opcode, server_h
 use self::numbering::Numbering;
 pub use self::numbering::PublishReceipt;
 use crate::{
-    arena::{self, Arenas},
+    arena::{self, Arenas, LargeArenas},
     broker::BrokerState,
     bus::MessageForm,
     config::Overflow,
@@ -53,8 +53,9 @@ pub struct Cork {
     broker: Arc<BrokerState>,
     arena: BytesMut,
     arenas: Arenas,
-    /// The arena was made for a large message, and is not worth keeping.
-    large: bool,
+    large_arenas: LargeArenas,
+    /// The size of the arena, if it was made for a large message.
+    large: Option<usize>,
     /// Differs after each flush, so that a stale [`Staged`] is noticed.
     generation: u32,
     queues: Box<[ShardQueue]>,
@@ -127,7 +128,8 @@ impl Cork {
             broker,
             arena: BytesMut::new(),
             arenas: Arenas::default(),
-            large: false,
+            large_arenas: LargeArenas::default(),
+            large: None,
             generation: 0,
             queues,
             commands: 0,
@@ -147,11 +149,22 @@ impl Cork {
         if self.arena.capacity() - self.arena.len() < MAX_SERVER_HEADER + bytes {
             self.flush();
             let used = std::mem::take(&mut self.arena);
-            if used.capacity() > 0 && !self.large {
+            let room = MAX_SERVER_HEADER + bytes;
+            let was_large = self.large.take();
+            if let Some(size) = was_large {
+                self.large_arenas.give(size, used);
+            } else if used.capacity() > 0 {
                 self.arenas.give(used);
             }
-            self.large = MAX_SERVER_HEADER + bytes > arena::SIZE;
-            self.arena = self.arenas.take(MAX_SERVER_HEADER + bytes);
+            if room > arena::SIZE {
+                let (size, arena) = self.large_arenas.take(room);
+                (self.large, self.arena) = (Some(size), arena);
+            } else {
+                if was_large.is_none() {
+                    self.large_arenas.let_one_go();
+                }
+                self.arena = self.arenas.take(room);
+            }
         }
     }
 

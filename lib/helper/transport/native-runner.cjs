@@ -102,7 +102,7 @@ class NativeRunner {
             case 3 /* EventKind.SharedBytes */:
                 return this.#message(socket, Buffer.from(value, number, length));
             case 4 /* EventKind.Bytes */:
-                return this.#message(socket, Buffer.from(value));
+                return this.#message(socket, value);
             case 6 /* EventKind.Drain */:
                 if (socket.readyState === 1)
                     this.#guard('drain', () => handler.drain(socket));

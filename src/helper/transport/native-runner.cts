@@ -128,7 +128,7 @@ export class NativeRunner implements SocketOwner {
       case EventKind.SharedBytes:
         return this.#message(socket, Buffer.from(value as ArrayBuffer, number, length));
       case EventKind.Bytes:
-        return this.#message(socket, Buffer.from(value as ArrayBuffer));
+        return this.#message(socket, value as Buffer);
       case EventKind.Drain:
         if (socket.readyState === 1) this.#guard('drain', () => handler.drain(socket));
         return;

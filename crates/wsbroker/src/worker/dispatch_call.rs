@@ -189,7 +189,7 @@ impl<'s> DispatchCall<'s> {
             }
             EventKind::Binary(payload) => {
                 numbers.kind = event_kind::BYTES;
-                env.array_buffer(payload.len(), |bytes| bytes.copy_from_slice(bytes_of(payload, data)))
+                env.buffer(bytes_of(payload, data))
             }
             EventKind::Close { code, reason } => {
                 (numbers.kind, numbers.number) = (event_kind::CLOSE, i32::from(*code));

@@ -74,7 +74,7 @@ pub(crate) mod event_kind {
     pub(crate) const TEXT: i32 = 2;
     /// A small binary message: an `ArrayBuffer` that the small messages of a call share.
     pub(crate) const SHARED_BYTES: i32 = 3;
-    /// A binary message: an `ArrayBuffer` of its own.
+    /// A binary message: a `Buffer` with memory of its own.
     pub(crate) const BYTES: i32 = 4;
     /// A connection has closed: the reason, a string.
     pub(crate) const CLOSE: i32 = 5;

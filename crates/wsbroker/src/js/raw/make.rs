@@ -5,7 +5,7 @@ use std::{ffi::c_void, marker::PhantomData, ptr, slice};
 use encoding_rs::mem;
 use napi_sys as sys;
 
-use super::{Env, Failed, Value, check};
+use super::{Env, Failed, Value, check, copy_in_blocks};
 use crate::js::js_error::{ErrorClass, JsError};
 
 /// Memory that strings are converted in, kept from one to the next.
@@ -186,14 +186,22 @@ impl<'s> Env<'s> {
         Ok(Value(value, PhantomData))
     }
 
-    /// A `Buffer` with a copy of these bytes.
+    /// A `Buffer` with a copy of these bytes, in memory of its own.
     pub(crate) fn buffer(self, bytes: &[u8]) -> Result<Value<'s>, Failed> {
         let mut value = ptr::null_mut();
-        // SAFETY: the engine copies that many bytes.
-        let status = unsafe {
-            sys::napi_create_buffer_copy(self.raw, bytes.len(), bytes.as_ptr().cast(), ptr::null_mut(), &mut value)
-        };
-        Self::made(status, value)
+        let mut data: *mut c_void = ptr::null_mut();
+        // SAFETY: the environment is alive.
+        check(unsafe { sys::napi_create_buffer(self.raw, bytes.len(), &mut data, &mut value) })?;
+        if !bytes.is_empty() {
+            if data.is_null() {
+                return Err(Failed);
+            }
+            // SAFETY: the engine has made room for that many bytes at `data`, which no JavaScript
+            // has seen and which cannot overlap with ours. It has not been called since. What the
+            // room holds does not matter: nothing reads it before it is written.
+            unsafe { copy_in_blocks(bytes.as_ptr(), data.cast::<u8>(), bytes.len()) };
+        }
+        Ok(Value(value, PhantomData))
     }
 
     /// An `Error` with its code, and the system's code beside it.

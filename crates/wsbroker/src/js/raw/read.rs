@@ -11,7 +11,7 @@ use std::{ffi::c_void, marker::PhantomData, ptr};
 use bytes::BytesMut;
 use napi_sys as sys;
 
-use super::{Env, Failed, KeptFunction, Value, check};
+use super::{Env, Failed, KeptFunction, Value, check, copy_in_blocks};
 
 /// Why something was not appended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -128,7 +128,7 @@ impl<'s> Env<'s> {
         // the bytes is made: if they are shared, another thread may write them meanwhile, and the
         // copy has some of both.
         unsafe {
-            ptr::copy_nonoverlapping(data.cast::<u8>(), spare.as_mut_ptr().cast::<u8>(), length);
+            copy_in_blocks(data.cast::<u8>(), spare.as_mut_ptr().cast::<u8>(), length);
             into.set_len(into.len() + length);
         }
         Ok(())

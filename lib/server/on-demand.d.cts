@@ -1,0 +1,2 @@
+/** The functions of `serving.cts`. */
+export declare function serving(): typeof import('./serving.cjs');

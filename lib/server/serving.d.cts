@@ -1,0 +1,11 @@
+import type { ClusterOptions } from '../types/cluster-options.cjs';
+import type { DrainOptions, DrainReport, Server, ShutdownOptions, ShutdownReport } from '../types/server.cjs';
+import type { StartOptions } from '../types/start-options.cjs';
+import type { ReloadOptions, ReloadReport } from '../types/worker-threads.cjs';
+import { shutdownHere } from './lifecycle.cjs';
+export declare function start(options: StartOptions): Promise<Server>;
+export declare function joinCluster(options: Omit<ClusterOptions, 'required'>): void;
+export declare function shutdown(options: ShutdownOptions | undefined): Promise<ShutdownReport>;
+export declare function drain(options: DrainOptions | undefined): Promise<DrainReport>;
+export declare function reloadWorkers(options: ReloadOptions | undefined): Promise<ReloadReport>;
+export { shutdownHere };

@@ -4,6 +4,7 @@
 mod broker_state;
 mod drain;
 mod drain_state;
+mod followed;
 mod gather_stats;
 mod history_sweep;
 mod inspection;
@@ -28,6 +29,7 @@ use wsbroker_proto::CloseCode;
 pub(crate) use broker_state::BrokerState;
 pub use drain::DrainConfig;
 pub use drain_state::{DrainObserver, DrainProgress, DrainReport};
+pub use followed::{FollowedHistory, FollowedState};
 pub use inspection::{SlowSocket, SocketInfo};
 pub use recovery::{HistoryMessage, HistorySlice, Recovery};
 pub use shutdown::ShutdownReport;

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     cork::Cork,
     error::{HistoryError, SubscribeError},
-    history::{ChannelHistory, HistoryEntry, HistoryPosition, HistoryTotals, Since},
+    history::{ChannelHistory, HistoryEntry, HistoryPage, HistoryPosition, HistoryRing, HistoryTotals, Since},
     ids::SocketId,
     registry::Socket,
     shard::{Command, ConnectionKey},
@@ -51,6 +51,13 @@ pub struct HistorySlice {
 /// A message that a channel keeps.
 #[derive(Clone, Debug)]
 pub struct HistoryMessage(Arc<HistoryEntry>);
+
+impl HistorySlice {
+    pub(super) fn new(page: HistoryPage) -> Self {
+        let messages = page.entries.into_iter().map(HistoryMessage).collect();
+        Self { position: page.position, complete: page.complete, messages }
+    }
+}
 
 impl HistoryMessage {
     /// Its place in the channel.
@@ -97,9 +104,7 @@ impl Broker {
         reverse: bool,
     ) -> Result<HistorySlice, HistoryError> {
         cork.flush();
-        let page = self.state().histories.page(&self.state().history_of(channel)?, since, limit, reverse);
-        let messages = page.entries.into_iter().map(HistoryMessage).collect();
-        Ok(HistorySlice { position: page.position, complete: page.complete, messages })
+        Ok(HistorySlice::new(self.state().histories.page(&self.state().history_of(channel)?, since, limit, reverse)))
     }
 
     /// Subscribes a socket, and has it get what it has missed since a position before anything
@@ -124,7 +129,9 @@ impl Broker {
             let position = self.state().histories.position(&history);
             return Ok(Recovery::none(position));
         };
-        self.state().recover_socket(&socket, &history, since, or_reject)
+        let recovery = self.state().recover_socket(&socket, &history, since, or_reject, &|_| true)?;
+        // It is ready: see above.
+        Ok(recovery.unwrap_or_else(|| Recovery::none(self.state().histories.position(&history))))
     }
 
     /// Deletes the messages of a channel below this offset, or all. If none is left a new epoch
@@ -154,13 +161,15 @@ impl BrokerState {
         self.histories.of(channel).ok_or(HistoryError::NoHistory)
     }
 
-    fn recover_socket(
+    /// `ready`: whether the ring can be asked; otherwise nothing happens.
+    pub(super) fn recover_socket(
         &self,
         socket: &Socket,
         history: &Arc<ChannelHistory>,
         since: Since,
         or_reject: bool,
-    ) -> Result<Recovery, HistoryError> {
+        ready: &dyn Fn(&HistoryRing) -> bool,
+    ) -> Result<Option<Recovery>, HistoryError> {
         let totals = &self.histories.totals;
         let mut membership = socket.membership();
         if is_member(&self.channels, &membership, history.name()) {
@@ -174,11 +183,14 @@ impl BrokerState {
         // From here to the end nothing is numbered: what was has been given to the shards before
         // the command, and what comes is given to them behind it.
         let mut ring = history.lock();
+        if !ready(&ring) {
+            return Ok(None);
+        }
         let next = self.histories.next_after(history, &mut ring, since);
         let position = ring.position();
         if membership.sealed || (next.is_none() && or_reject) {
             HistoryTotals::count(&totals.not_recovered, 1);
-            return Ok(Recovery::none(position));
+            return Ok(Some(Recovery::none(position)));
         }
         let channel = join(&self.channels, &mut membership, socket, history.name());
         let key = ConnectionKey::of(socket);
@@ -191,6 +203,6 @@ impl BrokerState {
         });
         HistoryTotals::count(if next.is_some() { &totals.recovered } else { &totals.not_recovered }, 1);
         HistoryTotals::count(&totals.replayed, replayed);
-        Ok(Recovery { recovered: next.is_some(), position, replayed })
+        Ok(Some(Recovery { recovered: next.is_some(), position, replayed }))
     }
 }

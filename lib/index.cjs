@@ -34,6 +34,7 @@ const load_cjs_1 = require("./native/load.cjs");
 const channel_calls_cjs_1 = require("./options/channel-calls.cjs");
 const checks_cjs_1 = require("./options/checks.cjs");
 const cluster_cjs_1 = require("./options/cluster.cjs");
+const bus_receipt_cjs_1 = require("./server/bus-receipt.cjs");
 const history_cjs_1 = require("./options/history.cjs");
 const inspection_cjs_1 = require("./options/inspection.cjs");
 const drain_cjs_1 = require("./options/drain.cjs");
@@ -408,7 +409,8 @@ exports.unsubscribeAll = load_cjs_1.native.unsubscribeAll;
  * ```
  */
 async function publish(channel, data, options) {
-    return load_cjs_1.native.publishWithReceipt(channel, data, options);
+    const receipt = load_cjs_1.native.publishWithReceipt(channel, data, options);
+    return receipt.ticket === undefined ? receipt : (0, bus_receipt_cjs_1.receiptOf)(receipt.ticket, receipt.subscribers);
 }
 /**
  * Where the channel is now: at offset 0 before the first publish. Read the position first and the
@@ -418,6 +420,8 @@ async function publish(channel, data, options) {
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history
  */
 async function position(channel) {
+    if (load_cjs_1.native.hasHistoryBus())
+        return load_cjs_1.native.positionElsewhere((0, channel_calls_cjs_1.channelBytes)('position', channel));
     return load_cjs_1.native.historyPosition(channel);
 }
 /**
@@ -439,6 +443,10 @@ async function position(channel) {
  */
 async function history(channel, options) {
     const [offset, epoch, limit, reverse] = (0, history_cjs_1.checkQuery)('history', options);
+    if (load_cjs_1.native.hasHistoryBus()) {
+        const name = (0, channel_calls_cjs_1.channelBytes)('history', channel);
+        return load_cjs_1.native.historyElsewhere(name, offset, epoch, limit, reverse);
+    }
     return load_cjs_1.native.readHistory(channel, offset, epoch, limit, reverse);
 }
 /**
@@ -474,6 +482,11 @@ async function history(channel, options) {
 async function recover(socketId, channel, since, options) {
     const [kind, offset, epoch] = (0, history_cjs_1.checkSince)('recover', since);
     const orReject = (0, history_cjs_1.checkRecover)('recover', options);
+    if (load_cjs_1.native.hasHistoryBus()) {
+        const id = (0, inspection_cjs_1.checkSocketId)('recover', socketId);
+        const name = (0, channel_calls_cjs_1.channelBytes)('recover', channel);
+        return load_cjs_1.native.recoverElsewhere(id, name, kind, offset, epoch, orReject);
+    }
     return load_cjs_1.native.recoverSocket(socketId, channel, kind, offset, epoch, orReject);
 }
 /**
@@ -488,7 +501,11 @@ async function recover(socketId, channel, since, options) {
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
  */
 async function deleteHistory(channel, options) {
-    load_cjs_1.native.deleteHistory(channel, (0, history_cjs_1.checkDelete)('deleteHistory', options));
+    const before = (0, history_cjs_1.checkDelete)('deleteHistory', options);
+    if (load_cjs_1.native.hasHistoryBus()) {
+        return load_cjs_1.native.deleteHistoryElsewhere((0, channel_calls_cjs_1.channelBytes)('deleteHistory', channel), before);
+    }
+    load_cjs_1.native.deleteHistory(channel, before);
 }
 /**
  * Subscribes every socket that is subscribed to `from` to `to` as well. Anything published to `to`

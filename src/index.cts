@@ -12,6 +12,7 @@ import { native } from './native/load.cjs';
 import { channelBytes, checkCloseChannel, checkSubscriberCount } from './options/channel-calls.cjs';
 import { knownKeys, oneOf, wrongType } from './options/checks.cjs';
 import { checkClusterOptions } from './options/cluster.cjs';
+import { receiptOf } from './server/bus-receipt.cjs';
 import { checkDelete, checkQuery, checkRecover, checkSince } from './options/history.cjs';
 import {
   checkGetSockets,
@@ -523,7 +524,8 @@ export async function publish(
   data: Data,
   options?: PublishOptions,
 ): Promise<PublishReceipt> {
-  return native.publishWithReceipt(channel, data, options);
+  const receipt = native.publishWithReceipt(channel, data, options);
+  return receipt.ticket === undefined ? receipt : receiptOf(receipt.ticket, receipt.subscribers);
 }
 
 /**
@@ -534,6 +536,7 @@ export async function publish(
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history
  */
 export async function position(channel: Data): Promise<Position> {
+  if (native.hasHistoryBus()) return native.positionElsewhere(channelBytes('position', channel));
   return native.historyPosition(channel);
 }
 
@@ -556,6 +559,10 @@ export async function position(channel: Data): Promise<Position> {
  */
 export async function history(channel: Data, options?: HistoryQuery): Promise<HistorySlice> {
   const [offset, epoch, limit, reverse] = checkQuery('history', options);
+  if (native.hasHistoryBus()) {
+    const name = channelBytes('history', channel);
+    return native.historyElsewhere(name, offset, epoch, limit, reverse);
+  }
   return native.readHistory(channel, offset, epoch, limit, reverse);
 }
 
@@ -597,6 +604,11 @@ export async function recover(
 ): Promise<Recovery> {
   const [kind, offset, epoch] = checkSince('recover', since);
   const orReject = checkRecover('recover', options);
+  if (native.hasHistoryBus()) {
+    const id = checkSocketId('recover', socketId);
+    const name = channelBytes('recover', channel);
+    return native.recoverElsewhere(id, name, kind, offset, epoch, orReject);
+  }
   return native.recoverSocket(socketId, channel, kind, offset, epoch, orReject);
 }
 
@@ -615,7 +627,11 @@ export async function deleteHistory(
   channel: Data,
   options?: { readonly before?: number | undefined },
 ): Promise<void> {
-  native.deleteHistory(channel, checkDelete('deleteHistory', options));
+  const before = checkDelete('deleteHistory', options);
+  if (native.hasHistoryBus()) {
+    return native.deleteHistoryElsewhere(channelBytes('deleteHistory', channel), before);
+  }
+  native.deleteHistory(channel, before);
 }
 
 /**

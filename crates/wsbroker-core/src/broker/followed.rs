@@ -117,6 +117,11 @@ impl FollowedHistory {
         clear
     }
 
+    /// The bus has said that this is its head, or was.
+    pub fn note(&self, position: HistoryPosition) {
+        self.history.lock().note(position);
+    }
+
     /// Resolves when this message of the bus is here; at once where the channel is not followed.
     pub async fn arrive(&self, position: HistoryPosition) {
         cork::arrive(&self.broker, &self.history, position).await;
@@ -210,11 +215,11 @@ impl BrokerState {
 }
 
 impl Broker {
-    /// Whether the bus numbers what is published to this channel. Then the calls that end in
+    /// Whether a bus numbers the messages of channels with history. Then the calls that end in
     /// `_elsewhere` are to be used.
     #[must_use]
-    pub fn numbers_elsewhere(&self, channel: &[u8]) -> bool {
-        !self.state().histories.is_off() && self.state().numbers_elsewhere(channel)
+    pub fn has_history_bus(&self) -> bool {
+        self.state().channels.bus().is_some_and(|bus| bus.histories().is_some())
     }
 
     /// As [`position`](Self::position), of the bus.

@@ -166,7 +166,7 @@ export type {
  * within 10 s
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called with `workerPath` in a worker of the pool
  * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: the system does not support Unix sockets or
- * `reusePort`, or the process has both `history` and `cluster`
+ * `reusePort`
  * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before it was done
  * @throws the reason of `signal`, if that was aborted before it was done
  *
@@ -195,6 +195,8 @@ export async function start(options: StartOptions): Promise<Server> {
  * many are missing.
  *
  * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: {@link start} was called with `history` before;
+ * pass `cluster` to it, or join first
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the process has already joined
  *
  * @example
@@ -513,6 +515,9 @@ export const unsubscribeAll: (socketId: number) => number = native.unsubscribeAl
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: `id` is empty or longer than 128 bytes, or
  * the channel has no history
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, on a channel with history, Redis is
+ * away or refused it. `stored` is `false`, or `'unknown'` where Redis may have it: publish it again
+ * with the same `id`
  *
  * @example
  * ```js
@@ -534,6 +539,7 @@ export async function publish(
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  */
 export async function position(channel: Data): Promise<Position> {
   if (native.hasHistoryBus()) return native.positionElsewhere(channelBytes('position', channel));
@@ -551,6 +557,7 @@ export async function position(channel: Data): Promise<Position> {
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or an option has
  * a value that is not allowed
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  *
  * @example
  * ```js
@@ -586,6 +593,8 @@ export async function history(channel: Data, options?: HistoryQuery): Promise<Hi
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the socket is subscribed to the channel already
  * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away, and what is in
+ * memory here does not reach back to `since`
  *
  * @example
  * ```js
@@ -622,6 +631,7 @@ export async function recover(
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or `before` is
  * not an offset
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  */
 export async function deleteHistory(
   channel: Data,

@@ -198,6 +198,20 @@ test('a channel is closed behind what was published before', async (t) => {
   assert.deepEqual(await local.end(), { code: 4000, reason: 'over' });
 });
 
+test('who has subscribed gets what is published next, though Redis does not know the channel yet', async (t) => {
+  const redis = await startRedis(t);
+  const [one] = await instances(t, redis, 1);
+  const client = await one.connect();
+  const count = 20;
+  await client.run((wsb, id, count) => {
+    for (let i = 0; i < count; i++) {
+      wsb.subscribe(id, `chat:${i}`);
+      wsb.sendToChannel(`chat:${i}`, 'hi');
+    }
+  }, count);
+  assert.deepEqual((await client.take(count)).sort(), Array.from({ length: count }, (_, i) => `1 chat:${i}\nhi`).sort());
+});
+
 test('a connection to Redis that is cut loses nothing', async (t) => {
   const redis = await startRedis(t);
   const [one, two] = await instances(t, redis, 2);

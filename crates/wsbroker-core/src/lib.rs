@@ -42,8 +42,8 @@ mod tls;
 mod worker;
 
 pub use broker::{
-    Broker, DrainConfig, DrainObserver, DrainProgress, DrainReport, FollowedHistory, FollowedState, HistoryMessage, HistorySlice, Recovery,
-    ShutdownReport, SlowSocket, SocketInfo, WeakBroker, WorkerHandle,
+    Broker, DrainConfig, DrainObserver, DrainProgress, DrainReport, FollowedHistory, FollowedState, HistoryMessage,
+    HistorySlice, Recovery, ShutdownReport, SlowSocket, SocketInfo, WeakBroker, WorkerHandle,
 };
 pub use bus::{
     Bus, BusEvent, BusEvents, BusFailure, BusListener, BusMessage, BusReceipt, BusState, BusStats, ClusterCount,

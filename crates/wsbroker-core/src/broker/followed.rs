@@ -9,7 +9,7 @@ use crate::{
     cork,
     error::HistoryError,
     history::{
-        BusArrival, BusHistory, ChannelHistory, HistoryPosition, HistoryRing, KeptMessage, Keeping, Merged, Since,
+        BusArrival, BusHistory, ChannelHistory, HistoryPosition, HistoryRing, Keeping, KeptMessage, Merged, Since,
     },
     ids::SocketId,
     shard::{Command, Compress},
@@ -117,6 +117,13 @@ impl FollowedHistory {
         clear
     }
 
+    /// Whether the channel has subscribers here, who would not get what the bus numbers now.
+    #[must_use]
+    pub fn is_to_be_followed(&self) -> bool {
+        self.broker.channels.get(self.history.name()).is_some()
+            && !self.history.lock().is_live(self.broker.histories.session())
+    }
+
     /// The bus has said that this is its head, or was.
     pub fn note(&self, position: HistoryPosition) {
         self.history.lock().note(position);
@@ -190,9 +197,8 @@ impl BrokerState {
         self.channels.bus().is_some_and(|bus| bus.histories().is_some()) && self.histories.of(channel).is_some()
     }
 
-    fn history_bus(&self) -> Result<(Arc<dyn Bus>, fn(&dyn Bus) -> Option<&dyn HistoryBus>), HistoryError> {
-        let bus = self.channels.bus().map(Arc::clone).ok_or(HistoryError::NoHistory)?;
-        Ok((bus, |bus| bus.histories()))
+    fn history_bus(&self) -> Result<Arc<dyn Bus>, HistoryError> {
+        self.channels.bus().map(Arc::clone).ok_or(HistoryError::NoHistory)
     }
 
     /// Whether a socket can recover from what is here. What is older, and what may be newer, has to
@@ -235,8 +241,8 @@ impl Broker {
                 return Ok(ring.position());
             }
         }
-        let (bus, part) = state.history_bus()?;
-        Ok(part(&*bus).ok_or(HistoryError::NoHistory)?.head(channel).await?)
+        let bus = state.history_bus()?;
+        Ok(part(&bus)?.head(channel).await?)
     }
 
     /// As [`history`](Self::history), of the bus.
@@ -259,8 +265,8 @@ impl Broker {
         let page = if is_here {
             state.histories.page(&history, since, limit, reverse)
         } else {
-            let (bus, part) = state.history_bus()?;
-            let read = part(&*bus).ok_or(HistoryError::NoHistory)?.read(channel).await?;
+            let bus = state.history_bus()?;
+            let read = part(&bus)?.read(channel).await?;
             state.histories.page_of(&history, read, since, limit, reverse)
         };
         Ok(HistorySlice::new(page))
@@ -285,15 +291,14 @@ impl Broker {
         let Some(socket) = state.sockets.get(id) else {
             return Ok(Recovery::none(self.position_elsewhere(channel).await?));
         };
-        let attempt = |ready: &dyn Fn(&HistoryRing) -> bool| {
-            state.recover_socket(&socket, &history, since, or_reject, ready)
-        };
+        let attempt =
+            |ready: &dyn Fn(&HistoryRing) -> bool| state.recover_socket(&socket, &history, since, or_reject, ready);
         if let Some(recovery) = attempt(&|ring| state.has_since(ring, since))? {
             return Ok(recovery);
         }
-        let (bus, part) = state.history_bus()?;
+        let bus = state.history_bus()?;
         let whole = since != Since::Now;
-        match part(&*bus).ok_or(HistoryError::NoHistory)?.refresh(channel, whole).await {
+        match part(&bus)?.refresh(channel, whole).await {
             // What is here now is everything there is. It is followed until the socket is in it.
             Ok(hold) => {
                 let recovery = attempt(&|_| true)?;
@@ -320,10 +325,13 @@ impl Broker {
     pub async fn delete_history_elsewhere(&self, channel: &[u8], before: Option<u64>) -> Result<(), HistoryError> {
         let state = Arc::clone(self.state());
         state.histories.of(channel).ok_or(HistoryError::NoHistory)?;
-        let (bus, part) = state.history_bus()?;
-        Ok(part(&*bus).ok_or(HistoryError::NoHistory)?.delete(channel, before).await?)
+        let bus = state.history_bus()?;
+        Ok(part(&bus)?.delete(channel, before).await?)
     }
+}
 
+fn part(bus: &Arc<dyn Bus>) -> Result<&dyn HistoryBus, HistoryError> {
+    bus.histories().ok_or(HistoryError::NoHistory)
 }
 
 fn unready() -> HistoryError {

@@ -31,6 +31,7 @@ use dashmap::{DashMap, Entry};
 use parking_lot::Mutex;
 
 pub use self::position::{HistoryEpoch, HistoryPosition, Since};
+pub use self::ring::{BusHistory, KeptMessage};
 use self::{account::ChannelAccount, use_order::UseOrder};
 pub(crate) use self::{
     account::HistoryTotals,
@@ -38,7 +39,6 @@ pub(crate) use self::{
     entry::{HistoryEntry, Unnumbered},
     ring::{BusArrival, HistoryPage, HistoryRead, HistoryRing, Keeping, Merged, Published},
 };
-pub use self::ring::{BusHistory, KeptMessage};
 use crate::config::HistoryRule;
 
 /// The part of the memory that channels get of which only the position is known.

@@ -9,8 +9,8 @@ use std::{
 };
 
 use self::following::Following;
-pub use self::following::{BusHistory, KeptMessage};
 pub(crate) use self::following::{BusArrival, Keeping, Merged};
+pub use self::following::{BusHistory, KeptMessage};
 use super::{
     account::{ChannelAccount, HistoryTotals},
     entry::{HistoryEntry, Unnumbered},
@@ -104,13 +104,7 @@ impl HistoryRing {
     }
 
     /// Keeps the message that follows the head.
-    fn append(
-        &mut self,
-        at: u64,
-        rule: &HistoryRule,
-        prefix: &[u8],
-        message: Unnumbered<'_>,
-    ) -> Arc<HistoryEntry> {
+    fn append(&mut self, at: u64, rule: &HistoryRule, prefix: &[u8], message: Unnumbered<'_>) -> Arc<HistoryEntry> {
         self.head += 1;
         let entry = Arc::new(HistoryEntry::new(self.position(), at, prefix, message, &self.account));
         self.account.add(entry.size());

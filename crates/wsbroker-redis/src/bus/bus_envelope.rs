@@ -224,8 +224,8 @@ impl<'a> BusEnvelope<'a> {
             QUESTION => InstanceMessage::Question(take_varint(input)?, input),
             ANSWER => InstanceMessage::Answer(take_varint(input)?, take_varint(input)?),
             SETTINGS => {
-                let digest = input.as_array().ok_or(EnvelopeError::Damaged)?;
-                InstanceMessage::Settings(u64::from_be_bytes(*digest))
+                let digest = <[u8; 8]>::try_from(*input).map_err(|_| EnvelopeError::Damaged)?;
+                InstanceMessage::Settings(u64::from_be_bytes(digest))
             }
             NUMBERED | DELETED => return Self::read_kept(kind, input),
             CLOSE_NUMBERED => {
@@ -421,11 +421,22 @@ mod tests {
         assert_eq!(BusEnvelope::read(&numbered), Ok(BusEnvelope::Numbered(at(17), b"\0hi there")));
         assert_eq!(BusEnvelope::read(&envelope(true, "00ff123456789abc17 5")), Ok(BusEnvelope::Deleted(at(17), 5)));
         assert_eq!(BusEnvelope::read(&envelope(true, "00ff123456789abc0 ")), Ok(BusEnvelope::Deleted(at(0), 0)));
-        for rest in ["", "00ff123456789abc", "00FF123456789abc1 x", "00ff123456789abc0 x", "00ff123456789abc-1 x", "00ff123456789abc9007199254740992 x", "00ff123456789abc111111111111111111111111 x"] {
+        for rest in [
+            "",
+            "00ff123456789abc",
+            "00FF123456789abc1 x",
+            "00ff123456789abc0 x",
+            "00ff123456789abc-1 x",
+            "00ff123456789abc9007199254740992 x",
+            "00ff123456789abc111111111111111111111111 x",
+        ] {
             assert_eq!(BusEnvelope::read(&envelope(false, rest)), Err(EnvelopeError::Damaged), "{rest}");
         }
         let close = close_numbered(InstanceId(7), CloseCode::RESTART, "moved");
-        assert_eq!(BusEnvelope::read(&close), Ok(BusEnvelope::CloseNumbered(InstanceId(7), CloseCode::RESTART, "moved")));
+        assert_eq!(
+            BusEnvelope::read(&close),
+            Ok(BusEnvelope::CloseNumbered(InstanceId(7), CloseCode::RESTART, "moved"))
+        );
     }
 
     #[test]

@@ -187,19 +187,7 @@ impl Link {
     /// What runs the script of the histories, once Redis has it. `None` where there are none.
     pub(super) async fn scripts(&self, limit: Duration) -> Result<Option<ScriptLink>, LinkError> {
         let Some(connection) = &self.scripts else { return Ok(None) };
-        let mut load = redis::cmd("SCRIPT");
-        load.arg("LOAD").arg(SCRIPT);
-        let loading = async {
-            Ok(match connection.clone() {
-                RedisConnection::Server(mut node, _) => load.query_async::<String>(&mut node.redis).await?,
-                RedisConnection::Cluster(mut cluster, _) => {
-                    let everywhere = (MultipleNodeRoutingInfo::AllMasters, Some(ResponsePolicy::AllSucceeded));
-                    let value = cluster.route_command(load, RoutingInfo::MultiNode(everywhere)).await?;
-                    redis::from_redis_value::<String>(value).map_err(RedisError::from)?
-                }
-            })
-        };
-        let sha = connection.movement().within(limit, loading).await?;
+        let sha = load_script(connection, limit).await?;
         Ok(Some(ScriptLink { connection: connection.clone(), sha: sha.into() }))
     }
 
@@ -364,7 +352,29 @@ pub(super) struct ScriptLink {
     sha: Arc<str>,
 }
 
+/// Gives every primary the script. Returns its digest.
+async fn load_script(connection: &RedisConnection, limit: Duration) -> Result<String, LinkError> {
+    let mut load = redis::cmd("SCRIPT");
+    load.arg("LOAD").arg(SCRIPT);
+    let loading = async {
+        Ok(match connection.clone() {
+            RedisConnection::Server(mut node, _) => load.query_async::<String>(&mut node.redis).await?,
+            RedisConnection::Cluster(mut cluster, _) => {
+                let everywhere = (MultipleNodeRoutingInfo::AllMasters, Some(ResponsePolicy::AllSucceeded));
+                let value = cluster.route_command(load, RoutingInfo::MultiNode(everywhere)).await?;
+                redis::from_redis_value::<String>(value).map_err(RedisError::from)?
+            }
+        })
+    };
+    connection.movement().within(limit, loading).await
+}
+
 impl ScriptLink {
+    /// Gives Redis the script again, where it was flushed.
+    pub(super) async fn load(&self, limit: Duration) -> Result<(), LinkError> {
+        load_script(&self.connection, limit).await.map(drop)
+    }
+
     /// A call of the script.
     pub(super) fn call(&self, keys: &[Vec<u8>], arguments: &[&[u8]]) -> Cmd {
         let mut command = redis::cmd("EVALSHA");

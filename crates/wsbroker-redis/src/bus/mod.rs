@@ -30,8 +30,8 @@ use tokio::{
     time::timeout,
 };
 use wsbroker_core::{
-    Broker, Bus, BusEvent, BusListener, BusState, BusStats, CloseCode, ClusterCount, Cork, HistoryBus, JoinError, MessageForm,
-    WeakBroker,
+    Broker, Bus, BusEvent, BusListener, BusState, BusStats, CloseCode, ClusterCount, Cork, HistoryBus, JoinError,
+    MessageForm, WeakBroker,
 };
 
 mod bus_envelope;

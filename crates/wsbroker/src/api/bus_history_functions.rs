@@ -164,9 +164,12 @@ pub fn bus_receipt(env: &Env, ticket: f64) -> Result<Object<'_>> {
 #[napi(ts_return_type = "Promise<NativePosition>")]
 pub fn position_elsewhere(env: &Env, #[napi(ts_arg_type = "Buffer")] channel: Copied) -> Result<Object<'_>> {
     let channel = channel.to_vec();
-    ask(env, "position", || Err(JsError::shut_down("position")), |broker| async move {
-        broker.position_elsewhere(&channel).await.map(NativePosition::from)
-    })
+    ask(
+        env,
+        "position",
+        || Err(JsError::shut_down("position")),
+        |broker| async move { broker.position_elsewhere(&channel).await.map(NativePosition::from) },
+    )
 }
 
 /// As `readHistory`.
@@ -180,18 +183,23 @@ pub fn history_elsewhere(
     reverse: bool,
 ) -> Result<Object<'_>> {
     let channel = channel.to_vec();
-    ask(env, "history", || Err(JsError::shut_down("history")), move |broker| async move {
-        let slice = broker.history_elsewhere(&channel, at(offset, &epoch), limit as usize, reverse).await?;
-        let messages = slice.messages.iter().map(|message| NativeHistoryMessage {
-            offset: message.offset() as f64,
-            data: match message.kind() {
-                MessageKind::Text => Either::A(String::from_utf8_lossy(message.payload()).into_owned()),
-                MessageKind::Binary => Either::B(message.payload().to_vec().into()),
-            },
-        });
-        let messages = messages.collect();
-        Ok(NativeHistorySlice { position: slice.position.into(), complete: slice.complete, messages })
-    })
+    ask(
+        env,
+        "history",
+        || Err(JsError::shut_down("history")),
+        move |broker| async move {
+            let slice = broker.history_elsewhere(&channel, at(offset, &epoch), limit as usize, reverse).await?;
+            let messages = slice.messages.iter().map(|message| NativeHistoryMessage {
+                offset: message.offset() as f64,
+                data: match message.kind() {
+                    MessageKind::Text => Either::A(String::from_utf8_lossy(message.payload()).into_owned()),
+                    MessageKind::Binary => Either::B(message.payload().to_vec().into()),
+                },
+            });
+            let messages = messages.collect();
+            Ok(NativeHistorySlice { position: slice.position.into(), complete: slice.complete, messages })
+        },
+    )
 }
 
 /// As `recoverSocket`.
@@ -212,18 +220,23 @@ pub fn recover_elsewhere(
         _ => Since::Now,
     };
     let id = if socket_id.fract() == 0.0 && socket_id > 0.0 { SocketId::new(socket_id as u64) } else { None };
-    ask(env, "recover", || Err(JsError::shut_down("recover")), move |broker| async move {
-        let recovery = match id {
-            Some(id) => broker.recover_elsewhere(id, &channel, since, or_reject).await?,
-            // No socket has this number.
-            None => Recovery::none(broker.position_elsewhere(&channel).await?),
-        };
-        Ok(NativeRecovery {
-            recovered: recovery.recovered,
-            position: recovery.position.into(),
-            replayed: recovery.replayed as f64,
-        })
-    })
+    ask(
+        env,
+        "recover",
+        || Err(JsError::shut_down("recover")),
+        move |broker| async move {
+            let recovery = match id {
+                Some(id) => broker.recover_elsewhere(id, &channel, since, or_reject).await?,
+                // No socket has this number.
+                None => Recovery::none(broker.position_elsewhere(&channel).await?),
+            };
+            Ok(NativeRecovery {
+                recovered: recovery.recovered,
+                position: recovery.position.into(),
+                replayed: recovery.replayed as f64,
+            })
+        },
+    )
 }
 
 /// As `deleteHistory`.
@@ -235,7 +248,10 @@ pub fn delete_history_elsewhere(
 ) -> Result<Object<'_>> {
     let channel = channel.to_vec();
     let before = (before >= 0.0).then_some(before as u64);
-    ask(env, "deleteHistory", || Err(JsError::shut_down("deleteHistory")), move |broker| async move {
-        broker.delete_history_elsewhere(&channel, before).await
-    })
+    ask(
+        env,
+        "deleteHistory",
+        || Err(JsError::shut_down("deleteHistory")),
+        move |broker| async move { broker.delete_history_elsewhere(&channel, before).await },
+    )
 }

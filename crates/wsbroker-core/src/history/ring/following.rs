@@ -226,7 +226,12 @@ impl HistoryRing {
     }
 
     /// Takes a message that the bus has numbered.
-    pub(crate) fn arrived(&mut self, keeping: Keeping<'_>, position: HistoryPosition, message: KeptMessage) -> BusArrival {
+    pub(crate) fn arrived(
+        &mut self,
+        keeping: Keeping<'_>,
+        position: HistoryPosition,
+        message: KeptMessage,
+    ) -> BusArrival {
         let HistoryPosition { offset, epoch } = position;
         let before = HistoryPosition { offset: offset.saturating_sub(1), epoch };
         self.expire(keeping.now, keeping.rule);
@@ -372,7 +377,10 @@ impl Following {
 
     fn put_aside(&mut self, offset: u64, message: KeptMessage) {
         let bytes = message.payload.len();
-        if self.aside_bytes + bytes <= MAX_ASIDE && self.aside.len() < MAX_ASIDE / 64 && !self.aside.contains_key(&offset) {
+        if self.aside_bytes + bytes <= MAX_ASIDE
+            && self.aside.len() < MAX_ASIDE / 64
+            && !self.aside.contains_key(&offset)
+        {
             self.aside_bytes += bytes;
             self.aside.insert(offset, message);
         }

@@ -135,6 +135,9 @@ mod tests {
 
     #[test]
     fn a_channel_of_a_longer_prefix_has_other_keys() {
-        assert_ne!(HistoryKeys::new("app", b"live:news", b"app:live:news"), HistoryKeys::new("app:live", b"news", b"app:live:news"));
+        assert_ne!(
+            HistoryKeys::new("app", b"live:news", b"app:live:news"),
+            HistoryKeys::new("app:live", b"news", b"app:live:news")
+        );
     }
 }

@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{BoxFuture, FutureExt, join_all};
 use parking_lot::Mutex;
 use redis::{Cmd, RedisError, Value};
 use tokio::{
@@ -208,6 +208,14 @@ fn read_position(texts: &[&[u8]]) -> Option<HistoryPosition> {
     bus_envelope::position(epoch, bus_envelope::number(offset)?)
 }
 
+/// What is particular to a call of the script.
+struct Call<'a> {
+    name: &'a str,
+    /// Of a publish.
+    id: Option<&'a [u8]>,
+    arguments: &'a [&'a [u8]],
+}
+
 /// What one call has read.
 struct Page {
     position: HistoryPosition,
@@ -222,16 +230,9 @@ impl RedisBus {
     }
 
     /// A call of the script for a channel.
-    fn script(
-        &self,
-        link: &ScriptLink,
-        channel: &[u8],
-        rule: &HistoryRule,
-        known: Option<HistoryPosition>,
-        id: Option<&[u8]>,
-        call: &str,
-        own: &[&[u8]],
-    ) -> Cmd {
+    fn script(&self, link: &ScriptLink, channel: &[u8], followed: &FollowedHistory, call: Call<'_>) -> Cmd {
+        let Call { name: call, id, arguments: own } = call;
+        let (rule, known) = (followed.rule(), followed.state().known);
         let keys = self.keys(channel);
         let mut names = vec![keys.head(), keys.stream()];
         names.extend(id.map(|id| keys.id(id)));
@@ -246,10 +247,8 @@ impl RedisBus {
         let [ttl, size, max_bytes, keep] = &numbers;
         let (fresh, offset, on_bus) = (HistoryEpoch::random().to_string(), offset.to_string(), self.on_bus(channel));
         let envelope = [&*self.mark, &bus_envelope::kept_head(self.instance, call == "delete")].concat();
-        let mut arguments: Vec<&[u8]> = [call, &fresh, &epoch, &offset, ttl, size, max_bytes, keep]
-            .into_iter()
-            .map(str::as_bytes)
-            .collect();
+        let mut arguments: Vec<&[u8]> =
+            [call, &fresh, &epoch, &offset, ttl, size, max_bytes, keep].into_iter().map(str::as_bytes).collect();
         arguments.extend([link.publish_command().as_bytes(), &on_bus[..], &envelope[..]]);
         arguments.extend(own);
         link.call(&names, &arguments)
@@ -276,8 +275,14 @@ impl RedisBus {
         own: &[&[u8]],
     ) -> Result<Value, BusFailure> {
         let link = self.script_link()?;
-        let command = self.script(&link, channel, followed.rule(), followed.state().known, None, call, own);
-        link.run(&command, LIMIT).await.map_err(|error| failure(&error))
+        let command = self.script(&link, channel, followed, Call { name: call, id: None, arguments: own });
+        match link.run(&command, LIMIT).await {
+            Err(LinkError::Redis(error)) if error.code() == Some("NOSCRIPT") => {
+                link.load(LIMIT).await.map_err(|error| failure(&error))?;
+                link.run(&command, LIMIT).await.map_err(|error| failure(&error))
+            }
+            answer => answer.map_err(|error| failure(&error)),
+        }
     }
 
     /// The answer of a future that runs on the bus's own thread: connections belong to it.
@@ -310,6 +315,17 @@ impl RedisBus {
     }
 
     async fn run_operations(&self, link: &ScriptLink, operations: Vec<Operation>) -> Result<(), LinkError> {
+        // Who has subscribed before something was published gets it, also if Redis does not know
+        // yet that this instance listens.
+        let mut first: Vec<&ChannelKey> = operations
+            .iter()
+            .map(Operation::channel)
+            .filter(|channel| self.followed(channel).is_some_and(|followed| followed.is_to_be_followed()))
+            .collect();
+        first.sort_unstable();
+        first.dedup();
+        // If that fails, they learn what they have missed when the channel is followed.
+        let _ = timeout(LIMIT, join_all(first.into_iter().map(|channel| self.bring_up(channel, false)))).await;
         let mut commands = Vec::with_capacity(operations.len());
         let mut pending = Vec::with_capacity(operations.len());
         for operation in operations {
@@ -317,9 +333,8 @@ impl RedisBus {
             match operation {
                 Operation::Publish { message, id, receipt, .. } => {
                     let Some(followed) = self.followed(&channel) else { continue };
-                    let known = followed.state().known;
-                    let command =
-                        self.script(link, &channel, followed.rule(), known, id.as_deref(), "publish", &[&message]);
+                    let call = Call { name: "publish", id: id.as_deref(), arguments: &[&message] };
+                    let command = self.script(link, &channel, &followed, call);
                     commands.push((Arc::clone(&channel), command));
                     pending.push(Pending::Publish(followed, receipt));
                 }
@@ -480,12 +495,7 @@ impl RedisBus {
         Err(BusFailure { reason: "the epoch of the channel keeps changing".into(), unknown: false })
     }
 
-    async fn read_from(
-        &self,
-        channel: &[u8],
-        followed: &FollowedHistory,
-        from: u64,
-    ) -> Result<BusHistory, BusFailure> {
+    async fn read_from(&self, channel: &[u8], followed: &FollowedHistory, from: u64) -> Result<BusHistory, BusFailure> {
         let (mut messages, mut first, mut next) = (Vec::new(), None, from);
         loop {
             let answer = self
@@ -606,10 +616,13 @@ impl HistoryBus for RedisBus {
             let me = self.me()?;
             self.on_bus_thread(async move {
                 let followed = me.followed(&channel).ok_or_else(lost)?;
-                let before = before.map_or_else(String::new, |offset| offset.to_string());
-                let answer = me.ask(&channel, &followed, "delete", &[before.as_bytes()]).await?;
+                let text = before.map_or_else(String::new, |offset| offset.to_string());
+                let answer = me.ask(&channel, &followed, "delete", &[text.as_bytes()]).await?;
                 let position = texts(&answer).and_then(|texts| read_position(&texts)).ok_or_else(unreadable)?;
-                followed.arrive(position).await;
+                // What is published comes a moment later.
+                if !followed.deleted(position, before.unwrap_or(0)) {
+                    me.follow_up(&channel);
+                }
                 Ok(())
             })
             .await

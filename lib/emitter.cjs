@@ -34,7 +34,7 @@ class Emitter {
      */
     constructor(options) {
         const bag = (0, checks_cjs_1.knownKeys)('Emitter', 'options', options, KNOWN_OPTIONS);
-        const timeout = (0, checks_cjs_1.integer)('Emitter', 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 5_000;
+        const timeout = (0, checks_cjs_1.duration)('Emitter', 'timeout', bag['timeout'], 0) ?? 5_000;
         const client = bag['redis'];
         if (isClient(client)) {
             const request = (0, cluster_cjs_1.checkClusterOptions)('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN_OPTIONS);

@@ -4,7 +4,7 @@ import { fromNative, WSBrokerError } from './errors.cjs';
 import type { NativeEmitter } from './native.cjs';
 import { busEventReporter } from './native/join-cluster.cjs';
 import { native } from './native/load.cjs';
-import { integer, knownKeys, MAX_DURATION, wrongType } from './options/checks.cjs';
+import { duration, knownKeys, wrongType } from './options/checks.cjs';
 import { checkClusterOptions } from './options/cluster.cjs';
 import type { BusEvent, RedisOptions } from './types/cluster-options.cjs';
 import type { Data } from './types/messages.cjs';
@@ -80,7 +80,7 @@ export class Emitter {
    */
   constructor(options: EmitterOptions) {
     const bag = knownKeys('Emitter', 'options', options, KNOWN_OPTIONS);
-    const timeout = integer('Emitter', 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 5_000;
+    const timeout = duration('Emitter', 'timeout', bag['timeout'], 0) ?? 5_000;
     const client = bag['redis'];
     if (isClient(client)) {
       const request = checkClusterOptions(

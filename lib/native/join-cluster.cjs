@@ -12,12 +12,15 @@ const load_cjs_1 = require("./load.cjs");
 // Joining other instances, and what the bus reports.
 /** Why the bus is lost, if it is and the bus has said why. */
 let lostReason;
+/** Where Redis is, for messages. */
+let redisPlace = '';
 /** Joins, at once or with the first server. */
 function joinCluster({ native: options, onBus }) {
     lostReason = undefined;
+    redisPlace = placeOf(options.redis);
     if (!node_worker_threads_1.isMainThread)
         load_cjs_1.native.endWithThread();
-    const report = busEventReporter(onBus);
+    const report = onBus === undefined ? stderrReporter(redisPlace) : busEventReporter(onBus);
     try {
         load_cjs_1.native.joinCluster(options, (events) => {
             for (const { state, reason } of events) {
@@ -51,6 +54,30 @@ function busEventReporter(onBus) {
         }
     };
 }
+/** For an application without `onBus`: without a word, instances would just not hear each other. */
+function stderrReporter(place) {
+    let lost = false;
+    return (events) => {
+        for (const { state, reason } of events) {
+            if (state === 'lost') {
+                (0, report_cjs_1.reportError)(`the bus is lost (Redis${place}). Reconnecting; pass "onBus" to handle this in your code`, reason);
+            }
+            else if (state === 'warning')
+                (0, report_cjs_1.reportError)(`the bus (Redis${place})`, reason);
+            else if (state === 'ready' && lost)
+                (0, report_cjs_1.reportError)(`the bus (Redis${place})`, 'ready again');
+            if (state === 'lost' || state === 'ready')
+                lost = state === 'lost';
+        }
+    };
+}
+/** Where Redis is, without its user and password. */
+function placeOf({ url, nodes }) {
+    if (url === undefined)
+        return ` at ${nodes.map(({ host, port }) => `${host}:${port}`).join(', ')}`;
+    const host = /^rediss?:\/\/(?:[^/]*@)?([^/?#@]+)/.exec(url)?.[1];
+    return host === undefined ? '' : ` at ${host}`;
+}
 /** Waits until the bus is ready for the first time. */
 async function busReady(timeout) {
     let timer;
@@ -60,5 +87,5 @@ async function busReady(timeout) {
     if (ready)
         return;
     const why = lostReason === undefined ? '' : `: ${lostReason}`;
-    throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `start: Redis was not ready within ${timeout} ms, and "cluster.required" is true${why}`);
+    throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `start: Redis${redisPlace} was not ready within ${timeout} ms, and "cluster.required" is true${why}`);
 }

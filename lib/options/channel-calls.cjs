@@ -26,7 +26,7 @@ function bytesOf(call, name, data) {
 function checkSubscriberCount(channel, options) {
     const call = 'subscriberCount';
     const bag = (0, checks_cjs_1.knownKeys)(call, 'options', options, ['cluster', 'timeout']);
-    const timeout = (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 1, checks_cjs_1.MAX_DURATION) ?? 1_000;
+    const timeout = (0, checks_cjs_1.duration)(call, 'timeout', bag['timeout'], 1) ?? 1_000;
     return (0, checks_cjs_1.optional)(call, 'cluster', bag['cluster'], 'boolean') === true
         ? { channel: channelBytes(call, channel), timeout }
         : undefined;

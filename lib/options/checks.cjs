@@ -3,6 +3,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.SENDABLE_CODES = exports.MAX_SIZE = exports.MAX_DURATION = void 0;
 exports.knownKeys = knownKeys;
 exports.integer = integer;
+exports.duration = duration;
 exports.oneOf = oneOf;
 exports.optional = optional;
 exports.strings = strings;
@@ -24,10 +25,11 @@ exports.MAX_SIZE = 2 ** 31 - 1;
  * Checks that the value is an object without unknown keys.
  *
  * @param hints what to use instead of names that come from other libraries
+ * @param expected what the value must be, for messages: an example helps
  */
-function knownKeys(call, name, value, known, hints = {}) {
+function knownKeys(call, name, value, known, hints = {}, expected = 'an object') {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        throw wrongType(call, name, 'an object', value);
+        throw wrongType(call, name, expected, value);
     }
     for (const key of Object.keys(value)) {
         if (known.includes(key))
@@ -43,15 +45,22 @@ function knownKeys(call, name, value, known, hints = {}) {
     }
     return value;
 }
-function integer(call, name, value, from, to) {
+/** @param unit what it is a number of, for messages: many write '30s' and '1mb' */
+function integer(call, name, value, from, to, unit) {
     if (value === undefined)
         return undefined;
-    if (typeof value !== 'number')
-        throw wrongType(call, name, 'a number', value);
+    if (typeof value !== 'number') {
+        throw wrongType(call, name, unit === undefined ? 'a number' : `a number of ${unit}`, value);
+    }
     if (!Number.isInteger(value) || value < from || value > to) {
-        throw wrongValue(call, name, `an integer from ${from} to ${to}`, value);
+        const range = `an integer from ${from} to ${to}`;
+        throw wrongValue(call, name, unit === undefined ? range : `${range} ${unit}`, value);
     }
     return value;
+}
+/** A time, in milliseconds. */
+function duration(call, name, value, from) {
+    return integer(call, name, value, from, exports.MAX_DURATION, 'milliseconds');
 }
 function oneOf(call, name, value, allowed) {
     if (value === undefined)
@@ -59,9 +68,15 @@ function oneOf(call, name, value, allowed) {
     if (typeof value !== 'string')
         throw wrongType(call, name, 'a string', value);
     if (!allowed.includes(value)) {
-        throw wrongValue(call, name, allowed.map((one) => `'${one}'`).join(' or '), value);
+        throw wrongValue(call, name, alternatives(allowed), value);
     }
     return value;
+}
+/** `'a', 'b' or 'c'` */
+function alternatives(allowed) {
+    const quoted = allowed.map((one) => `'${one}'`);
+    const last = quoted.pop();
+    return quoted.length === 0 ? `${last}` : `${quoted.join(', ')} or ${last}`;
 }
 function optional(call, name, value, type) {
     if (value !== undefined && typeof value !== type)

@@ -3,13 +3,19 @@ import { WSBrokerRangeError, WSBrokerTypeError } from '../errors.cjs';
 export declare const MAX_DURATION: number;
 /** The largest size of anything that crosses into Rust as 32 bits. */
 export declare const MAX_SIZE: number;
+/** What the options count that are no plain numbers. */
+export type Unit = 'milliseconds' | 'bytes';
 /**
  * Checks that the value is an object without unknown keys.
  *
  * @param hints what to use instead of names that come from other libraries
+ * @param expected what the value must be, for messages: an example helps
  */
-export declare function knownKeys(call: string, name: string, value: unknown, known: readonly string[], hints?: Readonly<Record<string, string>>): Record<string, unknown>;
-export declare function integer(call: string, name: string, value: unknown, from: number, to: number): number | undefined;
+export declare function knownKeys(call: string, name: string, value: unknown, known: readonly string[], hints?: Readonly<Record<string, string>>, expected?: string): Record<string, unknown>;
+/** @param unit what it is a number of, for messages: many write '30s' and '1mb' */
+export declare function integer(call: string, name: string, value: unknown, from: number, to: number, unit?: Unit): number | undefined;
+/** A time, in milliseconds. */
+export declare function duration(call: string, name: string, value: unknown, from: number): number | undefined;
 export declare function oneOf<T extends string>(call: string, name: string, value: unknown, allowed: readonly T[]): T | undefined;
 export declare function optional(call: string, name: string, value: unknown, type: 'boolean'): boolean | undefined;
 export declare function optional(call: string, name: string, value: unknown, type: 'function'): unknown;

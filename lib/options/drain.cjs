@@ -18,7 +18,7 @@ const KNOWN = [
 function checkDrainOptions(options) {
     const call = 'drain';
     const bag = options === undefined ? {} : (0, checks_cjs_1.knownKeys)(call, 'options', options, KNOWN);
-    const time = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 0, checks_cjs_1.MAX_DURATION);
+    const time = (name) => (0, checks_cjs_1.duration)(call, name, bag[name], 0);
     const delay = time('delay') ?? 0;
     const over = time('over') ?? 10_000;
     const deadline = time('deadline') ?? delay + over + 5_000;

@@ -14,7 +14,7 @@ const headers_cjs_1 = require("./headers.cjs");
 exports.HTTP_OPTIONS = [
     'answers', 'http', 'forwardUpgrades', 'keepAliveTimeout', 'requestTimeout', 'forwardTimeout',
 ];
-const EXPECTED_HTTP = 'a http.Server that does not listen yet, a request listener such as an Express application, or ' +
+const EXPECTED_HTTP = 'an http.Server that does not listen yet, a request listener such as an Express application, or ' +
     "{ forward } with an address such as 'http://127.0.0.1:3001'";
 const EXPECTED_ANSWER = "'health', 'ready', 'metrics', or an object with \"status\"";
 /**
@@ -25,14 +25,14 @@ function checkHttpOptions(call, bag, paths) {
     const answers = checkAnswers(call, bag['answers'], paths);
     const target = bag['http'] === undefined ? undefined : checkTarget(call, bag['http']);
     const upgrades = checkUpgrades(call, bag['forwardUpgrades'], paths);
-    const duration = (name, fallback) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, checks_cjs_1.MAX_DURATION) ?? fallback;
+    const time = (name, fallback) => (0, checks_cjs_1.duration)(call, name, bag[name], 1) ?? fallback;
     const native = {
         answers,
         forwardAllUpgrades: upgrades === true,
         forwardUpgrades: upgrades === true ? [] : upgrades,
-        keepAliveTimeout: duration('keepAliveTimeout', 75_000),
-        requestTimeout: duration('requestTimeout', 60_000),
-        forwardTimeout: duration('forwardTimeout', 60_000),
+        keepAliveTimeout: time('keepAliveTimeout', 75_000),
+        requestTimeout: time('requestTimeout', 60_000),
+        forwardTimeout: time('forwardTimeout', 60_000),
     };
     const given = (name) => bag[name] !== undefined && bag[name] !== false;
     const lone = ['forwardUpgrades', 'requestTimeout', 'forwardTimeout'].find(given);

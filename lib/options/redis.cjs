@@ -50,7 +50,7 @@ function checkRedisOptions(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
         ...defined('username', text(call, `${name}.username`, bag['username'])),
         ...defined('password', text(call, `${name}.password`, bag['password'])),
         ...defined('db', (0, checks_cjs_1.integer)(call, `${name}.db`, bag['db'], 0, 2 ** 16)),
-        ...defined('connectTimeout', (0, checks_cjs_1.integer)(call, `${name}.connectTimeout`, bag['connectTimeout'], 1, checks_cjs_1.MAX_DURATION)),
+        ...defined('connectTimeout', (0, checks_cjs_1.duration)(call, `${name}.connectTimeout`, bag['connectTimeout'], 1)),
         ...defined('tls', redisTls(call, `${name}.tls`, bag['tls'], tlsOptions)),
     };
     if (bag['url'] !== undefined) {
@@ -82,7 +82,7 @@ function url(call, name, value) {
         throw (0, checks_cjs_1.wrongType)(call, name, 'a string', value);
     // The URL is not shown: it may contain a password.
     if (!/^rediss?:\/\/\S+$/.test(value)) {
-        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must be a redis:// or rediss:// URL`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must be a redis:// or rediss:// URL, such as 'redis://127.0.0.1:6379'`);
     }
     return value;
 }

@@ -15,6 +15,6 @@ function checkReloadOptions(options) {
     return {
         workerPath: (0, start_cjs_1.path)(call, 'workerPath', bag['workerPath']),
         threads: (0, checks_cjs_1.integer)(call, 'threads', bag['threads'], 1, start_cjs_1.MAX_THREADS),
-        timeout: (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 30_000,
+        timeout: (0, checks_cjs_1.duration)(call, 'timeout', bag['timeout'], 0) ?? 30_000,
     };
 }

@@ -38,28 +38,29 @@ function checkStartOptions(options, call = 'start') {
     if (typeof bag['bind'] !== 'string') {
         throw (0, checks_cjs_1.wrongType)(call, 'bind', (0, advice_cjs_1.exampleBind)(bag['bind']), bag['bind']);
     }
-    const number = (name, from, to, fallback) => (0, checks_cjs_1.integer)(call, name, bag[name], from, to) ?? fallback;
+    const time = (name, from, fallback) => (0, checks_cjs_1.duration)(call, name, bag[name], from) ?? fallback;
+    const size = (name, from, to, fallback) => (0, checks_cjs_1.integer)(call, name, bag[name], from, to, 'bytes') ?? fallback;
     const paths = servedPaths(call, bag['path']);
     return {
         workerPath: path(call, 'workerPath', bag['workerPath']),
-        startTimeout: number('startTimeout', 0, checks_cjs_1.MAX_DURATION, 30_000),
+        startTimeout: time('startTimeout', 0, 30_000),
         process: processOptions(call, bag),
         threads: threadOptions(call, bag),
         listener: {
             bind: bag['bind'],
             paths,
             protocols: subprotocols(call, bag['protocols']),
-            handshakeTimeout: number('handshakeTimeout', 1, checks_cjs_1.MAX_DURATION, 10_000),
-            openTimeout: number('openTimeout', 1, checks_cjs_1.MAX_DURATION, 10_000),
-            maxHeaderSize: number('maxHeaderSize', 256, 2 ** 20, 16_384),
-            maxPayload: number('maxPayload', 1, MAX_STRING, 2 ** 20),
-            idleTimeout: number('idleTimeout', 0, checks_cjs_1.MAX_DURATION, 120_000),
+            handshakeTimeout: time('handshakeTimeout', 1, 10_000),
+            openTimeout: time('openTimeout', 1, 10_000),
+            maxHeaderSize: size('maxHeaderSize', 256, 2 ** 20, 16_384),
+            maxPayload: size('maxPayload', 1, MAX_STRING, 2 ** 20),
+            idleTimeout: time('idleTimeout', 0, 120_000),
             pings: (0, checks_cjs_1.optional)(call, 'pings', bag['pings'], 'boolean') ?? true,
-            pingInterval: number('pingInterval', 0, checks_cjs_1.MAX_DURATION, 25_000),
-            closeTimeout: number('closeTimeout', 1, checks_cjs_1.MAX_DURATION, 5_000),
-            maxBackpressure: number('maxBackpressure', 1, checks_cjs_1.MAX_SIZE, 2 ** 20),
+            pingInterval: time('pingInterval', 0, 25_000),
+            closeTimeout: time('closeTimeout', 1, 5_000),
+            maxBackpressure: size('maxBackpressure', 1, checks_cjs_1.MAX_SIZE, 2 ** 20),
             overflow: (0, checks_cjs_1.oneOf)(call, 'overflow', bag['overflow'], ['close', 'dropNewest', 'dropOldest']) ?? 'close',
-            maxLifetime: number('maxLifetime', 0, checks_cjs_1.MAX_DURATION, 0),
+            maxLifetime: time('maxLifetime', 0, 0),
             rateLimit: rateLimit(call, bag['rateLimit']),
             origins: allowedOrigins(call, bag['origins']),
             trustProxy: trustProxy(call, bag['trustProxy']),
@@ -83,7 +84,7 @@ function checkShutdownOptions(options) {
     const code = (0, checks_cjs_1.integer)(call, 'code', bag['code'], 1000, 4999) ?? 1001;
     if (!(0, checks_cjs_1.isSendableCode)(code))
         throw (0, checks_cjs_1.wrongValue)(call, 'code', checks_cjs_1.SENDABLE_CODES, code);
-    return { code, timeout: (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 8_000 };
+    return { code, timeout: (0, checks_cjs_1.duration)(call, 'timeout', bag['timeout'], 0) ?? 8_000 };
 }
 /** An `AbortSignal` of any context. */
 function abortSignal(call, value) {
@@ -107,25 +108,25 @@ function threadOptions(call, bag) {
 function processOptions(call, bag) {
     const inFlight = bag['maxInFlight'] === undefined
         ? {}
-        : (0, checks_cjs_1.knownKeys)(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
+        : (0, checks_cjs_1.knownKeys)(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes'], {}, 'an object such as { messages: 256 }');
     const watchdog = bag['watchdog'] === undefined
         ? {}
-        : (0, checks_cjs_1.knownKeys)(call, 'watchdog', bag['watchdog'], ['after', 'action']);
-    const memory = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER);
+        : (0, checks_cjs_1.knownKeys)(call, 'watchdog', bag['watchdog'], ['after', 'action'], {}, "an object such as { after: 10_000, action: 'replace' }");
+    const memory = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER, 'bytes');
     const count = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, checks_cjs_1.MAX_SIZE);
-    const flight = (name) => (0, checks_cjs_1.integer)(call, `maxInFlight.${name}`, inFlight[name], 1, checks_cjs_1.MAX_SIZE);
+    const flight = (name, unit) => (0, checks_cjs_1.integer)(call, `maxInFlight.${name}`, inFlight[name], 1, checks_cjs_1.MAX_SIZE, unit);
     const all = {
         threads: (0, checks_cjs_1.integer)(call, 'threads', bag['threads'], 0, exports.MAX_THREADS),
         handlers: (0, checks_cjs_1.oneOf)(call, 'handlers', bag['handlers'], ['serial', 'concurrent']),
-        handlerTimeout: (0, checks_cjs_1.integer)(call, 'handlerTimeout', bag['handlerTimeout'], 0, checks_cjs_1.MAX_DURATION),
-        'watchdog.after': (0, checks_cjs_1.integer)(call, 'watchdog.after', watchdog['after'], 100, checks_cjs_1.MAX_DURATION),
+        handlerTimeout: (0, checks_cjs_1.duration)(call, 'handlerTimeout', bag['handlerTimeout'], 0),
+        'watchdog.after': (0, checks_cjs_1.duration)(call, 'watchdog.after', watchdog['after'], 100),
         'watchdog.action': (0, checks_cjs_1.oneOf)(call, 'watchdog.action', watchdog['action'], ['report', 'replace']),
         ioThreads: (0, checks_cjs_1.integer)(call, 'ioThreads', bag['ioThreads'], 1, 1024),
         maxSendMemory: memory('maxSendMemory'),
         maxReceiveMemory: memory('maxReceiveMemory'),
         'maxInFlight.messages': flight('messages'),
-        'maxInFlight.bytes': flight('bytes'),
-        'maxInFlight.workerBytes': flight('workerBytes'),
+        'maxInFlight.bytes': flight('bytes', 'bytes'),
+        'maxInFlight.workerBytes': flight('workerBytes', 'bytes'),
         maxPendingUpgrades: count('maxPendingUpgrades'),
         maxConnections: count('maxConnections'),
         maxConnectionsPerIp: count('maxConnectionsPerIp'),
@@ -163,10 +164,10 @@ function subprotocols(call, value) {
 function rateLimit(call, value) {
     if (value === undefined)
         return undefined;
-    const bag = (0, checks_cjs_1.knownKeys)(call, 'rateLimit', value, ['messages', 'bytes', 'burst', 'action']);
-    const number = (name, to) => (0, checks_cjs_1.integer)(call, `rateLimit.${name}`, bag[name], 1, to);
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'rateLimit', value, ['messages', 'bytes', 'burst', 'action'], {}, 'an object such as { messages: 50, burst: 200 }');
+    const number = (name, to, unit) => (0, checks_cjs_1.integer)(call, `rateLimit.${name}`, bag[name], 1, to, unit);
     const messages = number('messages', checks_cjs_1.MAX_SIZE);
-    const bytes = number('bytes', Number.MAX_SAFE_INTEGER);
+    const bytes = number('bytes', Number.MAX_SAFE_INTEGER, 'bytes');
     if (messages === undefined && bytes === undefined) {
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "rateLimit" must set "messages", "bytes" or both`);
     }
@@ -185,7 +186,7 @@ function deflate(call, value) {
     }
     const bag = value === true ? {} : (0, checks_cjs_1.knownKeys)(call, 'perMessageDeflate', value, ['threshold', 'level']);
     return {
-        threshold: (0, checks_cjs_1.integer)(call, 'perMessageDeflate.threshold', bag['threshold'], 0, checks_cjs_1.MAX_SIZE) ?? 1024,
+        threshold: (0, checks_cjs_1.integer)(call, 'perMessageDeflate.threshold', bag['threshold'], 0, checks_cjs_1.MAX_SIZE, 'bytes') ?? 1024,
         level: (0, checks_cjs_1.integer)(call, 'perMessageDeflate.level', bag['level'], 1, 9) ?? 3,
     };
 }
@@ -229,7 +230,7 @@ function originOf(text) {
 function trustProxy(call, value) {
     if (value === undefined)
         return undefined;
-    const bag = (0, checks_cjs_1.knownKeys)(call, 'trustProxy', value, ['from', 'header']);
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'trustProxy', value, ['from', 'header'], {}, "an object such as { from: '10.0.0.0/8' }");
     const from = oneOrMore(call, 'trustProxy.from', bag['from'], (name, one) => {
         if (one !== 'unix' && !isNetwork(one)) {
             throw (0, checks_cjs_1.wrongValue)(call, name, "an IP address, a network such as '10.0.0.0/8', or 'unix'", one);

@@ -48,8 +48,8 @@ let nextDeadline = Infinity;
 let lastTask = Promise.resolve();
 function startServer(request) {
     if (register_cjs_1.thread.inPool && request.workerPath !== undefined) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the ' +
-            'main thread or on a thread of your own');
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker module cannot start workers; it is loaded in every worker thread, so call ' +
+            'start with "workerPath" in another module, which your program runs');
     }
     const file = request.workerPath === undefined ? undefined : (0, module_file_cjs_1.findModuleFile)(request.workerPath);
     let begun = false;

@@ -46,8 +46,8 @@ function checkWorkers(file, threads, given) {
         if (workers !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined || load_cjs_1.native.workerCount() > 0) {
             return;
         }
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_NO_WORKER', 'start: "workerPath" is missing, and no worker is registered; pass "workerPath", or ' +
-            'call registerWorkerThread first');
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_NO_WORKER', 'start: "workerPath" is missing, and no worker is registered; pass "workerPath", the module ' +
+            'with your handlers, or call registerWorkerThread with them first');
     }
     if (workers === undefined) {
         if (threads !== 0 || (0, register_cjs_1.currentRegistration)() === undefined)

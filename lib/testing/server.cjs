@@ -40,7 +40,7 @@ const SHUTDOWN_TIMEOUT = 2_000;
  */
 async function testServer(handlers, options = {}) {
     const { timeout: given, ...rest } = knownTimeout(options);
-    const timeout = (0, checks_cjs_1.integer)(CALL, 'timeout', given, 1, checks_cjs_1.MAX_DURATION) ?? DEFAULT_TIMEOUT;
+    const timeout = (0, checks_cjs_1.duration)(CALL, 'timeout', given, 1) ?? DEFAULT_TIMEOUT;
     const WebSocket = loadWs();
     const isModule = typeof handlers === 'string' || isUrl(handlers);
     const checked = (0, start_cjs_1.checkStartOptions)({

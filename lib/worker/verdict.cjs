@@ -98,6 +98,7 @@ function isPlain(value) {
     return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 function invalidVerdict(what) {
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_VERDICT', 'handleOpen: the verdict must be a boolean, undefined, or an object with known keys: ' +
-        `${what}. The connection was refused with 500`);
+    const end = what.endsWith('?') ? '' : '.';
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_VERDICT', 'handleOpen: the verdict must be undefined, a boolean, { status, headers?, body? } or ' +
+        `{ protocol?, headers?, token?, channels? }: ${what}${end} The client got 500`);
 }

@@ -1,10 +1,10 @@
 import { isMainThread } from 'node:worker_threads';
 import { inScopeHere } from '../async-scope.cjs';
 import { fromNative, WSBrokerError } from '../errors.cjs';
-import type { NativeBusEvent } from '../native.cjs';
+import type { NativeBusEvent, NativeRedis } from '../native.cjs';
 import { START_OVER, withAdvice } from '../options/advice.cjs';
 import type { CheckedClusterOptions } from '../options/cluster.cjs';
-import { errorText } from '../report.cjs';
+import { errorText, reportError } from '../report.cjs';
 import type { BusEvent } from '../types/cluster-options.cjs';
 import { native } from './load.cjs';
 
@@ -12,12 +12,15 @@ import { native } from './load.cjs';
 
 /** Why the bus is lost, if it is and the bus has said why. */
 let lostReason: string | undefined;
+/** Where Redis is, for messages. */
+let redisPlace = '';
 
 /** Joins, at once or with the first server. */
 export function joinCluster({ native: options, onBus }: CheckedClusterOptions): void {
   lostReason = undefined;
+  redisPlace = placeOf(options.redis);
   if (!isMainThread) native.endWithThread();
-  const report = busEventReporter(onBus);
+  const report = onBus === undefined ? stderrReporter(redisPlace) : busEventReporter(onBus);
   try {
     native.joinCluster(options, (events) => {
       for (const { state, reason } of events) {
@@ -51,6 +54,30 @@ export function busEventReporter(
   };
 }
 
+/** For an application without `onBus`: without a word, instances would just not hear each other. */
+function stderrReporter(place: string): (events: NativeBusEvent[]) => void {
+  let lost = false;
+  return (events) => {
+    for (const { state, reason } of events) {
+      if (state === 'lost') {
+        reportError(
+          `the bus is lost (Redis${place}). Reconnecting; pass "onBus" to handle this in your code`,
+          reason,
+        );
+      } else if (state === 'warning') reportError(`the bus (Redis${place})`, reason);
+      else if (state === 'ready' && lost) reportError(`the bus (Redis${place})`, 'ready again');
+      if (state === 'lost' || state === 'ready') lost = state === 'lost';
+    }
+  };
+}
+
+/** Where Redis is, without its user and password. */
+function placeOf({ url, nodes }: NativeRedis): string {
+  if (url === undefined) return ` at ${nodes.map(({ host, port }) => `${host}:${port}`).join(', ')}`;
+  const host = /^rediss?:\/\/(?:[^/]*@)?([^/?#@]+)/.exec(url)?.[1];
+  return host === undefined ? '' : ` at ${host}`;
+}
+
 /** Waits until the bus is ready for the first time. */
 export async function busReady(timeout: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
@@ -61,6 +88,6 @@ export async function busReady(timeout: number): Promise<void> {
   const why = lostReason === undefined ? '' : `: ${lostReason}`;
   throw new WSBrokerError(
     'ERR_WSBROKER_BUS_LOST',
-    `start: Redis was not ready within ${timeout} ms, and "cluster.required" is true${why}`,
+    `start: Redis${redisPlace} was not ready within ${timeout} ms, and "cluster.required" is true${why}`,
   );
 }

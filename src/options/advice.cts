@@ -11,7 +11,55 @@ const USE_HTTP =
   'wsbroker listens on an address of its own: pass it as "bind", such as bind: ' +
   `'127.0.0.1:8080', and pass your server, before it listens, as "http" to have both on one port`;
 
-/** Options of other servers, and what to use instead in `start` and in helpers. */
+/** The one of ours that other libraries call otherwise. */
+function ours(name: string, more = ''): string {
+  return `wsbroker calls it "${name}"${more}`;
+}
+
+const OURS_TLS = ours('tls', ", such as tls: { cert: 'chain.pem', key: 'key.pem' }");
+const OURS_COMPRESSION = ours('perMessageDeflate');
+const OURS_BACKPRESSURE = ours('maxBackpressure', ', in bytes');
+const OURS_OVERFLOW = ours('overflow', ", which is 'close', 'dropNewest' or 'dropOldest'");
+const OURS_PAYLOAD = ours('maxPayload', ', in bytes');
+const OURS_PINGS = ours('pings', '; "pingInterval" says how often');
+const OURS_IDLE = ours('idleTimeout', ', in milliseconds');
+const OURS_CLUSTER = ours('cluster', ", such as cluster: { redis: 'redis://127.0.0.1:6379' }");
+const OURS_ORIGINS = ours('origins', ", such as origins: ['https://app.example']");
+const IN_HANDLE_OPEN = 'decide in "handleOpen", which may return false or { status: 401 }';
+
+/** Options of other servers, and what to use instead in `start`. */
+const FOREIGN_OPTIONS = {
+  cert: OURS_TLS,
+  key: OURS_TLS,
+  ssl: OURS_TLS,
+  compression: OURS_COMPRESSION,
+  compress: OURS_COMPRESSION,
+  deflate: OURS_COMPRESSION,
+  backpressureLimit: OURS_BACKPRESSURE,
+  highWaterMark: OURS_BACKPRESSURE,
+  closeOnBackpressureLimit: OURS_OVERFLOW,
+  maxPayloadLength: OURS_PAYLOAD,
+  maxHttpBufferSize: OURS_PAYLOAD,
+  maxMessageSize: OURS_PAYLOAD,
+  sendPings: OURS_PINGS,
+  sendPingsAutomatically: OURS_PINGS,
+  pingTimeout: OURS_IDLE,
+  heartbeat: OURS_PINGS,
+  heartbeatInterval: ours('pingInterval', ', in milliseconds'),
+  redis: OURS_CLUSTER,
+  adapter: OURS_CLUSTER,
+  cors: OURS_ORIGINS,
+  origin: OURS_ORIGINS,
+  allowedOrigins: OURS_ORIGINS,
+  workers: ours('threads', ', the number of worker threads'),
+  subprotocols: ours('protocols'),
+  handleProtocols: ours('protocols', '; or return { protocol } from "handleOpen"'),
+  verifyClient: IN_HANDLE_OPEN,
+  allowRequest: IN_HANDLE_OPEN,
+  auth: IN_HANDLE_OPEN,
+};
+
+/** The same for `start` and for helpers. */
 const COMMON_HINTS = {
   port: USE_BIND,
   host: USE_BIND,
@@ -23,6 +71,7 @@ const COMMON_HINTS = {
 
 export const OPTION_HINTS: Readonly<Record<string, string>> = {
   ...COMMON_HINTS,
+  ...FOREIGN_OPTIONS,
   server: USE_HTTP,
   httpServer: USE_HTTP,
   noServer: USE_HTTP,
@@ -61,11 +110,35 @@ export function exampleBind(given: unknown): string {
 export function explainBindError(error: unknown, bind: string, reusePort: boolean): unknown {
   if (!(error instanceof WSBrokerError)) return error;
   if (error.code === 'ERR_WSBROKER_CONFLICT') return withAdvice(error, START_OVER);
-  if (error.syscallCode !== 'EADDRINUSE' || bind.startsWith('unix:')) return error;
-  const sharing = reusePort
-    ? 'every process that shares a port must set "reusePort", from its first "start" on'
-    : 'to share the port between processes (node:cluster, PM2), set "reusePort" in all of them';
-  return withAdvice(error, `another program is already listening there; ${sharing}`);
+  if (error.code === 'ERR_WSBROKER_INVALID_BIND') {
+    const port = /^:?(\d{1,5})$/.exec(bind)?.[1];
+    return port === undefined
+      ? error
+      : withAdvice(error, `pass ${exampleBind(Number(port))}`);
+  }
+  if (bind.startsWith('unix:')) return error;
+  const advice = adviceForSystemError(error.syscallCode, reusePort);
+  return advice === undefined ? error : withAdvice(error, advice);
+}
+
+function adviceForSystemError(code: string | undefined, reusePort: boolean): string | undefined {
+  switch (code) {
+    case 'EADDRINUSE':
+      return reusePort
+        ? 'another program is already listening there; every process that shares a port must set ' +
+            '"reusePort", from its first "start" on'
+        : 'another program is already listening there: end it, or choose another port; to share ' +
+            'the port between processes (node:cluster, PM2), set "reusePort" in all of them';
+    case 'EADDRNOTAVAIL':
+      return 'this machine does not have that address; 0.0.0.0 means all that it has';
+    case 'EACCES':
+      return (
+        'the system reserves that port, as Linux does those below 1024: choose a higher one, or ' +
+        'grant the process CAP_NET_BIND_SERVICE'
+      );
+    default:
+      return undefined;
+  }
 }
 
 /** The same error, with more to say. */

@@ -1,9 +1,9 @@
 import { types } from 'node:util';
 import {
+  duration,
   integer,
   isSendableCode,
   knownKeys,
-  MAX_DURATION,
   optional,
   SENDABLE_CODES,
   wrongType,
@@ -34,7 +34,7 @@ export function checkSubscriberCount(
 ): { channel: Buffer; timeout: number } | undefined {
   const call = 'subscriberCount';
   const bag = knownKeys(call, 'options', options, ['cluster', 'timeout']);
-  const timeout = integer(call, 'timeout', bag['timeout'], 1, MAX_DURATION) ?? 1_000;
+  const timeout = duration(call, 'timeout', bag['timeout'], 1) ?? 1_000;
   return optional(call, 'cluster', bag['cluster'], 'boolean') === true
     ? { channel: channelBytes(call, channel), timeout }
     : undefined;

@@ -8,10 +8,14 @@ export const MAX_DURATION = 2 ** 31 - 1;
 /** The largest size of anything that crosses into Rust as 32 bits. */
 export const MAX_SIZE = 2 ** 31 - 1;
 
+/** What the options count that are no plain numbers. */
+export type Unit = 'milliseconds' | 'bytes';
+
 /**
  * Checks that the value is an object without unknown keys.
  *
  * @param hints what to use instead of names that come from other libraries
+ * @param expected what the value must be, for messages: an example helps
  */
 export function knownKeys(
   call: string,
@@ -19,9 +23,10 @@ export function knownKeys(
   value: unknown,
   known: readonly string[],
   hints: Readonly<Record<string, string>> = {},
+  expected = 'an object',
 ): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw wrongType(call, name, 'an object', value);
+    throw wrongType(call, name, expected, value);
   }
   for (const key of Object.keys(value)) {
     if (known.includes(key)) continue;
@@ -40,19 +45,34 @@ export function knownKeys(
   return value as Record<string, unknown>;
 }
 
+/** @param unit what it is a number of, for messages: many write '30s' and '1mb' */
 export function integer(
   call: string,
   name: string,
   value: unknown,
   from: number,
   to: number,
+  unit?: Unit,
 ): number | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'number') throw wrongType(call, name, 'a number', value);
+  if (typeof value !== 'number') {
+    throw wrongType(call, name, unit === undefined ? 'a number' : `a number of ${unit}`, value);
+  }
   if (!Number.isInteger(value) || value < from || value > to) {
-    throw wrongValue(call, name, `an integer from ${from} to ${to}`, value);
+    const range = `an integer from ${from} to ${to}`;
+    throw wrongValue(call, name, unit === undefined ? range : `${range} ${unit}`, value);
   }
   return value;
+}
+
+/** A time, in milliseconds. */
+export function duration(
+  call: string,
+  name: string,
+  value: unknown,
+  from: number,
+): number | undefined {
+  return integer(call, name, value, from, MAX_DURATION, 'milliseconds');
 }
 
 export function oneOf<T extends string>(
@@ -64,9 +84,16 @@ export function oneOf<T extends string>(
   if (value === undefined) return undefined;
   if (typeof value !== 'string') throw wrongType(call, name, 'a string', value);
   if (!allowed.includes(value as T)) {
-    throw wrongValue(call, name, allowed.map((one) => `'${one}'`).join(' or '), value);
+    throw wrongValue(call, name, alternatives(allowed), value);
   }
   return value as T;
+}
+
+/** `'a', 'b' or 'c'` */
+function alternatives(allowed: readonly string[]): string {
+  const quoted = allowed.map((one) => `'${one}'`);
+  const last = quoted.pop();
+  return quoted.length === 0 ? `${last}` : `${quoted.join(', ')} or ${last}`;
 }
 
 export function optional(

@@ -13,6 +13,10 @@ export interface CheckedClusterOptions {
   readonly onBus: ((event: BusEvent) => void) | undefined;
 }
 
+function expected(name: string): string {
+  return name === 'options' ? 'an object' : "an object such as { redis: 'redis://127.0.0.1:6379' }";
+}
+
 const CLUSTER_OPTIONS = ['redis', 'prefix', 'instanceId', 'required', 'maxOutgoing', 'onBus'];
 
 /**
@@ -25,7 +29,7 @@ export function checkClusterOptions(
   value: unknown,
   known = CLUSTER_OPTIONS,
 ): CheckedClusterOptions {
-  const bag = knownKeys(call, name, value, known);
+  const bag = knownKeys(call, name, value, known, {}, expected(name));
   const within = (option: string): string => (name === 'options' ? option : `${name}.${option}`);
   const prefix = text(call, within('prefix'), bag['prefix']) ?? 'wsbroker';
   if (prefix === '' || Buffer.byteLength(prefix) > 256) {
@@ -40,7 +44,7 @@ export function checkClusterOptions(
       redis: checkRedisOptions(call, within('redis'), bag['redis']),
       prefix,
       ...(instanceId !== undefined && { instanceId }),
-      maxOutgoing: integer(call, within('maxOutgoing'), bag['maxOutgoing'], 1, MAX_SIZE) ?? 2 ** 23,
+      maxOutgoing: integer(call, within('maxOutgoing'), bag['maxOutgoing'], 1, MAX_SIZE, 'bytes') ?? 2 ** 23,
     },
     required: optional(call, within('required'), bag['required'], 'boolean') ?? false,
     onBus: optional(

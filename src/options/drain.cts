@@ -3,10 +3,10 @@ import { WSBrokerRangeError } from '../errors.cjs';
 import type { DrainOptions, DrainProgress } from '../types/server.cjs';
 import { bytesOf } from './channel-calls.cjs';
 import {
+  duration,
   integer,
   isSendableCode,
   knownKeys,
-  MAX_DURATION,
   optional,
   SENDABLE_CODES,
   wrongType,
@@ -33,7 +33,7 @@ export function checkDrainOptions(options: unknown): {
   const call = 'drain';
   const bag = options === undefined ? {} : knownKeys(call, 'options', options, KNOWN);
   const time = (name: string): number | undefined =>
-    integer(call, name, bag[name], 0, MAX_DURATION);
+    duration(call, name, bag[name], 0);
   const delay = time('delay') ?? 0;
   const over = time('over') ?? 10_000;
   const deadline = time('deadline') ?? delay + over + 5_000;

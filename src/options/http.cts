@@ -5,7 +5,7 @@ import { Server as TlsServer } from 'node:tls';
 import { types } from 'node:util';
 import { WSBrokerRangeError } from '../errors.cjs';
 import type { NativeAnswer, NativeHttp } from '../native.cjs';
-import { integer, knownKeys, MAX_DURATION, strings, wrongType, wrongValue } from './checks.cjs';
+import { duration, integer, knownKeys, strings, wrongType, wrongValue } from './checks.cjs';
 import { headerPairs } from './headers.cjs';
 
 // What an address does with requests that are not its upgrades: `answers`, `http`, and the options
@@ -31,7 +31,7 @@ export const HTTP_OPTIONS = [
 ] as const;
 
 const EXPECTED_HTTP =
-  'a http.Server that does not listen yet, a request listener such as an Express application, or ' +
+  'an http.Server that does not listen yet, a request listener such as an Express application, or ' +
   "{ forward } with an address such as 'http://127.0.0.1:3001'";
 const EXPECTED_ANSWER = "'health', 'ready', 'metrics', or an object with \"status\"";
 
@@ -47,15 +47,15 @@ export function checkHttpOptions(
   const answers = checkAnswers(call, bag['answers'], paths);
   const target = bag['http'] === undefined ? undefined : checkTarget(call, bag['http']);
   const upgrades = checkUpgrades(call, bag['forwardUpgrades'], paths);
-  const duration = (name: string, fallback: number): number =>
-    integer(call, name, bag[name], 1, MAX_DURATION) ?? fallback;
+  const time = (name: string, fallback: number): number =>
+    duration(call, name, bag[name], 1) ?? fallback;
   const native = {
     answers,
     forwardAllUpgrades: upgrades === true,
     forwardUpgrades: upgrades === true ? [] : upgrades,
-    keepAliveTimeout: duration('keepAliveTimeout', 75_000),
-    requestTimeout: duration('requestTimeout', 60_000),
-    forwardTimeout: duration('forwardTimeout', 60_000),
+    keepAliveTimeout: time('keepAliveTimeout', 75_000),
+    requestTimeout: time('requestTimeout', 60_000),
+    forwardTimeout: time('forwardTimeout', 60_000),
   };
   const given = (name: string): boolean => bag[name] !== undefined && bag[name] !== false;
   const lone = ['forwardUpgrades', 'requestTimeout', 'forwardTimeout'].find(given);

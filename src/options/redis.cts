@@ -1,6 +1,6 @@
 import { WSBrokerRangeError } from '../errors.cjs';
 import type { NativeRedis } from '../native.cjs';
-import { integer, knownKeys, MAX_DURATION, optional, wrongType } from './checks.cjs';
+import { duration, integer, knownKeys, optional, wrongType } from './checks.cjs';
 
 // Where a Redis is: the option as `joinCluster`, the emitters and the server helper take it.
 // Checking it loads no native code.
@@ -60,7 +60,7 @@ export function checkRedisOptions(
     ...defined('db', integer(call, `${name}.db`, bag['db'], 0, 2 ** 16)),
     ...defined(
       'connectTimeout',
-      integer(call, `${name}.connectTimeout`, bag['connectTimeout'], 1, MAX_DURATION),
+      duration(call, `${name}.connectTimeout`, bag['connectTimeout'], 1),
     ),
     ...defined('tls', redisTls(call, `${name}.tls`, bag['tls'], tlsOptions)),
   };
@@ -98,7 +98,7 @@ function url(call: string, name: string, value: unknown): string {
   if (typeof value !== 'string') throw wrongType(call, name, 'a string', value);
   // The URL is not shown: it may contain a password.
   if (!/^rediss?:\/\/\S+$/.test(value)) {
-    throw new WSBrokerRangeError(`${call}: "${name}" must be a redis:// or rediss:// URL`);
+    throw new WSBrokerRangeError(`${call}: "${name}" must be a redis:// or rediss:// URL, such as 'redis://127.0.0.1:6379'`);
   }
   return value;
 }

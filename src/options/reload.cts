@@ -1,4 +1,4 @@
-import { integer, knownKeys, MAX_DURATION } from './checks.cjs';
+import { duration, integer, knownKeys } from './checks.cjs';
 import { MAX_THREADS, path } from './start.cjs';
 
 // The options of `reloadWorkers`.
@@ -23,6 +23,6 @@ export function checkReloadOptions(options: unknown): CheckedReloadOptions {
   return {
     workerPath: path(call, 'workerPath', bag['workerPath']),
     threads: integer(call, 'threads', bag['threads'], 1, MAX_THREADS),
-    timeout: integer(call, 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 30_000,
+    timeout: duration(call, 'timeout', bag['timeout'], 0) ?? 30_000,
   };
 }

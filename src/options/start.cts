@@ -11,16 +11,17 @@ import type {
 import type { WorkerEvent } from '../types/worker-threads.cjs';
 import { exampleBind, OPTION_HINTS } from './advice.cjs';
 import {
+  duration,
   integer,
   isHttpToken,
   isSendableCode,
   knownKeys,
-  MAX_DURATION,
   MAX_SIZE,
   oneOf,
   optional,
   SENDABLE_CODES,
   strings,
+  type Unit,
   wrongType,
   wrongValue,
 } from './checks.cjs';
@@ -93,30 +94,32 @@ export function checkStartOptions(options: unknown, call = 'start'): CheckedStar
   if (typeof bag['bind'] !== 'string') {
     throw wrongType(call, 'bind', exampleBind(bag['bind']), bag['bind']);
   }
-  const number = (name: string, from: number, to: number, fallback: number): number =>
-    integer(call, name, bag[name], from, to) ?? fallback;
+  const time = (name: string, from: number, fallback: number): number =>
+    duration(call, name, bag[name], from) ?? fallback;
+  const size = (name: string, from: number, to: number, fallback: number): number =>
+    integer(call, name, bag[name], from, to, 'bytes') ?? fallback;
   const paths = servedPaths(call, bag['path']);
   return {
     workerPath: path(call, 'workerPath', bag['workerPath']),
-    startTimeout: number('startTimeout', 0, MAX_DURATION, 30_000),
+    startTimeout: time('startTimeout', 0, 30_000),
     process: processOptions(call, bag),
     threads: threadOptions(call, bag),
     listener: {
       bind: bag['bind'],
       paths,
       protocols: subprotocols(call, bag['protocols']),
-      handshakeTimeout: number('handshakeTimeout', 1, MAX_DURATION, 10_000),
-      openTimeout: number('openTimeout', 1, MAX_DURATION, 10_000),
-      maxHeaderSize: number('maxHeaderSize', 256, 2 ** 20, 16_384),
-      maxPayload: number('maxPayload', 1, MAX_STRING, 2 ** 20),
-      idleTimeout: number('idleTimeout', 0, MAX_DURATION, 120_000),
+      handshakeTimeout: time('handshakeTimeout', 1, 10_000),
+      openTimeout: time('openTimeout', 1, 10_000),
+      maxHeaderSize: size('maxHeaderSize', 256, 2 ** 20, 16_384),
+      maxPayload: size('maxPayload', 1, MAX_STRING, 2 ** 20),
+      idleTimeout: time('idleTimeout', 0, 120_000),
       pings: optional(call, 'pings', bag['pings'], 'boolean') ?? true,
-      pingInterval: number('pingInterval', 0, MAX_DURATION, 25_000),
-      closeTimeout: number('closeTimeout', 1, MAX_DURATION, 5_000),
-      maxBackpressure: number('maxBackpressure', 1, MAX_SIZE, 2 ** 20),
+      pingInterval: time('pingInterval', 0, 25_000),
+      closeTimeout: time('closeTimeout', 1, 5_000),
+      maxBackpressure: size('maxBackpressure', 1, MAX_SIZE, 2 ** 20),
       overflow:
         oneOf(call, 'overflow', bag['overflow'], ['close', 'dropNewest', 'dropOldest']) ?? 'close',
-      maxLifetime: number('maxLifetime', 0, MAX_DURATION, 0),
+      maxLifetime: time('maxLifetime', 0, 0),
       rateLimit: rateLimit(call, bag['rateLimit']),
       origins: allowedOrigins(call, bag['origins']),
       trustProxy: trustProxy(call, bag['trustProxy']),
@@ -146,7 +149,7 @@ export function checkShutdownOptions(options: unknown): { code: number; timeout:
   const bag = options === undefined ? {} : knownKeys(call, 'options', options, ['code', 'timeout']);
   const code = integer(call, 'code', bag['code'], 1000, 4999) ?? 1001;
   if (!isSendableCode(code)) throw wrongValue(call, 'code', SENDABLE_CODES, code);
-  return { code, timeout: integer(call, 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 8_000 };
+  return { code, timeout: duration(call, 'timeout', bag['timeout'], 0) ?? 8_000 };
 }
 
 /** An `AbortSignal` of any context. */
@@ -177,28 +180,42 @@ function processOptions(call: string, bag: Record<string, unknown>): Partial<Pro
   const inFlight =
     bag['maxInFlight'] === undefined
       ? {}
-      : knownKeys(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
+      : knownKeys(
+          call,
+          'maxInFlight',
+          bag['maxInFlight'],
+          ['messages', 'bytes', 'workerBytes'],
+          {},
+          'an object such as { messages: 256 }',
+        );
   const watchdog =
     bag['watchdog'] === undefined
       ? {}
-      : knownKeys(call, 'watchdog', bag['watchdog'], ['after', 'action']);
+      : knownKeys(
+          call,
+          'watchdog',
+          bag['watchdog'],
+          ['after', 'action'],
+          {},
+          "an object such as { after: 10_000, action: 'replace' }",
+        );
   const memory = (name: string): number | undefined =>
-    integer(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER);
+    integer(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER, 'bytes');
   const count = (name: string): number | undefined => integer(call, name, bag[name], 1, MAX_SIZE);
-  const flight = (name: string): number | undefined =>
-    integer(call, `maxInFlight.${name}`, inFlight[name], 1, MAX_SIZE);
+  const flight = (name: string, unit?: Unit): number | undefined =>
+    integer(call, `maxInFlight.${name}`, inFlight[name], 1, MAX_SIZE, unit);
   const all: { [K in keyof ProcessOptions]: ProcessOptions[K] | undefined } = {
     threads: integer(call, 'threads', bag['threads'], 0, MAX_THREADS),
     handlers: oneOf(call, 'handlers', bag['handlers'], ['serial', 'concurrent']),
-    handlerTimeout: integer(call, 'handlerTimeout', bag['handlerTimeout'], 0, MAX_DURATION),
-    'watchdog.after': integer(call, 'watchdog.after', watchdog['after'], 100, MAX_DURATION),
+    handlerTimeout: duration(call, 'handlerTimeout', bag['handlerTimeout'], 0),
+    'watchdog.after': duration(call, 'watchdog.after', watchdog['after'], 100),
     'watchdog.action': oneOf(call, 'watchdog.action', watchdog['action'], ['report', 'replace']),
     ioThreads: integer(call, 'ioThreads', bag['ioThreads'], 1, 1024),
     maxSendMemory: memory('maxSendMemory'),
     maxReceiveMemory: memory('maxReceiveMemory'),
     'maxInFlight.messages': flight('messages'),
-    'maxInFlight.bytes': flight('bytes'),
-    'maxInFlight.workerBytes': flight('workerBytes'),
+    'maxInFlight.bytes': flight('bytes', 'bytes'),
+    'maxInFlight.workerBytes': flight('workerBytes', 'bytes'),
     maxPendingUpgrades: count('maxPendingUpgrades'),
     maxConnections: count('maxConnections'),
     maxConnectionsPerIp: count('maxConnectionsPerIp'),
@@ -242,11 +259,18 @@ function subprotocols(call: string, value: unknown): string[] {
 
 function rateLimit(call: string, value: unknown): NativeRateLimit | undefined {
   if (value === undefined) return undefined;
-  const bag = knownKeys(call, 'rateLimit', value, ['messages', 'bytes', 'burst', 'action']);
-  const number = (name: string, to: number): number | undefined =>
-    integer(call, `rateLimit.${name}`, bag[name], 1, to);
+  const bag = knownKeys(
+    call,
+    'rateLimit',
+    value,
+    ['messages', 'bytes', 'burst', 'action'],
+    {},
+    'an object such as { messages: 50, burst: 200 }',
+  );
+  const number = (name: string, to: number, unit?: Unit): number | undefined =>
+    integer(call, `rateLimit.${name}`, bag[name], 1, to, unit);
   const messages = number('messages', MAX_SIZE);
-  const bytes = number('bytes', Number.MAX_SAFE_INTEGER);
+  const bytes = number('bytes', Number.MAX_SAFE_INTEGER, 'bytes');
   if (messages === undefined && bytes === undefined) {
     throw new WSBrokerRangeError(`${call}: "rateLimit" must set "messages", "bytes" or both`);
   }
@@ -266,7 +290,7 @@ function deflate(call: string, value: unknown): NativeDeflate | undefined {
   const bag =
     value === true ? {} : knownKeys(call, 'perMessageDeflate', value, ['threshold', 'level']);
   return {
-    threshold: integer(call, 'perMessageDeflate.threshold', bag['threshold'], 0, MAX_SIZE) ?? 1024,
+    threshold: integer(call, 'perMessageDeflate.threshold', bag['threshold'], 0, MAX_SIZE, 'bytes') ?? 1024,
     level: integer(call, 'perMessageDeflate.level', bag['level'], 1, 9) ?? 3,
   };
 }
@@ -317,7 +341,14 @@ function originOf(text: string): string | undefined {
 
 function trustProxy(call: string, value: unknown): NativeTrustProxy | undefined {
   if (value === undefined) return undefined;
-  const bag = knownKeys(call, 'trustProxy', value, ['from', 'header']);
+  const bag = knownKeys(
+    call,
+    'trustProxy',
+    value,
+    ['from', 'header'],
+    {},
+    "an object such as { from: '10.0.0.0/8' }",
+  );
   const from = oneOrMore(call, 'trustProxy.from', bag['from'], (name, one) => {
     if (one !== 'unix' && !isNetwork(one)) {
       throw wrongValue(call, name, "an IP address, a network such as '10.0.0.0/8', or 'unix'", one);

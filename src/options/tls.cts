@@ -32,7 +32,14 @@ const LONGEST_PATH = 4096;
  * was expected and what was given, but never shows PEM or a key
  */
 export function checkTlsOptions(call: string, value: unknown): CheckedTlsOptions {
-  const bag = knownKeys(call, 'tls', value, TLS_OPTIONS);
+  const bag = knownKeys(
+    call,
+    'tls',
+    value,
+    TLS_OPTIONS,
+    {},
+    "an object such as { cert: 'chain.pem', key: 'key.pem' }",
+  );
   const certs = pemLocations(call, 'tls.cert', bag['cert']);
   const keys = pemLocations(call, 'tls.key', bag['key']);
   if (certs.length === 0) {

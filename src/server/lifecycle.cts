@@ -57,8 +57,8 @@ export function startServer(request: CheckedStartOptions): Promise<Server> {
   if (thread.inPool && request.workerPath !== undefined) {
     throw new WSBrokerError(
       'ERR_WSBROKER_IN_WORKER',
-      'start: a worker of the pool cannot start workers; call start with "workerPath" on the ' +
-        'main thread or on a thread of your own',
+      'start: a worker module cannot start workers; it is loaded in every worker thread, so call ' +
+        'start with "workerPath" in another module, which your program runs',
     );
   }
   const file = request.workerPath === undefined ? undefined : findModuleFile(request.workerPath);

@@ -68,8 +68,8 @@ export function checkWorkers(
     }
     throw new WSBrokerError(
       'ERR_WSBROKER_NO_WORKER',
-      'start: "workerPath" is missing, and no worker is registered; pass "workerPath", or ' +
-        'call registerWorkerThread first',
+      'start: "workerPath" is missing, and no worker is registered; pass "workerPath", the module ' +
+        'with your handlers, or call registerWorkerThread with them first',
     );
   }
   if (workers === undefined) {

@@ -3,7 +3,7 @@ import { request as httpsRequest } from 'node:https';
 import { randomBytes } from 'node:crypto';
 import type { AsyncDisposes, URL } from '../ambient.cjs';
 import { WSBrokerError } from '../errors.cjs';
-import { integer, knownKeys, MAX_DURATION } from '../options/checks.cjs';
+import { duration, knownKeys } from '../options/checks.cjs';
 import { checkStartOptions } from '../options/start.cjs';
 import { shutdownAll, startServer } from '../server/lifecycle.cjs';
 import type { Server, ShutdownReport } from '../types/server.cjs';
@@ -106,7 +106,7 @@ export async function testServer(
   options: TestServerOptions = {},
 ): Promise<TestServer> {
   const { timeout: given, ...rest } = knownTimeout(options);
-  const timeout = integer(CALL, 'timeout', given, 1, MAX_DURATION) ?? DEFAULT_TIMEOUT;
+  const timeout = duration(CALL, 'timeout', given, 1) ?? DEFAULT_TIMEOUT;
   const WebSocket = loadWs();
   const isModule = typeof handlers === 'string' || isUrl(handlers);
   const checked = checkStartOptions({

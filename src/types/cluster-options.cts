@@ -59,7 +59,7 @@ export interface RedisOptions {
 }
 
 /**
- * What the bus reports. A loss is never hidden.
+ * What the bus reports.
  *
  * `ready`: connected, and every channel with subscribers here is listened to.
  *
@@ -118,7 +118,8 @@ export interface ClusterOptions {
    */
   readonly maxOutgoing?: number | undefined;
   /**
-   * Called for every change, gap and warning, on the thread that joined. @default no function
+   * Called for every change, gap and warning, on the thread that joined.
+   * @default a loss, its end and warnings are written to stderr, gaps are not
    */
   readonly onBus?: ((event: BusEvent) => void) | undefined;
 }

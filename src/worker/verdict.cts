@@ -106,9 +106,10 @@ function isPlain(value: object): boolean {
 }
 
 function invalidVerdict(what: string): WSBrokerError {
+  const end = what.endsWith('?') ? '' : '.';
   return new WSBrokerError(
     'ERR_WSBROKER_INVALID_VERDICT',
-    'handleOpen: the verdict must be a boolean, undefined, or an object with known keys: ' +
-      `${what}. The connection was refused with 500`,
+    'handleOpen: the verdict must be undefined, a boolean, { status, headers?, body? } or ' +
+      `{ protocol?, headers?, token?, channels? }: ${what}${end} The client got 500`,
   );
 }

@@ -142,7 +142,7 @@ test('a port in use says how several processes share one', async (t) => {
   await until(() => other.listening, 'a port in use');
   const server = await launch(t, { start: false });
   const error = await failure(server.start({ bind: `127.0.0.1:${other.address().port}` }), { code: 'ERR_WSBROKER_BIND' });
-  assert.match(error.message, /; another program is already listening there; to share the port between processes .* set "reusePort" in all of them$/);
+  assert.match(error.message, /; another program is already listening there: end it, or choose another port; to share the port between processes .* set "reusePort" in all of them$/);
 });
 
 test('what stands against an earlier start says how to start over, and that does it', async (t) => {

@@ -179,8 +179,8 @@ test('an emitter names the option that is wrong, also with a client of one\'s ow
   for (const [options, message] of [
     [undefined, /"options" must be an object, got undefined/],
     ['redis://127.0.0.1', /"options" must be an object, got string/],
-    [{ redis: client, timeout: 'x' }, /"timeout" must be a number, got string/],
-    [{ redis: client, timeout: -1 }, /"timeout" must be an integer from 0 to 2147483647, got -1/],
+    [{ redis: client, timeout: 'x' }, /"timeout" must be a number of milliseconds, got string/],
+    [{ redis: client, timeout: -1 }, /"timeout" must be an integer from 0 to 2147483647 milliseconds, got -1/],
     [{ redis: client, prefx: 'x' }, /unknown option "prefx"; did you mean "prefix"/],
   ]) assert.throws(() => new Emitter(options), message);
 });

@@ -41,11 +41,20 @@ describe('options', () => {
     [{ bind, host: '::' }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "host"; pass the address as "bind"'],
     [{ bind, server: {} }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "server"; wsbroker listens on an address of its own: pass it as "bind"'],
     [{ bind, constructor: 1 }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "constructor"; known options: bind'],
+    [{ bind, idleTimeout: '30s' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"idleTimeout" must be a number of milliseconds, got string'],
+    [{ bind, maxPayload: '1mb' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"maxPayload" must be a number of bytes, got string'],
+    [{ bind, watchdog: true }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"watchdog" must be an object such as { after: 10_000, action: \'replace\' }, got boolean'],
+    [{ bind, cluster: 'redis://127.0.0.1' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"cluster" must be an object such as { redis: \'redis://127.0.0.1:6379\' }, got string'],
+    [{ bind, cluster: { redis: '127.0.0.1:6379' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"cluster.redis" must be a redis:// or rediss:// URL, such as \'redis://127.0.0.1:6379\''],
+    [{ bind, compression: true }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "compression"; wsbroker calls it "perMessageDeflate"'],
+    [{ bind, cert: 'x' }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "cert"; wsbroker calls it "tls", such as tls: { cert:'],
+    [{ bind, cors: {} }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "cors"; wsbroker calls it "origins"'],
+    [{ bind, verifyClient() {} }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "verifyClient"; decide in "handleOpen"'],
     [{ bind, maxPayLoad: 1 }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "maxPayLoad"; did you mean "maxPayload"?'],
     [{ bind, certificate: 'x' }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "certificate"; known options: bind, workerPath'],
     [{ bind, maxInFlight: { message: 1 } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', '"message" in "maxInFlight"; did you mean "messages"?'],
-    [{ bind, maxInFlight: 5 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"maxInFlight" must be an object, got number'],
-    [{ bind, maxInFlight: { bytes: 0 } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"maxInFlight.bytes" must be an integer from 1 to 2147483647, got 0'],
+    [{ bind, maxInFlight: 5 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"maxInFlight" must be an object such as { messages: 256 }, got number'],
+    [{ bind, maxInFlight: { bytes: 0 } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"maxInFlight.bytes" must be an integer from 1 to 2147483647 bytes, got 0'],
     [{ bind, threads: '4' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"threads" must be a number, got string'],
     [{ bind, threads: NaN }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"threads" must be an integer from 0 to 1024, got NaN'],
     [{ bind, threads: -1 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'got -1'],
@@ -58,14 +67,14 @@ describe('options', () => {
     [{ bind, idleTimeout: 2 ** 31 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"idleTimeout" must be an integer from 0 to 2147483647'],
     [{ bind, handlers: 'parallel' }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"handlers\" must be 'serial' or 'concurrent', got 'parallel'"],
     [{ bind, handlers: true }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"handlers" must be a string, got boolean'],
-    [{ bind, overflow: 'drop' }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"overflow\" must be 'close' or 'dropNewest' or 'dropOldest', got 'drop'"],
+    [{ bind, overflow: 'drop' }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"overflow\" must be 'close', 'dropNewest' or 'dropOldest', got 'drop'"],
     [{ bind, maxConnections: 0 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"maxConnections" must be an integer from 1 to 2147483647, got 0'],
     [{ bind, maxConnectionsPerIp: '5' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"maxConnectionsPerIp" must be a number, got string'],
     [{ bind, maxChannelsPerSocket: -1 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"maxChannelsPerSocket" must be an integer from 1'],
     [{ bind, maxChannelNameLength: 1.5 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"maxChannelNameLength" must be an integer from 1'],
     [{ bind, maxConnectionPerIp: 5 }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "maxConnectionPerIp"; did you mean "maxConnectionsPerIp"?'],
-    [{ bind, maxLifetime: -1 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"maxLifetime" must be an integer from 0 to 2147483647, got -1'],
-    [{ bind, rateLimit: 5 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"rateLimit" must be an object, got number'],
+    [{ bind, maxLifetime: -1 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"maxLifetime" must be an integer from 0 to 2147483647 milliseconds, got -1'],
+    [{ bind, rateLimit: 5 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"rateLimit" must be an object such as { messages: 50, burst: 200 }, got number'],
     [{ bind, rateLimit: {} }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit" must set "messages", "bytes" or both'],
     [{ bind, rateLimit: { burst: 5 } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'start: "rateLimit" must set'],
     [{ bind, rateLimit: { messages: '9' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"rateLimit.messages" must be a number, got string'],
@@ -84,7 +93,7 @@ describe('options', () => {
     [{ bind, origins: ['*', 'https://a.example/'] }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"origins[1]" must be'],
     [{ bind, origins: 'https://me@a.example' }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got 'https://me@a.example'"],
     [{ bind, origins: 'https://a.example:99999' }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got 'https://a.example:99999'"],
-    [{ bind, trustProxy: true }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"trustProxy" must be an object, got boolean'],
+    [{ bind, trustProxy: true }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"trustProxy" must be an object such as { from: \'10.0.0.0/8\' }, got boolean'],
     [{ bind, trustProxy: {} }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"trustProxy.from" must be a string or an array of strings, got undefined'],
     [{ bind, trustProxy: { from: [] } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"trustProxy.from" must contain at least one proxy'],
     [{ bind, trustProxy: { from: ['unix', 'proxy.example'] } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"trustProxy.from[1]\" must be an IP address, a network such as '10.0.0.0/8', or 'unix', got 'proxy.example'"],
@@ -92,7 +101,7 @@ describe('options', () => {
     [{ bind, trustProxy: { from: 'fd00::/129' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got 'fd00::/129'"],
     [{ bind, trustProxy: { from: '::1', header: 'X-Real-IP' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"trustProxy.header\" must be 'x-forwarded-for' or 'forwarded', got 'X-Real-IP'"],
     [{ bind, trustProxy: { form: '::1' } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', '"form" in "trustProxy"; did you mean "from"?'],
-    [{ bind, tls: true }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"tls" must be an object, got boolean'],
+    [{ bind, tls: true }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"tls" must be an object such as { cert: \'chain.pem\', key: \'key.pem\' }, got boolean'],
     [{ bind, tls: {} }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"tls.cert" must be PEM (a string or bytes) or the path of a file, got undefined'],
     [{ bind, tls: { cert: 'a' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"tls.key" must be PEM (a string or bytes) or the path of a file, got undefined'],
     [{ bind, tls: { cert: ['a', 5], key: 'b' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"tls.cert[1]" must be PEM'],
@@ -123,7 +132,7 @@ describe('options', () => {
     [{ bind, answers: { '/m': { status: 200, body: 5 } } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', 'must be a string, ArrayBuffer or Uint8Array, got number'],
     [{ bind, answers: { '/m': { status: 200, headers: { 'Content-Length': 1 } } } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"headers" may not set Content-Length'],
     [{ bind, answers: { '/m': { status: 200, headers: { a: 'b\r\nc' } } } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'not printable ASCII'],
-    [{ bind, http: 'http://127.0.0.1:3000' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"http" must be a http.Server that does not listen yet, a request listener'],
+    [{ bind, http: 'http://127.0.0.1:3000' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"http" must be an http.Server that does not listen yet, a request listener'],
     [{ bind, http: { forward: 3000 } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"http.forward" must be a string or a URL, got number'],
     [{ bind, http: { forwards: 'x' } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "forwards" in "http"; did you mean "forward"?'],
     [{ bind, http: { server: createServer() } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'for Fastify, pass app.server'],
@@ -280,11 +289,54 @@ describe('the order of a start', () => {
     };
     const error = await failure(start({ bind, workerPath: worker('good.cjs'), threads: 1 }));
     assert.deepEqual([error.code, error.syscallCode, error.name], ['ERR_WSBROKER_BIND', 'EADDRINUSE', 'WSBrokerError']);
-    assert.equal(error.message, 'cannot bind; another program is already listening there; to share the port between processes (node:cluster, PM2), set "reusePort" in all of them');
+    assert.equal(error.message, 'cannot bind; another program is already listening there: end it, or choose another port; to share the port between processes (node:cluster, PM2), set "reusePort" in all of them');
     assert.match((await failure(start({ bind, workerPath: worker('good.cjs'), reusePort: true }))).message, /every process that shares a port must set "reusePort"/);
     assert.equal((await failure(start({ bind: 'unix:/x', workerPath: worker('good.cjs') }))).message, 'cannot bind');
     assert.deepEqual(recorded(), []);
     assert.equal(fake.callsOf('shutdownBroker').length, 3);
+  });
+
+  for (const [code, syscallCode, bind, advice] of [
+    ['ERR_WSBROKER_BIND', 'EADDRNOTAVAIL', '192.0.2.1:80', '; this machine does not have that address; 0.0.0.0 means all that it has'],
+    ['ERR_WSBROKER_BIND', 'EACCES', '0.0.0.0:80', '; the system reserves that port, as Linux does those below 1024: choose a higher one, or grant the process CAP_NET_BIND_SERVICE'],
+    ['ERR_WSBROKER_BIND', 'EACCES', 'unix:/x', ''],
+    ['ERR_WSBROKER_BIND', 'ENOBUFS', '0.0.0.0:80', ''],
+    ['ERR_WSBROKER_INVALID_BIND', undefined, '8081', "; pass a string such as '127.0.0.1:8081', or '0.0.0.0:8081' for all addresses"],
+    ['ERR_WSBROKER_INVALID_BIND', undefined, ':8081', "; pass a string such as '127.0.0.1:8081', or '0.0.0.0:8081' for all addresses"],
+    ['ERR_WSBROKER_INVALID_BIND', undefined, 'a:b', ''],
+  ]) {
+    test(`an_address_that_is_refused_says_what_to_do: ${bind}, ${syscallCode ?? code}`, async () => {
+      fake.instead.listen = async () => {
+        throw Object.assign(new Error('refused'), { code, syscallCode });
+      };
+      assert.equal((await failure(start({ bind, workerPath: worker('good.cjs') }))).message, `refused${advice}`);
+    });
+  }
+
+  test('without_onBus_a_loss_of_the_bus_is_written_to_stderr_and_with_it_only_told', async (t) => {
+    const written = [];
+    t.mock.method(process.stderr, 'write', (text) => written.push(text));
+    const told = [];
+    const events = [{ state: 'ready' }, { state: 'lost', reason: 'refused' }, { state: 'gap', missed: 2 }, { state: 'ready' }, { state: 'ready' }, { state: 'warning', reason: 'deaf' }];
+    for (const [redis, onBus] of [['redis://user:secret@redis.example:6380/1'], [{ nodes: [{ host: 'a' }, { host: 'b', port: 7 }] }], ['redis://127.0.0.1', ({ state }) => told.push(state)]]) {
+      await start({ bind, workerPath: worker('good.cjs'), threads: 0, cluster: { redis, ...(onBus && { onBus }) } });
+      fake.callsOf('joinCluster').at(-1)[1](events);
+      await shutdown();
+    }
+    t.mock.restoreAll();
+    assert.deepEqual(written, ['redis.example:6380', 'a:6379, b:7'].flatMap((place) => [
+      `wsbroker: the bus is lost (Redis at ${place}). Reconnecting; pass "onBus" to handle this in your code: refused\n`,
+      `wsbroker: the bus (Redis at ${place}): ready again\n`,
+      `wsbroker: the bus (Redis at ${place}): deaf\n`,
+    ]));
+    assert.deepEqual(told, events.map(({ state }) => state));
+  });
+
+  test('a_start_that_requires_Redis_says_where_it_is', async () => {
+    fake.instead.clusterReady = async () => false;
+    const error = await failure(start({ bind, workerPath: worker('good.cjs'), cluster: { redis: 'redis://user:secret@redis.example', required: true } }));
+    assert.equal(error.code, 'ERR_WSBROKER_BUS_LOST');
+    assert.equal(error.message, 'start: Redis at redis.example was not ready within 10000 ms, and "cluster.required" is true');
   });
 
   test('a_server_closes_once', async () => {

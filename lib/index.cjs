@@ -78,7 +78,7 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  * within 10 s
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called with `workerPath` in a worker of the pool
  * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: the system does not support Unix sockets or
- * `reusePort`, or the process has both `history` and `cluster`
+ * `reusePort`
  * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before it was done
  * @throws the reason of `signal`, if that was aborted before it was done
  *
@@ -106,6 +106,8 @@ async function start(options) {
  * many are missing.
  *
  * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: {@link start} was called with `history` before;
+ * pass `cluster` to it, or join first
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the process has already joined
  *
  * @example
@@ -402,6 +404,9 @@ exports.unsubscribeAll = load_cjs_1.native.unsubscribeAll;
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: `id` is empty or longer than 128 bytes, or
  * the channel has no history
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, on a channel with history, Redis is
+ * away or refused it. `stored` is `false`, or `'unknown'` where Redis may have it: publish it again
+ * with the same `id`
  *
  * @example
  * ```js
@@ -418,6 +423,7 @@ async function publish(channel, data, options) {
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  */
 async function position(channel) {
     if (load_cjs_1.native.hasHistoryBus())
@@ -435,6 +441,7 @@ async function position(channel) {
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or an option has
  * a value that is not allowed
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  *
  * @example
  * ```js
@@ -469,6 +476,8 @@ async function history(channel, options) {
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the socket is subscribed to the channel already
  * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away, and what is in
+ * memory here does not reach back to `since`
  *
  * @example
  * ```js
@@ -499,6 +508,7 @@ async function recover(socketId, channel, since, options) {
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or `before` is
  * not an offset
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  */
 async function deleteHistory(channel, options) {
     const before = (0, history_cjs_1.checkDelete)('deleteHistory', options);

@@ -515,9 +515,9 @@ export const unsubscribeAll: (socketId: number) => number = native.unsubscribeAl
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: `id` is empty or longer than 128 bytes, or
  * the channel has no history
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
- * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, on a channel with history, Redis is
- * away or refused it. `stored` is `false`, or `'unknown'` where Redis may have it: publish it again
- * with the same `id`
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, on a channel with history, Redis
+ * is away or refused it. `stored` is `false`, or `'unknown'` where Redis may have it: publish it
+ * again with the same `id`
  *
  * @example
  * ```js

@@ -170,8 +170,8 @@ impl FollowedHistory {
             BusArrival::Unclear => return false,
         };
         let Some(channel) = channel else { return true };
-        // What waits in queues is bounded. Then it need not wait there: subscribers take it from the
-        // ring.
+        // What waits in queues is bounded. Then it need not wait there: subscribers take it from
+        // the ring.
         let full = broker.memory.send_is_full();
         for index in (0..broker.shard_count()).filter(|index| channel.has_subscribers_in(*index)) {
             let shard = broker.shard(index);
@@ -273,8 +273,8 @@ impl Broker {
     }
 
     /// As [`recover`](Self::recover), from what the bus keeps. What is here serves as long as it is
-    /// up to date, and also while the bus is lost, if nothing that the socket has to get is known to
-    /// be missing.
+    /// up to date, and also while the bus is lost, if nothing that the socket has to get is known
+    /// to be missing.
     ///
     /// # Errors
     /// As [`recover`](Self::recover), and [`HistoryError::Bus`].

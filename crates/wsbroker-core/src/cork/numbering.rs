@@ -151,8 +151,8 @@ impl Cork {
         Ok(PublishReceipt { pending: None, position, subscribers, duplicate: duplicate.unwrap_or(false) })
     }
 
-    /// Hands a message to the bus, which numbers it. It comes back from there. Returns the number of
-    /// subscribers here.
+    /// Hands a message to the bus, which numbers it. It comes back from there. Returns the number
+    /// of subscribers here.
     pub(super) fn publish_elsewhere(
         &mut self,
         channel: &[u8],

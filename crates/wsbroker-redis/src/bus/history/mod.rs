@@ -1,9 +1,9 @@
 //! Channels with history, on Redis: it numbers and keeps their messages, for all instances.
 //!
 //! One script stores a message in a stream and publishes it, so that what comes back from there is
-//! in the order of its numbers. [`queue`] holds what waits for that, [`keys`] knows where it is, and
-//! [`body`] what is kept. Reading is shared: [`flight`]. The broker's rings merge what comes. See
-//! docs/design/history.md.
+//! in the order of its numbers. [`queue`] holds what waits for that, [`keys`] knows where it is,
+//! and [`body`] what is kept. Reading is shared: [`flight`]. The broker's rings merge what comes.
+//! See docs/design/history.md.
 
 mod body;
 mod flight;
@@ -35,7 +35,7 @@ use wsbroker_core::{
 use self::{
     flight::Flights,
     keys::HistoryKeys,
-    queue::{HistoryQueue, Operation},
+    queue::{HistoryOperation, HistoryQueue},
 };
 use super::{
     RedisBus,
@@ -148,7 +148,7 @@ impl BusHistories {
         self.link.lock().take();
         let failure = BusFailure { reason: "the bus was lost".into(), unknown: false };
         for operation in self.queue.close_down() {
-            if let Operation::Publish { receipt: Some(receipt), .. } = operation {
+            if let HistoryOperation::Publish { receipt: Some(receipt), .. } = operation {
                 // The publisher may have given up.
                 let _ = receipt.send(Err(failure.clone()));
             }
@@ -183,7 +183,7 @@ fn failure(error: &LinkError) -> BusFailure {
 }
 
 fn unreadable() -> BusFailure {
-    BusFailure { reason: "Redis gave an answer that is none of the script's".into(), unknown: true }
+    BusFailure { reason: "Redis gave an answer that the script does not give".into(), unknown: true }
 }
 
 /// What Redis did not do, and why.
@@ -314,12 +314,12 @@ impl RedisBus {
         }
     }
 
-    async fn run_operations(&self, link: &ScriptLink, operations: Vec<Operation>) -> Result<(), LinkError> {
+    async fn run_operations(&self, link: &ScriptLink, operations: Vec<HistoryOperation>) -> Result<(), LinkError> {
         // Who has subscribed before something was published gets it, also if Redis does not know
         // yet that this instance listens.
         let mut first: Vec<&ChannelKey> = operations
             .iter()
-            .map(Operation::channel)
+            .map(HistoryOperation::channel)
             .filter(|channel| self.followed(channel).is_some_and(|followed| followed.is_to_be_followed()))
             .collect();
         first.sort_unstable();
@@ -331,14 +331,14 @@ impl RedisBus {
         for operation in operations {
             let channel = Arc::clone(operation.channel());
             match operation {
-                Operation::Publish { message, id, receipt, .. } => {
+                HistoryOperation::Publish { message, id, receipt, .. } => {
                     let Some(followed) = self.followed(&channel) else { continue };
                     let call = Call { name: "publish", id: id.as_deref(), arguments: &[&message] };
                     let command = self.script(link, &channel, &followed, call);
                     commands.push((Arc::clone(&channel), command));
                     pending.push(Pending::Publish(followed, receipt));
                 }
-                Operation::Close { code, reason, everywhere, .. } => {
+                HistoryOperation::Close { code, reason, everywhere, .. } => {
                     if everywhere {
                         let close = bus_envelope::close_numbered(self.instance, code, &reason);
                         let mut command = redis::cmd(link.publish_command());
@@ -552,13 +552,15 @@ enum Pending {
 
 impl HistoryBus for RedisBus {
     fn publish(&self, message: BusMessage<'_>, receipt: Option<ReceiptSender>) {
-        let operation = Operation::Publish {
+        let operation = HistoryOperation::Publish {
             channel: message.channel.into(),
             message: body::write(self.instance, &message),
             id: message.id.map(Into::into),
             receipt,
         };
-        if let Err((Operation::Publish { receipt: Some(receipt), .. }, failure)) = self.history.queue.add(operation) {
+        if let Err((HistoryOperation::Publish { receipt: Some(receipt), .. }, failure)) =
+            self.history.queue.add(operation)
+        {
             // The publisher may have given up.
             let _ = receipt.send(Err(failure));
         }
@@ -566,7 +568,7 @@ impl HistoryBus for RedisBus {
 
     fn close_channel(&self, channel: &[u8], code: CloseCode, reason: &str, everywhere: bool) -> bool {
         let reason = reason.to_owned();
-        self.history.queue.add(Operation::Close { channel: channel.into(), code, reason, everywhere }).is_ok()
+        self.history.queue.add(HistoryOperation::Close { channel: channel.into(), code, reason, everywhere }).is_ok()
     }
 
     fn head<'a>(&'a self, channel: &'a [u8]) -> BoxFuture<'a, Result<HistoryPosition, BusFailure>> {

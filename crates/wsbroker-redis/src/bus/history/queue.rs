@@ -14,7 +14,7 @@ const OVERHEAD: usize = 256;
 
 /// What Redis is to do for a channel.
 #[derive(Debug)]
-pub(super) enum Operation {
+pub(super) enum HistoryOperation {
     Publish { channel: ChannelKey, message: Vec<u8>, id: Option<Box<[u8]>>, receipt: Option<ReceiptSender> },
     Close { channel: ChannelKey, code: CloseCode, reason: String, everywhere: bool },
 }
@@ -28,7 +28,7 @@ pub(super) struct HistoryQueue {
 
 #[derive(Debug, Default)]
 struct QueueState {
-    waiting: VecDeque<Operation>,
+    waiting: VecDeque<HistoryOperation>,
     bytes: usize,
     /// The bus is ready.
     open: bool,
@@ -37,7 +37,7 @@ struct QueueState {
     dropped: u64,
 }
 
-impl Operation {
+impl HistoryOperation {
     pub(super) fn channel(&self) -> &ChannelKey {
         match self {
             Self::Publish { channel, .. } | Self::Close { channel, .. } => channel,
@@ -59,7 +59,7 @@ impl HistoryQueue {
     }
 
     /// Adds an operation. The failure if it is dropped, to be told to the operation's waiter.
-    pub(super) fn add(&self, operation: Operation) -> Result<(), (Operation, BusFailure)> {
+    pub(super) fn add(&self, operation: HistoryOperation) -> Result<(), (HistoryOperation, BusFailure)> {
         let mut state = self.state.lock();
         let size = operation.size();
         let reason = if !state.open {
@@ -71,12 +71,12 @@ impl HistoryQueue {
             state.waiting.push_back(operation);
             return Ok(());
         };
-        state.dropped += u64::from(matches!(operation, Operation::Publish { .. }));
+        state.dropped += u64::from(matches!(operation, HistoryOperation::Publish { .. }));
         Err((operation, BusFailure { reason: reason.into(), unknown: false }))
     }
 
     /// Takes some of the oldest. [`answered`](Self::answered) says when they are done.
-    pub(super) fn take(&self) -> Vec<Operation> {
+    pub(super) fn take(&self) -> Vec<HistoryOperation> {
         let mut state = self.state.lock();
         let (mut taken, mut bytes) = (Vec::new(), 0);
         while let Some(operation) = state.waiting.front()
@@ -115,13 +115,13 @@ impl HistoryQueue {
     }
 
     /// The bus is lost: what waits is returned, and nothing is taken from now on.
-    pub(super) fn close_down(&self) -> Vec<Operation> {
+    pub(super) fn close_down(&self) -> Vec<HistoryOperation> {
         let mut state = self.state.lock();
         state.open = false;
         state.under_way = 0;
         state.bytes = 0;
-        let waiting: Vec<Operation> = state.waiting.drain(..).collect();
-        state.dropped += waiting.iter().filter(|one| matches!(one, Operation::Publish { .. })).count() as u64;
+        let waiting: Vec<HistoryOperation> = state.waiting.drain(..).collect();
+        state.dropped += waiting.iter().filter(|one| matches!(one, HistoryOperation::Publish { .. })).count() as u64;
         waiting
     }
 
@@ -138,8 +138,8 @@ impl HistoryQueue {
 mod tests {
     use super::*;
 
-    fn publish(length: usize) -> Operation {
-        Operation::Publish { channel: (*b"a").into(), message: vec![0; length], id: None, receipt: None }
+    fn publish(length: usize) -> HistoryOperation {
+        HistoryOperation::Publish { channel: (*b"a").into(), message: vec![0; length], id: None, receipt: None }
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
         let taken: Vec<usize> = std::iter::repeat_with(|| queue.take())
             .take(2)
             .flatten()
-            .map(|one| if let Operation::Publish { message, .. } = one { message.len() } else { 0 })
+            .map(|one| if let HistoryOperation::Publish { message, .. } = one { message.len() } else { 0 })
             .collect();
         assert_eq!(taken, (0..300).collect::<Vec<_>>());
         queue.add(publish(BATCH.1)).unwrap();

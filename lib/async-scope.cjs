@@ -2,6 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.scopeHere = scopeHere;
 exports.inScopeHere = inScopeHere;
+exports.onceInScopeHere = onceInScopeHere;
 const node_async_hooks_1 = require("node:async_hooks");
 const NAME = 'WSBROKER';
 const enter = node_async_hooks_1.AsyncResource.prototype.runInAsyncScope;
@@ -16,6 +17,15 @@ function scopeHere() {
 /** The function, called in this context each time. */
 function inScopeHere(fn) {
     return scopeHere().bound(fn, undefined);
+}
+/** The function, to be called once, in this context. */
+function onceInScopeHere(fn) {
+    if (process.versions['bun'] !== undefined) {
+        const inside = node_async_hooks_1.AsyncLocalStorage.snapshot();
+        return () => inside(fn);
+    }
+    const here = new node_async_hooks_1.AsyncResource(NAME);
+    return () => here.runInAsyncScope(fn);
 }
 /**
  * Here contexts are immutable values, and leaving one restores the previous one: about 5 ns a call.

@@ -14,3 +14,5 @@ export interface AsyncScope {
 export declare function scopeHere(): AsyncScope;
 /** The function, called in this context each time. */
 export declare function inScopeHere<A extends unknown[], R>(fn: (...args: A) => R): (...args: A) => R;
+/** The function, to be called once, in this context. */
+export declare function onceInScopeHere(fn: () => void): () => void;

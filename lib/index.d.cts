@@ -216,7 +216,7 @@ export declare function drain(options?: DrainOptions): Promise<DrainReport>;
  * process.on('SIGHUP', () => {
  *   reloadWorkers().then(
  *     ({ started, cut }) => console.log(`${started} workers reloaded, ${cut} cut`),
- *     (error) => console.error('the old workers go on:', error),
+ *     (error) => console.error('the old workers keep running:', error),
  *   );
  * });
  * ```

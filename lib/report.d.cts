@@ -1,4 +1,3 @@
-import type { ErrorContext } from './types/worker-interface.cjs';
 /** The error with its stack and causes. Never throws, whatever the error is. */
 export declare function errorText(error: unknown): string;
 /** Writes to stderr. Never throws. */
@@ -13,4 +12,7 @@ export declare const warnings: {
 /** Each text once in the life of the thread. */
 export declare function warnOnce(text: string): void;
 /** For workers without `onError`. */
-export declare function reportHandlerError(error: unknown, { handler, socketId }: ErrorContext): void;
+export declare function reportHandlerError(error: unknown, { handler, socketId }: {
+    readonly handler: string;
+    readonly socketId: number | undefined;
+}): void;

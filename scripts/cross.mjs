@@ -5,42 +5,48 @@
 //   npm run cross -- --check win32-x64-msvc    only compiles, and links nothing
 //   npm run cross -- --tools                   gets what a build needs, into test/.cache/tools
 //   npm run cross -- --debug ...               quick to build, for tests
+//   npm run cross -- --debug win32-x64-gnu     for tests of Windows on Linux, not released
 //
 // An optimized addon goes to its package under platforms/, where packing finds it; one for tests to
 // target/cross/. zig links for Linux, and for macOS with Apple's SDK. A Windows addon for release is
-// built on Windows: from here it can be compiled. Rust's standard library is rustup's if it is
-// installed, else it is built along, which needs its source.
+// built on Windows: from here it can be compiled, and MinGW makes one for tests. Rust's standard
+// library is rustup's if it is installed, else it is built along, which needs its source.
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { command } from './cross/commands.mjs';
+import { command, works } from './cross/commands.mjs';
 import { fetchTools, root, rustc, standardLibrary, tools, zig, zigbuild } from './cross/tools.mjs';
+import { pathFlags } from './path-flags.mjs';
 import { platform } from './platforms.mjs';
 
 const main = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 const released = main.napi.targets.map(platform);
+/** Built as MinGW does it, so that what is particular to Windows can be tried in Wine. */
+const standIn = platform('x86_64-pc-windows-gnu');
 
 const { values: flags, positionals: asked } = parseArgs({
   options: { check: { type: 'boolean' }, debug: { type: 'boolean' }, tools: { type: 'boolean' } },
   allowPositionals: true,
 });
-const unknown = asked.filter((name) => !released.some((one) => one.name === name));
+const possible = flags.debug ? [...released, standIn] : released;
+const unknown = asked.filter((name) => !possible.some((one) => one.name === name));
 if (unknown.length > 0) {
-  console.error(`unknown target: ${unknown.join(', ')}; expected one of ${released.map(({ name }) => name).join(', ')}`);
+  console.error(`unknown target: ${unknown.join(', ')}; expected one of ${possible.map(({ name }) => name).join(', ')}`);
   process.exit(2);
 }
 
 const { host } = rustc();
 let failed = 0;
+const wanted = asked.length > 0 ? possible.filter(({ name }) => asked.includes(name)) : released;
 if (flags.tools) {
-  for (const lack of fetchTools()) {
+  for (const lack of fetchTools(wanted.map(({ triple }) => triple))) {
     console.log(lack);
     failed++;
   }
 }
 if (!flags.tools || asked.length > 0) {
-  for (const one of asked.length > 0 ? released.filter(({ name }) => asked.includes(name)) : released) {
+  for (const one of wanted) {
     const problem = missing(one) ?? make(one);
     if (problem !== undefined) failed++;
     console.log(`${one.name}: ${problem ?? (flags.check ? 'compiles' : path.relative(root, outcome(one)))}`);
@@ -49,19 +55,22 @@ if (!flags.tools || asked.length > 0) {
 process.exitCode = failed > 0 ? 1 : 0;
 
 /** Why this target cannot be built on this machine, or undefined. */
-function missing({ triple, os, name }) {
+function missing(one) {
+  const { triple, os, name } = one;
   if (triple === host) return undefined;
   const lacks = [];
   if (native(os)) {
     if (standardLibrary(triple)?.ready !== true) return `NOT BUILT: it needs the standard library of Rust for it: rustup target add ${triple}`;
     return undefined;
   }
-  if (!flags.check) {
+  if (one === standIn) {
+    if (!works('x86_64-w64-mingw32-gcc', '--version')) lacks.push('MinGW (apt-get install gcc-mingw-w64-x86-64)');
+  } else if (!flags.check) {
     const where = { win32: 'on Windows only', darwin: process.env.SDKROOT ? undefined : "on macOS, or with Apple's SDK in SDKROOT" }[os];
     if (where !== undefined) return `NOT BUILT: it is linked ${where}. Here it can be compiled: npm run cross -- --check ${name}`;
   }
-  if (zig() === undefined) lacks.push('zig');
-  if (zigbuild() === undefined) lacks.push('cargo-zigbuild');
+  if (one !== standIn && zig() === undefined) lacks.push('zig');
+  if (one !== standIn && zigbuild() === undefined) lacks.push('cargo-zigbuild');
   if (standardLibrary(triple) === undefined) lacks.push(`the standard library of Rust for ${triple}, or its source (rustup target add ${triple})`);
   return lacks.length > 0 ? `NOT BUILT: it needs ${lacks.join(' and ')}. To get them into test/.cache/tools: npm run cross -- --tools` : undefined;
 }
@@ -90,12 +99,19 @@ function make(one) {
     Object.assign(env, { RUSTC_BOOTSTRAP: '1', __CARGO_TESTS_ONLY_SRC_ROOT: library.source });
   }
   // An addon is a shared library, which Rust does not make for musl unless libc is shared, too.
-  const upper = triple.toUpperCase().replaceAll('-', '_');
-  if (libc === 'musl') env[`CARGO_TARGET_${upper}_RUSTFLAGS`] = '-C target-feature=-crt-static';
-  if (flags.debug) env.CARGO_PROFILE_DEV_DEBUG = '0';
+  const own = libc === 'musl' ? ['-Ctarget-feature=-crt-static'] : [];
+  if (!flags.debug) own.push(...pathFlags(root, library.source));
+  if (own.length > 0) env.CARGO_ENCODED_RUSTFLAGS = [...given(), ...own].join('\x1f');
+  // What would make a second build faster is as large as the rest.
+  if (flags.debug) Object.assign(env, { CARGO_PROFILE_DEV_DEBUG: '0', CARGO_INCREMENTAL: '0' });
   const foreign = triple !== host && !native(os);
   const cross = foreign && os !== 'win32';
-  if (foreign && flags.check && os === 'win32') Object.assign(env, compilers(triple));
+  if (one === standIn) {
+    // Node's functions are looked up when the addon is loaded: there is nothing to link with, and
+    // napi-build wants to see a library all the same.
+    args.push('--features', 'napi/dyn-symbols');
+    env.LIBNODE_PATH = emptyLibnode();
+  } else if (foreign && flags.check && os === 'win32') Object.assign(env, compilers(triple));
   // The oldest glibc that Node 18 runs on.
   args.push('--target', cross && libc === 'glibc' ? `${triple}.2.28` : triple);
   const verb = flags.check ? 'check' : cross ? 'zigbuild' : 'build';
@@ -111,6 +127,20 @@ function make(one) {
   rmSync(outcome(one), { force: true });
   copyFileSync(made, outcome(one));
   return undefined;
+}
+
+/** Flags for rustc that the environment has. */
+function given() {
+  const { CARGO_ENCODED_RUSTFLAGS: encoded, RUSTFLAGS: plain = '' } = process.env;
+  return (encoded !== undefined ? encoded.split('\x1f') : plain.split(' ')).filter(Boolean);
+}
+
+function emptyLibnode() {
+  const folder = path.join(tools, 'libnode');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, 'libnode.dll'), '');
+  writeFileSync(path.join(folder, 'libnode.a'), '!<arch>\n');
+  return folder;
 }
 
 /** A folder with the tools under the names by which they are called. */

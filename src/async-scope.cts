@@ -37,6 +37,16 @@ export function inScopeHere<A extends unknown[], R>(fn: (...args: A) => R): (...
   return scopeHere().bound(fn, undefined);
 }
 
+/** The function, to be called once, in this context. */
+export function onceInScopeHere(fn: () => void): () => void {
+  if (process.versions['bun'] !== undefined) {
+    const inside = AsyncLocalStorage.snapshot();
+    return () => inside(fn);
+  }
+  const here = new AsyncResource(NAME);
+  return () => here.runInAsyncScope(fn);
+}
+
 /**
  * Here contexts are immutable values, and leaving one restores the previous one: about 5 ns a call.
  */

@@ -351,7 +351,7 @@ ownFunctions.add(drain);
  * process.on('SIGHUP', () => {
  *   reloadWorkers().then(
  *     ({ started, cut }) => console.log(`${started} workers reloaded, ${cut} cut`),
- *     (error) => console.error('the old workers go on:', error),
+ *     (error) => console.error('the old workers keep running:', error),
  *   );
  * });
  * ```

@@ -44,6 +44,8 @@ export interface Native {
    * thread, with which everything ends.
    */
   endWithThread(): void;
+  /** Brings a channel up to date, so that what follows at once can be asked of this process. */
+  followChannel(channel: string): Promise<void>;
   /** The ids of open sockets above `after`, ascending, at most `limit`. */
   getSockets(after: number, limit: number): Array<number>;
   /**
@@ -177,6 +179,23 @@ export interface Native {
    * its handlers have settled; at once if there is none.
    */
   workerEmptied(thread: number): Promise<void>;
+  /**
+   * Subscribes a client, which is told so ahead of every frame of the channel. `kind` as in
+   * `recoverSocket`. `jsonName`: the name as a JSON string. `revocations`: what they were before
+   * the application was asked. The rates are in bytes of replays a second. Returns why the
+   * client is not subscribed, or after how many milliseconds it is worth trying again.
+   */
+  subscribeClient(socketId: number, channel: string, kind: number, offset: number, epoch: string, jsonName: string, maxReplay: number, revocations: number, socketRate: number, addressRate: number): 'done' | 'noHistory' | 'subscribed' | 'limit' | 'gone' | 'revoked' | number;
+  /** -1: the socket is gone, or does not speak the subprotocol. */
+  revocations(socketId: number): number;
+  /**
+   * Takes a client out of a channel. If the application is being asked whether it may subscribe,
+   * it is asked again. True if it was in it.
+   */
+  revokeChannel(socketId: number, channel: string): boolean;
+  hasFramedHistory(channel: string): boolean;
+  isNameAllowed(channel: string): boolean;
+  speaksChannels(socketId: number): boolean;
   publishWithReceipt(channel: Data, data: Data, options?: PublishOptions): PublishReceipt & { ticket?: number };
   historyPosition(channel: Data): Position;
   /** At most `limit` messages. An offset below 0: as seen from before the first. */

@@ -1,5 +1,4 @@
 import { inspect } from 'node:util';
-import type { ErrorContext } from './types/worker-interface.cjs';
 
 /** The error with its stack and causes. Never throws, whatever the error is. */
 export function errorText(error: unknown): string {
@@ -40,7 +39,10 @@ export function warnOnce(text: string): void {
 }
 
 /** For workers without `onError`. */
-export function reportHandlerError(error: unknown, { handler, socketId }: ErrorContext): void {
+export function reportHandlerError(
+  error: unknown,
+  { handler, socketId }: { readonly handler: string; readonly socketId: number | undefined },
+): void {
   reportError(
     socketId === undefined ? `${handler} failed` : `${handler} failed for socket ${socketId}`,
     error,

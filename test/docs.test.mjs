@@ -81,7 +81,9 @@ test('every block compiles', () => {
         target: 'es2022', lib: ['es2024', 'esnext.disposable', 'dom'], module: 'nodenext', types: ['node'], noEmit: true, strict: true, skipLibCheck: true,
         paths: {
           wsbroker: [path.join(root, 'lib/index.d.cts')],
+          'wsbroker/channels': [path.join(root, 'lib/channels.d.cts')],
           'wsbroker/crossws': [path.join(root, 'lib/crossws.d.cts')],
+          'wsbroker/client': [path.join(root, 'lib/client.d.mts')],
           'wsbroker/testing': [path.join(root, 'lib/testing.d.cts')],
           'wsbroker/nest': [path.join(root, 'lib/nest.d.cts')],
           'wsbroker/emitter': [path.join(root, 'lib/emitter.d.cts')],

@@ -81,6 +81,8 @@ const server = await start({
   threads,
   tls,
   maxPayload: limits.payload,
+  // What was said in each room: see history.mjs. Nobody subscribes to these, so no frames of them.
+  history: [{ channels: 'said:*', size: limits.history, ttl: 24 * 3_600_000, framed: false }],
   // After half of it in silence the server pings; without an answer in all of it the connection is
   // cut. Shorter than the default of 120 s, because in a chat people look at who is here.
   idleTimeout: 30_000,

@@ -35,7 +35,7 @@ export function handleOpen(_socketId, _ip, headers) {
   return hostname(headers.origin) !== undefined && hostname(headers.origin) === hostname(`http://${headers.host}`);
 }
 
-export function handleTextMessage(text, socketId, token) {
+export async function handleTextMessage(text, socketId, token) {
   let message;
   try {
     message = parseMessage(text);
@@ -43,7 +43,7 @@ export function handleTextMessage(text, socketId, token) {
     if (charge(socketId) < 0) throw new Refused('slow-down', 'too many messages, wait a moment');
     if (!me && message.type !== 'hello') throw new Refused('hello-first', 'say hello first');
     if (me && message.type === 'hello') throw new Refused('hello-again', 'hello was said already');
-    answers[message.type](socketId, message, me);
+    await answers[message.type](socketId, message, me);
   } catch (error) {
     refuse(socketId, error, message);
   }
@@ -64,7 +64,7 @@ export function handleClose(socketId, token) {
 
 /** What to do for each type of message. `me` is the token: { name, session, rooms }. */
 const answers = {
-  hello(socketId, { session, name, rooms }) {
+  async hello(socketId, { session, name, rooms }) {
     // After a network failure the page is back before the server knows that the old connection is
     // dead. The page proves with its session that it is the same one; the old connection gives up
     // its name and rooms at once.
@@ -80,7 +80,7 @@ const answers = {
     // A full room must not keep anyone out of the others.
     for (const room of new Set([LOBBY, ...rooms])) {
       try {
-        join(socketId, me, room);
+        await join(socketId, me, room);
       } catch (error) {
         refuse(socketId, error, { type: 'join', room });
       }
@@ -99,8 +99,8 @@ const answers = {
     for (const room of me.rooms) publish(room, { ...change, room });
   },
 
-  join(socketId, { room }, me) {
-    join(socketId, me, room);
+  async join(socketId, { room }, me) {
+    await join(socketId, me, room);
   },
 
   leave(socketId, { room }, me) {
@@ -112,12 +112,14 @@ const answers = {
     publish(room, { type: 'left', room, id: socketId });
   },
 
-  say(socketId, { room, id, text }, me) {
+  async say(socketId, { room, id, text }, me) {
     mustBeIn(room, me);
     const message = { id, from: socketId, name: me.name, text, at: Date.now() };
+    // Keep first, publish second. Those who join subscribe first and read what is kept second, so
+    // they find it there, or it is published to them, or both.
+    await remember(room, message);
     // To everybody, the author too: when their own text comes back, it is known to have arrived.
     publish(room, { type: 'message', room, ...message });
-    remember(room, message);
   },
 
   typing(socketId, { room }, me) {
@@ -141,7 +143,7 @@ const answers = {
   },
 };
 
-function join(socketId, me, room) {
+async function join(socketId, me, room) {
   const channel = roomChannel(room);
   if (!me.rooms.includes(room)) {
     if (me.rooms.length >= limits.roomsJoined) throw new Refused('too-many-rooms', `at most ${limits.roomsJoined} rooms at a time`);
@@ -151,14 +153,16 @@ function join(socketId, me, room) {
     subscribe(socketId, channel);
     publish(room, { type: 'joined', room, id: socketId, name: me.name }, socketId);
   }
-  // Subscribe first, list second: those who come or go in between are in the list, or announced, or
-  // both, but never missing. The page applies the announcements on top of the list.
+  // Subscribe first, read second: what is said in between is among the last messages, or published
+  // to us, or both, but never missing. So are those who come or go: in the list, or announced. The
+  // page applies the announcements on top of the list, and knows messages by their ids.
+  const messages = await lastMessages(room);
   const people = [];
   for (const id of getSubscribers(channel)) {
     const name = stateOf(id)?.name;
     if (name !== undefined) people.push({ id, name });
   }
-  reply(socketId, { type: 'room', room, people, messages: lastMessages(room) });
+  reply(socketId, { type: 'room', room, people, messages });
 }
 
 /**

@@ -113,17 +113,8 @@ class CrosswsAdapter {
             return { status: 500 };
         }
         const { context, namespace, protocol, headers, resolved } = decision;
-        const peer = new peer_cjs_1.CrosswsPeer({
-            socketId,
-            remoteAddress: open.ip,
-            request,
-            context,
-            namespace,
-            protocol: protocol ?? '',
-            resolved,
-        });
-        this.#peers.accept(socketId, peer);
-        return { protocol, headers };
+        const parts = { socketId, remoteAddress: open.ip, request, context, namespace, resolved };
+        return this.#peers.accept(socketId, { protocol, headers }, () => new peer_cjs_1.CrosswsPeer({ ...parts, protocol: protocol ?? '' }));
     }
     #opened(peer) {
         peer.peers = this.#namespaces.get(peer.namespace) ?? new Set();

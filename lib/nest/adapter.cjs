@@ -2,6 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.NestAdapter = void 0;
 const errors_cjs_1 = require("../errors.cjs");
+const load_cjs_1 = require("../native/load.cjs");
 const checks_cjs_1 = require("../options/checks.cjs");
 const promises_cjs_1 = require("../promises.cjs");
 const report_cjs_1 = require("../report.cjs");
@@ -134,9 +135,15 @@ class NestAdapter {
         return this.#accept(socketId, request, server, Object(verdict));
     }
     #accept(socketId, request, { path }, verdict) {
-        this.#clients.accept(socketId, new client_cjs_1.NestClient(socketId, request, path));
         const { protocol, headers, token, channels = [] } = verdict;
-        return { protocol, headers, token, channels: [...channels, (0, rooms_cjs_1.everyoneChannel)(path)] };
+        // `handleConnection` finds them in place, and no client is made for a connection that may not
+        // have them.
+        return this.#clients.accept(socketId, { protocol, headers }, () => {
+            load_cjs_1.native.subscribeMany(socketId, [...channels, (0, rooms_cjs_1.everyoneChannel)(path)]);
+            if (token !== undefined)
+                load_cjs_1.native.setToken(socketId, token);
+            return new client_cjs_1.NestClient(socketId, request, path);
+        });
     }
     #opened(client) {
         const server = this.#servers.get(client.path);

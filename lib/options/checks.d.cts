@@ -18,6 +18,7 @@ export declare function integer(call: string, name: string, value: unknown, from
 export declare function duration(call: string, name: string, value: unknown, from: number): number | undefined;
 export declare function oneOf<T extends string>(call: string, name: string, value: unknown, allowed: readonly T[]): T | undefined;
 export declare function optional(call: string, name: string, value: unknown, type: 'boolean'): boolean | undefined;
+export declare function optional(call: string, name: string, value: unknown, type: 'string'): string | undefined;
 export declare function optional(call: string, name: string, value: unknown, type: 'function'): unknown;
 export declare function strings(call: string, name: string, value: unknown, expected: string): string[];
 /** RFC 9110, section 5.6.2. */

@@ -37,10 +37,11 @@ async function reloadFor(changed) {
             threads: undefined,
             timeout: RELOAD_TIMEOUT,
         });
-        process.stderr.write(`wsbroker: ${names} changed; ${started} workers have the new code\n`);
+        const workers = started === 1 ? '1 worker has' : `${started} workers have`;
+        process.stderr.write(`wsbroker: ${names} changed; ${workers} the new code\n`);
     }
     catch (error) {
-        (0, report_cjs_1.reportError)(`${names} changed, and the new code does not load; the old workers go on`, error);
+        (0, report_cjs_1.reportError)(`${names} changed, but the new code does not load; the old workers keep running`, error);
     }
 }
 /** Files that are watched through their folders, because editors replace files. */

@@ -263,10 +263,13 @@ function createDispatcher(native, table, onBrokerGone) {
         if (stopped)
             return;
         try {
-            if (decision.accepted)
+            if (decision.accepted) {
+                decision.whenAccepted?.();
                 openVerdict(slot, true, decision.detail);
-            else
+            }
+            else {
                 openVerdict(slot, false, decision.detail);
+            }
         }
         catch (error) {
             report(error, 1 /* EventKind.Open */, id);

@@ -1,6 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.TIMED_OUT = exports.INVALID = exports.FORBIDDEN = exports.ACCEPTED = void 0;
+exports.WHEN_ACCEPTED = exports.TIMED_OUT = exports.INVALID = exports.FORBIDDEN = exports.ACCEPTED = void 0;
 exports.checkVerdict = checkVerdict;
 const node_util_1 = require("node:util");
 const errors_cjs_1 = require("../errors.cjs");
@@ -13,6 +13,13 @@ exports.FORBIDDEN = { accepted: false, detail: { status: 403 } };
 exports.INVALID = { accepted: false, detail: { status: 500 } };
 /** `handleOpen` took too long. */
 exports.TIMED_OUT = { accepted: false, detail: { status: 503 } };
+/**
+ * A property of verdicts that accept: a function. It is called just before the addon gets the
+ * verdict, so that what it sends and subscribes takes effect with the 101, and only if nothing but
+ * the client can prevent that any more: each call is followed by one `handleClose`. If it throws,
+ * the connection is refused with 500.
+ */
+exports.WHEN_ACCEPTED = Symbol('wsbroker.whenAccepted');
 const ACCEPT_KEYS = ['protocol', 'headers', 'token', 'channels'];
 const REJECT_KEYS = ['status', 'headers', 'body'];
 /**
@@ -44,7 +51,11 @@ function checkVerdict(verdict, offered) {
         throw invalidVerdict('got an instance of a class');
     return refuses
         ? { accepted: false, detail: reject(bag) }
-        : { accepted: true, detail: accept(bag, offered) };
+        : {
+            accepted: true,
+            detail: accept(bag, offered),
+            whenAccepted: verdict[exports.WHEN_ACCEPTED],
+        };
 }
 function reject(bag) {
     const { status, body } = bag;

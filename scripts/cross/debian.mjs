@@ -1,20 +1,25 @@
 // Packages of a later Debian than this machine's, unpacked into a folder. apt works on lists and
 // states of its own there: nothing of the system changes, and no root is needed. The packages'
 // scripts do not run.
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { command, must } from './commands.mjs';
+import { command, must, works } from './commands.mjs';
 
 const RELEASE = 'trixie';
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
-/** Where this machine takes Debian's packages from. */
+/** Where this machine takes Debian's packages from. A relative of Debian's has packages of its own. */
 function mirror() {
   const targets = command('apt-get', ['indextargets', '--format', '$(ORIGIN) $(REPO_URI)', 'Created-By: Packages']);
-  const uri = /^Debian (\S+\/debian\/?)$/m.exec(targets.stdout ?? '')?.[1];
-  if (uri === undefined) throw new Error('apt-get knows no source of Debian packages: is this Debian, and has apt-get update run?');
-  return uri;
+  return /^Debian (\S+\/debian\/?)$/m.exec(targets.stdout ?? '')?.[1] ?? 'https://deb.debian.org/debian';
+}
+
+/** Why there can be no packages of Debian here, or undefined. */
+export function lacking() {
+  if (!works('apt-get', '--version')) return { why: 'no apt-get, which other systems are made with', enable: 'run it on Debian or Ubuntu' };
+  if (!existsSync(KEYRING)) return { why: `no ${KEYRING}, without which packages of Debian are not trusted`, enable: 'apt-get install debian-archive-keyring' };
+  return undefined;
 }
 
 /** A list of packages of its own, below `folder`, for these architectures (`amd64`, `arm64`). */

@@ -50,12 +50,12 @@ export function standardLibrary(triple) {
 const fetchedSource = (release) => path.join(tools, `rust-src-${release}/usr/src/rustc-${release}/library`);
 
 /**
- * Gets what is missing. The source of the standard library has to be of rustc's own version, and
- * Debian may not have that one.
+ * Gets what is missing to build for these. The source of the standard library has to be of rustc's
+ * own version, and Debian may not have that one.
  *
  * @returns what could not be had, one sentence each
  */
-export function fetchTools() {
+export function fetchTools(triples) {
   const lacks = [];
   mkdirSync(tools, { recursive: true });
   if (zig() === undefined || zigbuild() === undefined) {
@@ -64,11 +64,12 @@ export function fetchTools() {
     writeFileSync(pythonDone, '');
   }
   const { release } = rustc();
-  if (standardLibrary('none')?.source === undefined) {
+  const without = triples.filter((triple) => standardLibrary(triple) === undefined);
+  if (without.length > 0) {
     const folder = path.join(tools, `rust-src-${release}`);
     const debian = new Debian(path.join(tools, 'debian'), ['amd64']);
     const version = debian.version('rust-src', `${release}+`);
-    if (version === undefined) lacks.push(`Debian has no source of Rust's standard library ${release}`);
+    if (version === undefined) lacks.push(`Debian has no source of Rust's standard library ${release}. With rustup there is a library for each target: rustup target add ${without.join(' ')}`);
     else debian.unpack([`rust-src=${version}`], folder);
   }
   return lacks;

@@ -141,17 +141,12 @@ class CrosswsAdapter {
       return { status: 500 };
     }
     const { context, namespace, protocol, headers, resolved } = decision;
-    const peer = new CrosswsPeer({
+    const parts = { socketId, remoteAddress: open.ip, request, context, namespace, resolved };
+    return this.#peers.accept(
       socketId,
-      remoteAddress: open.ip,
-      request,
-      context,
-      namespace,
-      protocol: protocol ?? '',
-      resolved,
-    });
-    this.#peers.accept(socketId, peer);
-    return { protocol, headers };
+      { protocol, headers },
+      () => new CrosswsPeer({ ...parts, protocol: protocol ?? '' }),
+    );
   }
 
   #opened(peer: CrosswsPeer): void {

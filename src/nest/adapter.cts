@@ -3,6 +3,7 @@ import type { WebSocketAdapter, WsMessageHandler } from '@nestjs/common' with {
 };
 import type { Observable } from 'rxjs' with { 'resolution-mode': 'import' };
 import { WSBrokerError } from '../errors.cjs';
+import { native } from '../native/load.cjs';
 import { knownKeys, optional } from '../options/checks.cjs';
 import { isThenable } from '../promises.cjs';
 import { reportHandlerError } from '../report.cjs';
@@ -187,9 +188,14 @@ export class NestAdapter implements WebSocketAdapter<NestServer, NestClient, Nes
     { path }: NestServer,
     verdict: AcceptVerdict,
   ): OpenVerdict {
-    this.#clients.accept(socketId, new NestClient(socketId, request, path));
     const { protocol, headers, token, channels = [] } = verdict;
-    return { protocol, headers, token, channels: [...channels, everyoneChannel(path)] };
+    // `handleConnection` finds them in place, and no client is made for a connection that may not
+    // have them.
+    return this.#clients.accept(socketId, { protocol, headers }, () => {
+      native.subscribeMany(socketId, [...channels, everyoneChannel(path)]);
+      if (token !== undefined) native.setToken(socketId, token);
+      return new NestClient(socketId, request, path);
+    });
   }
 
   #opened(client: NestClient): void {

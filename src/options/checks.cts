@@ -102,12 +102,18 @@ export function optional(
   value: unknown,
   type: 'boolean',
 ): boolean | undefined;
+export function optional(
+  call: string,
+  name: string,
+  value: unknown,
+  type: 'string',
+): string | undefined;
 export function optional(call: string, name: string, value: unknown, type: 'function'): unknown;
 export function optional(
   call: string,
   name: string,
   value: unknown,
-  type: 'boolean' | 'function',
+  type: 'boolean' | 'string' | 'function',
 ): unknown {
   if (value !== undefined && typeof value !== type) throw wrongType(call, name, `a ${type}`, value);
   return value;

@@ -38,9 +38,10 @@ async function reloadFor(changed: readonly string[]): Promise<void> {
       threads: undefined,
       timeout: RELOAD_TIMEOUT,
     });
-    process.stderr.write(`wsbroker: ${names} changed; ${started} workers have the new code\n`);
+    const workers = started === 1 ? '1 worker has' : `${started} workers have`;
+    process.stderr.write(`wsbroker: ${names} changed; ${workers} the new code\n`);
   } catch (error) {
-    reportError(`${names} changed, and the new code does not load; the old workers go on`, error);
+    reportError(`${names} changed, but the new code does not load; the old workers keep running`, error);
   }
 }
 

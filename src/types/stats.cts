@@ -147,7 +147,7 @@ export interface CloseCounts {
   readonly historyLost: number;
   /**
    * 1012: the worker ended, and its connections do not move to another one: that of a server
-   * helper, of `wsbroker/crossws` or of `wsbroker/nest`.
+   * helper, of `wsbroker/channels`, `wsbroker/crossws` or `wsbroker/nest`.
    */
   readonly workerEnded: number;
   /**

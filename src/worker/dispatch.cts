@@ -326,8 +326,12 @@ export function createDispatcher(
   function sendVerdict(slot: number, decision: CheckedVerdict, id: number): void {
     if (stopped) return;
     try {
-      if (decision.accepted) openVerdict(slot, true, decision.detail);
-      else openVerdict(slot, false, decision.detail);
+      if (decision.accepted) {
+        decision.whenAccepted?.();
+        openVerdict(slot, true, decision.detail);
+      } else {
+        openVerdict(slot, false, decision.detail);
+      }
     } catch (error) {
       report(error, EventKind.Open, id);
       if (decision !== INVALID) sendVerdict(slot, INVALID, id);

@@ -1,66 +1,62 @@
-// Not the global function: test environments that imitate a browser do not have it.
-import { setImmediate } from 'node:timers';
+import { onceInScopeHere } from '../async-scope.cjs';
 import { native } from '../native/load.cjs';
+import type { AcceptVerdict } from '../types/worker-interface.cjs';
+import { WHEN_ACCEPTED } from './verdict.cjs';
 
 /**
  * What a thread knows of its connections, for handlers that keep it to themselves: see
- * {@link PINNED}. Each is opened once, when its verdict is on its way and before its first event.
+ * {@link PINNED}.
  */
 export class PinnedSockets<T> {
-  readonly #sockets = new Map<number, { readonly socket: T; opened: boolean }>();
-  readonly #open: (socket: T) => void;
+  readonly #sockets = new Map<number, T>();
+  readonly #opened: (socket: T) => void;
 
-  /** @param open called once for each connection */
-  constructor(open: (socket: T) => void) {
-    this.#open = open;
+  /**
+   * @param opened called once for each connection, when its verdict is certain and not yet given:
+   * what it subscribes and sends takes effect with the 101
+   */
+  constructor(opened: (socket: T) => void) {
+    this.#opened = opened;
   }
 
-  /** `handleOpen` is about to accept. */
-  accept(socketId: number, socket: T): void {
-    const entry = { socket, opened: false };
-    this.#sockets.set(socketId, entry);
-    // Behind the verdict.
-    setImmediate(() => {
-      if (this.#sockets.has(socketId)) this.#opened(entry);
+  /**
+   * The verdict of `handleOpen` for a connection that is to be kept.
+   *
+   * @param make makes what is kept. If it throws, the connection is refused with 500
+   */
+  accept(socketId: number, verdict: AcceptVerdict, make: () => T): AcceptVerdict {
+    const accepted = onceInScopeHere(() => {
+      const socket = make();
+      this.#sockets.set(socketId, socket);
+      this.#opened(socket);
     });
+    return { ...verdict, ...{ [WHEN_ACCEPTED]: accepted } };
   }
 
-  /** The connection of an event, opened. */
+  /** The connection of an event. */
   find(socketId: number): T | undefined {
-    const entry = this.#sockets.get(socketId);
-    return entry === undefined ? undefined : this.#opened(entry);
+    return this.#sockets.get(socketId);
   }
 
   /**
    * The same, for a message. An unknown connection is closed: it was accepted by a worker that has
-   * ended, just before its 101.
+   * ended and was not pinned.
    */
   ofMessage(socketId: number): T | undefined {
-    const socket = this.find(socketId);
+    const socket = this.#sockets.get(socketId);
     if (socket === undefined) native.close(socketId, 1012, 'Worker ended');
     return socket;
   }
 
-  /**
-   * The connection has ended. `undefined` if it was lost before it was opened, or belonged to a
-   * worker that has ended.
-   */
+  /** The connection has ended. `undefined` if it belonged to a worker that has ended. */
   end(socketId: number): T | undefined {
-    const entry = this.#sockets.get(socketId);
+    const socket = this.#sockets.get(socketId);
     this.#sockets.delete(socketId);
-    return entry?.opened === true ? entry.socket : undefined;
+    return socket;
   }
 
   /** All that have not ended. */
   all(): T[] {
-    return [...this.#sockets.values()].map(({ socket }) => socket);
-  }
-
-  #opened(entry: { readonly socket: T; opened: boolean }): T {
-    if (!entry.opened) {
-      entry.opened = true;
-      this.#open(entry.socket);
-    }
-    return entry.socket;
+    return [...this.#sockets.values()];
   }
 }

@@ -6,7 +6,12 @@ import { headerPairs } from '../options/headers.cjs';
 
 /** What the addon gets. */
 export type CheckedVerdict =
-  | { readonly accepted: true; readonly detail: NativeAccept | undefined }
+  | {
+      readonly accepted: true;
+      readonly detail: NativeAccept | undefined;
+      /** See {@link WHEN_ACCEPTED}. */
+      readonly whenAccepted?: (() => void) | undefined;
+    }
   | { readonly accepted: false; readonly detail: NativeReject };
 
 export const ACCEPTED: CheckedVerdict = { accepted: true, detail: undefined };
@@ -16,6 +21,14 @@ export const FORBIDDEN: CheckedVerdict = { accepted: false, detail: { status: 40
 export const INVALID: CheckedVerdict = { accepted: false, detail: { status: 500 } };
 /** `handleOpen` took too long. */
 export const TIMED_OUT: CheckedVerdict = { accepted: false, detail: { status: 503 } };
+
+/**
+ * A property of verdicts that accept: a function. It is called just before the addon gets the
+ * verdict, so that what it sends and subscribes takes effect with the 101, and only if nothing but
+ * the client can prevent that any more: each call is followed by one `handleClose`. If it throws,
+ * the connection is refused with 500.
+ */
+export const WHEN_ACCEPTED = Symbol('wsbroker.whenAccepted');
 
 const ACCEPT_KEYS = ['protocol', 'headers', 'token', 'channels'];
 const REJECT_KEYS = ['status', 'headers', 'body'];
@@ -46,7 +59,11 @@ export function checkVerdict(verdict: unknown, offered: readonly string[]): Chec
   if (keys.length === 0 && !isPlain(bag)) throw invalidVerdict('got an instance of a class');
   return refuses
     ? { accepted: false, detail: reject(bag) }
-    : { accepted: true, detail: accept(bag, offered) };
+    : {
+        accepted: true,
+        detail: accept(bag, offered),
+        whenAccepted: (verdict as { readonly [WHEN_ACCEPTED]?: () => void })[WHEN_ACCEPTED],
+      };
 }
 
 function reject(bag: Record<string, unknown>): NativeReject {

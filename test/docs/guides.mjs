@@ -1,5 +1,6 @@
 // What the programs of docs/guide and docs/migrating are asked; docs/checks.mjs says how.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { SignJWT } from 'jose';
 import WebSocket from 'ws';
 
+import { findNode, NODE_VERSIONS } from '../runner/runtimes.mjs';
 import { client, endsOnSigterm, refusal } from './checks.mjs';
 import { programs, read, root } from './pages.mjs';
 import { within } from './programs.mjs';
@@ -55,6 +57,46 @@ const named = (path, refused) => async (t, program) => {
   await endsOnSigterm(program);
 };
 
+/** A client that speaks `wsbroker.v1`, by hand. */
+async function speaker(t, url, token) {
+  const one = await client(t, url, 'wsbroker.v1');
+  one.tell = (message) => one.say(JSON.stringify(message));
+  one.hears = async () => {
+    const text = await one.hear();
+    return text.startsWith('{') ? JSON.parse(text) : text;
+  };
+  one.tell({ type: 'hello', client: '0'.repeat(32), token });
+  assert.deepEqual(await one.hears(), { type: 'welcome' });
+  return one;
+}
+
+async function subscribes(t, program) {
+  const ada = await speaker(t, program.url, 'ada-secret');
+  const nobody = await speaker(t, program.url, 'guessed');
+  const asked = { type: 'subscribe', channels: [{ channel: 'chat:news' }] };
+  nobody.tell(asked);
+  assert.deepEqual(await nobody.hears(), { type: 'refused', channel: 'chat:news', reason: 'forbidden' });
+  ada.tell(asked);
+  assert.equal((await ada.hears()).type, 'subscribed');
+  ada.tell({ type: 'publish', id: '1', channel: 'chat:news', data: 'x' });
+  assert.equal((await ada.hears()).reason, 'forbidden');
+  ada.tell({ type: 'publish', id: '2', channel: 'chat:lobby', data: 'x' });
+  assert.equal((await ada.hears()).type, 'published');
+  await endsOnSigterm(program);
+}
+
+async function publishes(t, program) {
+  const ada = await speaker(t, program.url, 'ada');
+  ada.tell({ type: 'subscribe', channels: [{ channel: 'chat:1' }] });
+  assert.equal((await ada.hears()).type, 'subscribed');
+  ada.tell({ type: 'publish', id: '1', channel: 'chat:1', data: 'x'.repeat(501) });
+  assert.equal((await ada.hears()).message, 'too long');
+  ada.tell({ type: 'publish', id: '2', channel: 'chat:1', data: 'hello' });
+  const heard = [await ada.hears(), await ada.hears()];
+  assert.ok(heard.includes('1 chat:1\n{"from":"ada","text":"hello"}'));
+  await endsOnSigterm(program);
+}
+
 /** The page of the guide loses its connection, and misses nothing. */
 async function recovers(t, program) {
   const folder = mkdtempSync(path.join(tmpdir(), 'wsb-page-'));
@@ -99,6 +141,23 @@ async function recovers(t, program) {
   await heardAll(known + 2);
   assert.deepEqual(heard.slice(known), ['while it was away', 'and after that']);
   assert.equal(sockets.length, 2);
+  await endsOnSigterm(program);
+}
+
+/** The client of the guide, on a Node that has a WebSocket. */
+async function reconnects(t, program) {
+  const { binary, why } = await findNode(NODE_VERSIONS.at(-1));
+  assert.ok(binary, why);
+  const child = spawn(binary, ['client.mjs'], { cwd: program.folder, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  let said = '';
+  await within(new Promise((resolve) => {
+    child.stdout.on('data', (chunk) => {
+      said += chunk;
+      if (said.includes('hello')) resolve();
+    });
+  }), () => `a message; it said:\n${said}`);
+  assert.equal(said, "connecting\nopen\nstate { youAsked: 'lobby' }\n1 hello\n");
   await endsOnSigterm(program);
 }
 
@@ -176,13 +235,9 @@ export const GUIDES = {
       on: ['node', 'bun'],
       async ask(t, program) {
         assert.equal(await refusal(program.url), 401);
-        // An echo shows that the hook `open`, which subscribes, has run: it runs behind the 101.
-        const ada = await client(t, `${program.url}/?user=ada`);
-        ada.say('hi');
-        assert.equal(await ada.hear(), 'ada: hi');
-        const bob = await client(t, `${program.url}/?user=bob`);
-        bob.say('hello');
-        assert.deepEqual([await ada.hear(), await bob.hear()], ['bob: hello', 'bob: hello']);
+        const [ada, bob] = await clients(t, `${program.url}/?user=ada`, `${program.url}/?user=bob`);
+        ada.say('hello');
+        assert.deepEqual([await ada.hear(), await bob.hear()], ['ada: hello', 'ada: hello']);
         await endsOnSigterm(program);
       },
     },
@@ -191,10 +246,8 @@ export const GUIDES = {
       async ask(t, program) {
         assert.equal(await (await http(program.ports, '8080', '/')).text(), 'a page');
         const [ada, bob] = await clients(t, `${program.url}/ws`, `${program.url}/ws`);
-        // Until the hook `open`, which subscribes, has run for bob: it runs behind the 101.
-        const saying = setInterval(() => ada.say('hello'), 50);
+        ada.say('hello');
         assert.equal(await bob.hear(), 'hello');
-        clearInterval(saying);
         await endsOnSigterm(program);
       },
     },
@@ -469,7 +522,9 @@ export const GUIDES = {
     },
   },
   'docs/guide/troubleshooting.md': { code: { ask: shown } },
+  'docs/guide/channels.md': { channels: { ask: subscribes }, publishing: { ask: publishes } },
   'docs/guide/history.md': { history: { ask: recovers } },
+  'docs/guide/client.md': { client: { from, ask: reconnects } },
   'docs/guide/performance.md': { measure: { ask: echo } },
   'docs/migrating/ws.md': { before: { ask: named('/', false) }, after: { ask: named('/', true) } },
   'docs/migrating/uwebsockets.md': { after: { ask: named('/chat', true) } },

@@ -60,7 +60,7 @@ for (const [format, { entry, near, far }] of Object.entries(FORMATS)) {
     assert.match(await server.said(), /far\.[cm]js changed; 2 workers have the new code/);
     // What does not load changes nothing, and what mends it is seen.
     server.file(files.near, 'this is no JavaScript');
-    await until(() => /near\.[cm]js changed, and the new code does not load; the old workers go on/.test(server.stderr), 'it is said', undefined, () => server.note());
+    await until(() => /near\.[cm]js changed, but the new code does not load; the old workers keep running/.test(server.stderr), 'it is said', undefined, () => server.note());
     assert.equal(await ask(), 'entry2 near2 far2');
     server.file(files.near, near.replace('near1', 'near3'));
     await until(async () => (await ask()) === 'entry2 near3 far2', 'the mended file', undefined, () => server.note());
@@ -78,6 +78,7 @@ test('a file that is not part of the module reloads nothing', async (t) => {
   server.file('entry.mjs', FORMATS.mjs.entry.replace(/import { near.*?far.mjs';/, "const near = 'n', far = 'g';"));
   await server.told.next('worker', ({ event }) => event === 'stopped');
   assert.equal(server.told.of('worker', ({ event }) => event === 'started').length, 2, 'once, for the change behind it');
+  await until(() => server.stderr.includes('entry.mjs changed; 1 worker has the new code'), 'it is said', undefined, () => server.note());
 });
 
 test('wsbroker dev serves a module, reloads it, and ends on SIGTERM', { skip: process.platform === 'win32' && 'no SIGTERM on Windows' }, async (t) => {

@@ -1,5 +1,6 @@
 // `wsbroker/crossws`: hooks of crossws on workers, as its own adapters run them, and what differs on many threads.
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { test } from 'node:test';
 
 import { failure, launch, until } from '../e2e/harness.mjs';
@@ -150,6 +151,66 @@ test('a connection passes through its hooks', async (t) => {
   assert.deepEqual(await client.close(4001, 'bye'), { code: 4001, reason: '' });
   const { type: _, ...closed } = await server.told.next('close');
   assert.deepEqual(closed, { id, code: 4001, reason: 'bye', readyState: 3, here: 0 });
+});
+
+test('what open subscribes takes effect with the 101', async (t) => {
+  const server = await launch(t, {
+    worker: () => {
+      const { existsSync } = require('node:fs');
+      const { crosswsWorker } = require(process.env.WSB_PACKAGE.replace(/index\.cjs$/, 'crossws.cjs'));
+      const sleeping = new Int32Array(new SharedArrayBuffer(4));
+      return crosswsWorker({
+        hooks: {
+          upgrade(request) {
+            const file = new URL(request.url).searchParams.get('until');
+            // From the verdict on the thread is busy: what it does later is later than the client's 101.
+            setImmediate(() => {
+              for (let i = 0; i < 2000 && !existsSync(file); i++) Atomics.wait(sleeping, 0, 0, 5);
+            });
+          },
+          open(peer) {
+            peer.subscribe('chat');
+            peer.send('welcome');
+          },
+        },
+      });
+    },
+  });
+  const client = await server.connect(`/chat?until=${encodeURIComponent(path.join(server.folder, 'published'))}`);
+  const reached = await server.main((wsb) => {
+    const { topicChannel } = require(process.env.WSB_PACKAGE.replace(/index\.cjs$/, 'crossws.cjs'));
+    return wsb.sendToChannel(topicChannel('chat', '/chat'), 'news');
+  });
+  server.file('published', '');
+  assert.equal(reached, 1);
+  assert.deepEqual((await client.take(2)).sort(), ['news', 'welcome']);
+});
+
+test('open runs in the context that upgrade has entered, and a message in none of a connection', async (t) => {
+  const server = await launch(t, {
+    worker: () => {
+      const { AsyncLocalStorage } = require('node:async_hooks');
+      const { crosswsWorker } = require(process.env.WSB_PACKAGE.replace(/index\.cjs$/, 'crossws.cjs'));
+      const user = new AsyncLocalStorage();
+      return crosswsWorker({
+        hooks: {
+          upgrade: (request) => void user.enterWith(new URL(request.url).searchParams.get('user')),
+          async open(peer) {
+            const before = user.getStore();
+            await new Promise((resolve) => setImmediate(resolve));
+            peer.send(`${before} ${user.getStore()}`);
+          },
+          message: (peer) => void peer.send(String(user.getStore())),
+        },
+      });
+    },
+  });
+  const clients = await Promise.all(['ada', 'bob', 'cat'].map((user) => server.connect(`/?user=${user}`)));
+  for (const [i, user] of ['ada', 'bob', 'cat'].entries()) {
+    assert.equal(await clients[i].next(), `${user} ${user}`);
+    clients[i].send('who?');
+    assert.equal(await clients[i].next(), 'undefined');
+  }
 });
 
 test('a peer knows its request', async (t) => {

@@ -119,10 +119,37 @@ test('handleOpen of the adapter decides, and a mistake lets nobody in', async (t
   assert.equal(ada.welcome.here, 1);
 });
 
-test('rooms span workers, and clients of a worker that ends are closed with 1012', async (t) => {
+/** The application on worker threads. */
+async function onWorkers(t, options = {}) {
   const server = await launch(t, { start: false });
   await server.main((wsb, kit, folder) => void (process.env.COMPILED = folder), compiled);
-  await server.start({ workerPath: path.join(here, 'workers/nest.mjs'), threads: 2, path: '/chat' });
+  await server.start({ workerPath: path.join(here, 'workers/nest.mjs'), path: '/chat', ...options });
+  return server;
+}
+
+test('a room that handleConnection joins is joined with the 101', async (t) => {
+  const server = await onWorkers(t);
+  const file = path.join(server.folder, 'published');
+  const ada = await server.connect(`/chat?name=ada&room=tea&until=${encodeURIComponent(file)}`, { id: false });
+  const reached = await server.main((wsb) => {
+    const { roomChannel } = require(process.env.WSB_PACKAGE.replace(/index\.cjs$/, 'nest.cjs'));
+    return wsb.sendToChannel(roomChannel('/chat', 'tea'), JSON.stringify({ event: 'news', data: 'hot' }));
+  });
+  server.file('published', '');
+  assert.equal(reached, 1);
+  assert.deepEqual((await ada.take(2)).map((text) => JSON.parse(text).event).sort(), ['news', 'welcome']);
+});
+
+test('a client that may not have its channels is refused, and the gateway does not hear of it', async (t) => {
+  const server = await onWorkers(t, { maxChannelsPerSocket: 2 });
+  assert.equal((await server.refused('/chat?name=eve&channel=a&channel=b')).status, 500);
+  assert.match(await server.said(), /maxChannelsPerSocket/);
+  const ada = await open(server, 'ada', '/chat?channel=a');
+  assert.equal(ada.welcome.here, 1);
+});
+
+test('rooms span workers, and clients of a worker that ends are closed with 1012', async (t) => {
+  const server = await onWorkers(t, { threads: 2 });
   const [ada, bob] = [await open(server, 'ada'), await open(server, 'bob')];
   assert.notEqual(ada.welcome.threadId, bob.welcome.threadId);
   for (const one of [ada, bob]) await ask(one, 'join', 'tea', 'joined');

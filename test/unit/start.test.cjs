@@ -509,9 +509,20 @@ describe('workers', () => {
 
   test('one_that_dies_is_replaced_and_told_of', async () => {
     const events = [];
-    await start({ bind, workerPath: worker('dies.cjs'), threads: 1, onWorker: (event) => events.push(event) });
-    await until(() => events.filter(({ type }) => type === 'started').length === 4);
-    assert.deepEqual(events.slice(0, 4).map(({ type }) => type), ['started', 'died', 'started', 'died']);
+    const orders = new BroadcastChannel('die');
+    const started = () => events.filter(({ type }) => type === 'started').length;
+    await start({
+      bind,
+      workerPath: worker('dies.cjs'),
+      threads: 1,
+      onWorker(event) {
+        events.push(event);
+        if (event.type === 'started' && started() < 4) orders.postMessage('now');
+      },
+    });
+    await until(() => started() === 4);
+    orders.close();
+    assert.deepEqual(events.map(({ type }) => type), ['started', 'died', 'started', 'died', 'started', 'died', 'started']);
     const [first, died, second] = events;
     assert.equal(died.workerId, first.workerId);
     assert.notEqual(second.workerId, first.workerId);

@@ -14,6 +14,7 @@ mod admission;
 mod arena;
 mod broker;
 mod bus;
+mod channel_protocol;
 mod config;
 mod cork;
 mod counters;
@@ -42,8 +43,9 @@ mod tls;
 mod worker;
 
 pub use broker::{
-    Broker, DrainConfig, DrainObserver, DrainProgress, DrainReport, FollowedHistory, FollowedState, HistoryMessage,
-    HistorySlice, Recovery, ShutdownReport, SlowSocket, SocketInfo, WeakBroker, WorkerHandle,
+    Broker, ClientSubscription, DrainConfig, DrainObserver, DrainProgress, DrainReport, FollowedHistory, FollowedState,
+    HistoryMessage, HistorySlice, NotSubscribed, Recovery, ShutdownReport, SlowSocket, SocketInfo, WeakBroker,
+    WorkerHandle,
 };
 pub use bus::{
     Bus, BusEvent, BusEvents, BusFailure, BusListener, BusMessage, BusReceipt, BusState, BusStats, ClusterCount,

@@ -33,6 +33,7 @@ pub fn exports(exports: Object<'_>, env: Env) -> napi::Result<()> {
     let (scope, object) = (js::raw::Env::of(&env), js::raw::value_of(&exports));
     api::messaging::register(scope, object)
         .and_then(|()| api::history_functions::register(scope, object))
+        .and_then(|()| api::channels_functions::register(scope, object))
         .and_then(|()| api::worker_functions::register(scope, object))
         .and_then(|()| helper::helper_functions::register(scope, object))
         .map_err(|_| napi::Error::from_reason("cannot register the addon's functions"))

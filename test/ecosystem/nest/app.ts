@@ -36,6 +36,8 @@ class ChatGateway implements OnGatewayInit, OnGatewayConnection, OnGatewayDiscon
   }
   handleConnection(client: NestClient, request: { url: string }) {
     client.data['name'] = this.names.of(client);
+    const room = new URLSearchParams(client.request.query).get('room');
+    if (room) client.join(room);
     client.emit('welcome', { name: client.data['name'], url: request.url, threadId, here: this.server.clients.size });
   }
   handleDisconnect(client: NestClient, reason = '') {

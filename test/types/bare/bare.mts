@@ -1,5 +1,6 @@
 // Without @types/node and without the DOM: the declarations compile, and what a runtime has is told as far as it can be.
 import { getToken, type PemSource, type WorkerInterface } from 'wsbroker';
+import { ClientError, connect } from 'wsbroker/client';
 import { Emitter } from 'wsbroker/emitter';
 import { WebSocketServerHelper, type IWebSocketClient, type IWebSocketServerOptions } from 'wsbroker/server-helper';
 
@@ -13,3 +14,7 @@ const key: PemSource = { href: 'file:///key.pem' };
 const handlers: WorkerInterface = { handleBinaryMessage: (bytes) => bytes.byteLength };
 const options = { identifier: 'app', redisConnection: 'redis://host', bind: '127.0.0.1:0', authenticateFn: () => null } satisfies IWebSocketServerOptions;
 void [key, handlers, Emitter, new WebSocketServerHelper(options).getAddress()?.endpoint];
+
+const client = connect('wss://example.org', { token: () => 't' });
+client.subscribe('a', { onMessage: ({ data }) => data.length, getState: ({ signal }) => signal.aborted });
+client.on('error', (error) => error instanceof ClientError);

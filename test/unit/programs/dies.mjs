@@ -1,5 +1,6 @@
 import { shutdown, start } from '../../../lib/index.mjs';
 
+const orders = new BroadcastChannel('die');
 let started = 0;
 await start({
   bind: '127.0.0.1:0',
@@ -7,6 +8,9 @@ await start({
   threads: 1,
   onWorker({ type, reason }) {
     console.log(type, reason?.cause?.message ?? '');
-    if (type === 'started' && ++started === 3) void shutdown();
+    if (type !== 'started') return;
+    if (++started < 3) return orders.postMessage('now');
+    orders.close();
+    void shutdown();
   },
 });

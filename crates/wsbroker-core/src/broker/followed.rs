@@ -12,6 +12,7 @@ use crate::{
         BusArrival, BusHistory, ChannelHistory, HistoryPosition, HistoryRing, Keeping, KeptMessage, Merged, Since,
     },
     ids::SocketId,
+    registry::Membership,
     shard::{Command, Compress},
 };
 
@@ -291,8 +292,15 @@ impl Broker {
         let Some(socket) = state.sockets.get(id) else {
             return Ok(Recovery::none(self.position_elsewhere(channel).await?));
         };
-        let attempt =
-            |ready: &dyn Fn(&HistoryRing) -> bool| state.recover_socket(&socket, &history, since, or_reject, ready);
+        let attempt = |ready: &dyn Fn(&HistoryRing) -> bool| {
+            let check =
+                |_: &Membership, ring: &HistoryRing, _| if ready(ring) { Ok(()) } else { Err(Attempt::Unready) };
+            match state.recover_socket(&socket, &history, since, u64::MAX, or_reject, check, |_, _| None) {
+                Ok(recovery) => Ok(Some(recovery)),
+                Err(Attempt::Unready) => Ok(None),
+                Err(Attempt::Failed(error)) => Err(error),
+            }
+        };
         if let Some(recovery) = attempt(&|ring| state.has_since(ring, since))? {
             return Ok(recovery);
         }
@@ -318,6 +326,24 @@ impl Broker {
         }
     }
 
+    /// Brings a channel that the bus numbers up to date, for a call that follows at once: it is
+    /// followed for a moment longer. Does nothing for one that it does not number.
+    ///
+    /// # Errors
+    /// [`HistoryError::Bus`].
+    pub async fn follow(&self, channel: &[u8]) -> Result<(), HistoryError> {
+        let state = Arc::clone(self.state());
+        let Some(history) = state.histories.of(channel) else { return Ok(()) };
+        let is_here = {
+            let ring = history.lock();
+            ring.is_live(state.histories.session()) && ring.is_complete()
+        };
+        let bus = state.history_bus()?;
+        // What is here may still be a moment behind what a client has got elsewhere.
+        drop(part(&bus)?.refresh(channel, !is_here).await?);
+        Ok(())
+    }
+
     /// As [`delete_history`](Self::delete_history), on all instances.
     ///
     /// # Errors
@@ -327,6 +353,19 @@ impl Broker {
         state.histories.of(channel).ok_or(HistoryError::NoHistory)?;
         let bus = state.history_bus()?;
         Ok(part(&bus)?.delete(channel, before).await?)
+    }
+}
+
+/// Why a socket was not subscribed.
+enum Attempt {
+    /// The ring has first to be brought up to date.
+    Unready,
+    Failed(HistoryError),
+}
+
+impl From<HistoryError> for Attempt {
+    fn from(error: HistoryError) -> Self {
+        Self::Failed(error)
     }
 }
 

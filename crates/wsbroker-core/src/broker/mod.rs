@@ -2,6 +2,7 @@
 //! Sending goes through a [`Cork`].
 
 mod broker_state;
+mod client_subscription;
 mod drain;
 mod drain_state;
 mod followed;
@@ -27,6 +28,7 @@ use tokio::runtime::{Handle, Runtime};
 use wsbroker_proto::CloseCode;
 
 pub(crate) use broker_state::BrokerState;
+pub use client_subscription::{ClientSubscription, NotSubscribed};
 pub use drain::DrainConfig;
 pub use drain_state::{DrainObserver, DrainProgress, DrainReport};
 pub use followed::{FollowedHistory, FollowedState};

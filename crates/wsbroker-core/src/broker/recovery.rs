@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wsbroker_proto::MessageKind;
 
 use super::{
@@ -14,8 +15,8 @@ use crate::{
     error::{HistoryError, SubscribeError},
     history::{ChannelHistory, HistoryEntry, HistoryPage, HistoryPosition, HistoryRing, HistoryTotals, Since},
     ids::SocketId,
-    registry::Socket,
-    shard::{Command, ConnectionKey},
+    registry::{Membership, Socket},
+    shard::{Command, ConnectionKey, Recover},
 };
 
 /// What became of a [recovery](Broker::recover).
@@ -129,9 +130,7 @@ impl Broker {
             let position = self.state().histories.position(&history);
             return Ok(Recovery::none(position));
         };
-        let recovery = self.state().recover_socket(&socket, &history, since, or_reject, &|_| true)?;
-        // It is ready: see above.
-        Ok(recovery.unwrap_or_else(|| Recovery::none(self.state().histories.position(&history))))
+        self.state().recover_socket(&socket, &history, since, u64::MAX, or_reject, |_, _, _| Ok(()), |_, _| None)
     }
 
     /// Deletes the messages of a channel below this offset, or all. If none is left a new epoch
@@ -157,52 +156,56 @@ impl Broker {
 }
 
 impl BrokerState {
-    fn history_of(&self, channel: &[u8]) -> Result<Arc<ChannelHistory>, HistoryError> {
+    pub(super) fn history_of(&self, channel: &[u8]) -> Result<Arc<ChannelHistory>, HistoryError> {
         self.histories.of(channel).ok_or(HistoryError::NoHistory)
     }
 
-    /// `ready`: whether the ring can be asked; otherwise nothing happens.
-    pub(super) fn recover_socket(
+    /// `check` has the last word, with the socket's memberships, the ring and about how many bytes would be
+    /// replayed. `announce` makes a frame that comes before every one of the channel, which goes on
+    /// behind that position.
+    #[expect(clippy::too_many_arguments, reason = "one step, under two locks")]
+    pub(super) fn recover_socket<E: From<HistoryError>>(
         &self,
         socket: &Socket,
         history: &Arc<ChannelHistory>,
         since: Since,
+        max_replay: u64,
         or_reject: bool,
-        ready: &dyn Fn(&HistoryRing) -> bool,
-    ) -> Result<Option<Recovery>, HistoryError> {
+        check: impl FnOnce(&Membership, &HistoryRing, u64) -> Result<(), E>,
+        announce: impl FnOnce(&Recovery, HistoryPosition) -> Option<Bytes>,
+    ) -> Result<Recovery, E> {
         let totals = &self.histories.totals;
         let mut membership = socket.membership();
         if is_member(&self.channels, &membership, history.name()) {
-            return Err(HistoryError::Subscribed);
+            return Err(HistoryError::Subscribed.into());
         }
         if let Some(max) = self.config.max_channels_per_socket
             && membership.channels.len() >= max
         {
-            return Err(SubscribeError::TooManyChannels { max }.into());
+            return Err(HistoryError::from(SubscribeError::TooManyChannels { max }).into());
         }
         // From here to the end nothing is numbered: what was has been given to the shards before
         // the command, and what comes is given to them behind it.
         let mut ring = history.lock();
-        if !ready(&ring) {
-            return Ok(None);
-        }
-        let next = self.histories.next_after(history, &mut ring, since);
+        let next = self.histories.next_after(history, &mut ring, since, max_replay);
         let position = ring.position();
+        let replayed = next.map_or(0, |next| position.offset + 1 - next);
+        check(&membership, &ring, ring.bytes_of(replayed))?;
         if membership.sealed || (next.is_none() && or_reject) {
             HistoryTotals::count(&totals.not_recovered, 1);
-            return Ok(Some(Recovery::none(position)));
+            return Ok(Recovery::none(position));
         }
+        let recovery = Recovery { recovered: next.is_some(), position, replayed };
         let channel = join(&self.channels, &mut membership, socket, history.name());
-        let key = ConnectionKey::of(socket);
-        let replayed = next.map_or(0, |next| position.offset + 1 - next);
-        self.shard(socket.shard()).push(match next {
-            Some(next) if replayed > 0 => {
-                Command::Recover(key, Box::new((channel, HistoryPosition { offset: next - 1, ..position })))
-            }
-            _ => Command::Subscribe(key, channel),
+        let since = HistoryPosition { offset: position.offset - replayed, ..position };
+        let announcement = announce(&recovery, since);
+        self.shard(socket.shard()).push(if replayed > 0 || announcement.is_some() {
+            Command::Recover(ConnectionKey::of(socket), Box::new(Recover { channel, since, announcement }))
+        } else {
+            Command::Subscribe(ConnectionKey::of(socket), channel)
         });
-        HistoryTotals::count(if next.is_some() { &totals.recovered } else { &totals.not_recovered }, 1);
+        HistoryTotals::count(if recovery.recovered { &totals.recovered } else { &totals.not_recovered }, 1);
         HistoryTotals::count(&totals.replayed, replayed);
-        Ok(Some(Recovery { recovered: next.is_some(), position, replayed }))
+        Ok(recovery)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -13,9 +13,11 @@ use crate::{
     broker::Broker,
     broker::stuck_watch,
     event::{Batch, Event, EventKind},
-    open::{Open, OpenReply, OpenRequest},
+    front::{Reservation, Verdict},
+    open::{Accept, Open, OpenReply, OpenRequest},
     registry::Socket,
     shard::{Command, ConnectionKey, Reserve},
+    stream::Stream,
     worker::Backlog,
 };
 
@@ -215,6 +217,83 @@ fn the_connections_of_a_pinned_worker_end_with_it() {
     let kinds: Vec<_> = batches.iter().flat_map(|batch| &batch.events).map(|event| &event.kind).collect();
     assert!(matches!(kinds[..], [EventKind::Text(_), EventKind::Close { .. }]), "{kinds:?}");
     assert_eq!(broker.state().shard(0).counters.closes()[CloseCause::WorkerEnded as usize], 1);
+}
+
+/// A connection that waits for its verdict, and its worker, which is pinned.
+fn asked_of_pinned(broker: &Broker) -> (Reservation, Arc<PassiveWorker>, WorkerHandle) {
+    let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
+    let pinned = PassiveWorker::new();
+    let handle = broker.add_pinned_worker(Arc::clone(&pinned) as Arc<dyn Worker>, Handlers::ALL);
+    let asking = broker.state().front.ask().unwrap();
+    let reservation = Reservation::new(broker.state(), &endpoint, OpenRequest::default(), None, asking).unwrap();
+    until("it is asked", || pinned.waiting() == 1);
+    (reservation, pinned, handle)
+}
+
+/// Accepts what the worker was asked.
+fn accept(worker: &PassiveWorker, handle: &WorkerHandle) {
+    for mut batch in worker.batches.lock().drain(..) {
+        for event in &mut batch.events {
+            if let EventKind::Open(open) = std::mem::replace(&mut event.kind, EventKind::Drain) {
+                open.reply.accept(Accept::default()).unwrap();
+            }
+        }
+        handle.settle(batch.events.iter(), None);
+    }
+}
+
+/// Gives an accepted connection its stream, and returns the client's end.
+fn attach(broker: &Broker, mut reservation: Reservation) -> TcpStream {
+    let verdict = broker.runtime().block_on(async { reservation.verdict(Duration::from_secs(10)).await });
+    assert!(matches!(verdict, Verdict::Accept(_)), "{verdict:?}");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    reservation.attach(Stream::tcp(stream), b"101".to_vec(), Vec::new(), broker.state().front.permit().unwrap());
+    client
+}
+
+/// What it has accepted nobody else knows, however little time there was.
+#[test]
+fn what_a_pinned_worker_accepted_before_its_end_is_closed_with_the_101() {
+    let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+    let (reservation, pinned, handle) = asked_of_pinned(&broker);
+    let (next, successor) = add(&broker, Handlers::ALL);
+    accept(&pinned, &handle);
+    pinned.gone.store(true, Ordering::SeqCst);
+    handle.remove(Vec::new());
+    let socket = Arc::clone(reservation.socket());
+    until("it has moved", || socket.worker() == Some(successor.id()));
+    let mut client = attach(&broker, reservation);
+    let expected = b"101\x88\x0e\x03\xf4Worker ended";
+    let mut read = vec![0; expected.len()];
+    client.read_exact(&mut read).unwrap();
+    assert_eq!(read, expected);
+    drop(client);
+    until("the next one hears of the close", || next.waiting() == 1);
+    assert_eq!(broker.state().shard(0).counters.closes()[CloseCause::WorkerEnded as usize], 1);
+}
+
+#[test]
+fn what_a_pinned_worker_was_asked_and_had_not_begun_another_answers() {
+    let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+    let (reservation, pinned, handle) = asked_of_pinned(&broker);
+    let (next, successor) = add(&broker, Handlers::ALL);
+    pinned.gone.store(true, Ordering::SeqCst);
+    handle.remove(std::mem::take(&mut *pinned.batches.lock()));
+    until("the next one is asked", || next.waiting() == 1);
+    accept(&next, &successor);
+    let id = reservation.socket().id();
+    let mut client = attach(&broker, reservation);
+    let mut cork = broker.cork();
+    let staged = cork.stage_slice(MessageKind::Text, b"open");
+    cork.send(id, staged);
+    cork.flush();
+    let mut read = vec![0; 9];
+    client.read_exact(&mut read).unwrap();
+    assert_eq!(read, b"101\x81\x04open");
 }
 
 #[test]

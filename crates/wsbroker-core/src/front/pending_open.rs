@@ -18,6 +18,7 @@ use super::rejection::Rejection;
 use crate::{
     admission::{ConnectionPermit, Endpoint},
     broker::BrokerState,
+    channel_protocol::SUBPROTOCOL,
     open::{Accept, AcceptError, AwaitsVerdict, LateVerdict, Open, OpenReply, OpenRequest, Reject},
     registry::{Socket, SocketOrigin, SocketState},
     shard::{Attach, Command, ConnectionKey, Reserve},
@@ -231,6 +232,9 @@ impl Reservation {
     /// Keeps where it comes from, and what was agreed on. Call it before [`attach`](Self::attach).
     pub(crate) fn describe(&self, ip: Option<IpAddr>, path: &str, protocol: Option<&str>) {
         let line = self.broker.request_lines.of(path, protocol);
+        if protocol == Some(SUBPROTOCOL) && self.socket.namespace().is_none() {
+            self.socket.set_speaks_channels();
+        }
         self.socket.set_origin(SocketOrigin { ip, line, opened: self.broker.age() });
     }
 

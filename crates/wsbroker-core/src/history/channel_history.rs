@@ -42,6 +42,11 @@ impl ChannelHistory {
         &self.name
     }
 
+    /// Whether its frames say where they belong.
+    pub(crate) fn is_framed(&self) -> bool {
+        self.rule.framed
+    }
+
     /// A thread that publishes holds this from the number that a message gets until every shard has
     /// it.
     pub(crate) fn lock(&self) -> MutexGuard<'_, HistoryRing> {

@@ -15,6 +15,7 @@ mod channel_prefix;
 mod entry;
 mod id_window;
 mod position;
+mod replay_budget;
 mod ring;
 mod use_order;
 
@@ -37,6 +38,7 @@ pub(crate) use self::{
     account::HistoryTotals,
     channel_history::ChannelHistory,
     entry::{HistoryEntry, Unnumbered},
+    replay_budget::{ReplayBudgets, ReplayOwner},
     ring::{BusArrival, HistoryPage, HistoryRead, HistoryRing, Keeping, Merged, Published},
 };
 use crate::config::HistoryRule;
@@ -150,6 +152,12 @@ impl Histories {
         Some(history)
     }
 
+    /// Whether a channel of that name has a history whose frames say where they belong. Makes none:
+    /// anybody may ask for any name.
+    pub(crate) fn is_framed(&self, name: &[u8]) -> bool {
+        self.rules.iter().find(|rule| rule.matches(name)).is_some_and(|rule| rule.framed)
+    }
+
     /// An epoch that was never given out.
     fn epoch(&self) -> HistoryEpoch {
         // A bijection of a count, so that no two are alike (splitmix64).
@@ -238,10 +246,11 @@ impl Histories {
         history: &Arc<ChannelHistory>,
         ring: &mut HistoryRing,
         since: Since,
+        max_replay: u64,
     ) -> Option<u64> {
         ring.expire(self.now(), &history.rule);
         self.touch(history, ring);
-        ring.next_after(since, history.rule.max_replay)
+        ring.next_after(since, history.rule.max_replay.min(max_replay))
     }
 
     /// Lets go of the messages before this offset, or of all. True if a new epoch has begun. The

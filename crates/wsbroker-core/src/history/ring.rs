@@ -80,6 +80,12 @@ impl HistoryRing {
         self.entries.is_empty() && self.ids.bytes() == 0
     }
 
+    /// About how many bytes so many of its newest messages have.
+    pub(crate) fn bytes_of(&self, newest: u64) -> u64 {
+        let kept = self.entries.len().max(1) as u64;
+        (self.account.bytes() as u64).saturating_mul(newest) / kept
+    }
+
     /// Numbers a message and keeps it.
     pub(super) fn publish(
         &mut self,

@@ -39,6 +39,8 @@ pub struct Socket {
     worker: AtomicU32,
     max_backpressure: usize,
     overflow: Overflow,
+    /// Its subprotocol is `wsbroker.v1`. Known before its 101.
+    speaks_channels: AtomicBool,
     token_version: AtomicU32,
     /// Bytes sent to this socket that the kernel has not taken yet.
     queued: AtomicUsize,
@@ -99,6 +101,8 @@ pub(crate) struct SocketTraffic {
 pub(crate) struct Membership {
     /// The socket has closed: it can join nothing any more.
     pub(crate) sealed: bool,
+    /// How often a right of its client was revoked.
+    pub(crate) revocations: u32,
     pub(crate) channels: FxHashMap<ChannelId, Arc<Channel>>,
 }
 
@@ -172,6 +176,7 @@ impl Socket {
             worker: AtomicU32::new(0),
             max_backpressure: limits.max_backpressure,
             overflow: limits.overflow,
+            speaks_channels: AtomicBool::new(false),
             token_version: AtomicU32::new(0),
             queued: AtomicUsize::new(0),
             drain: AtomicBool::new(false),
@@ -315,7 +320,15 @@ impl Socket {
     }
 
     pub(crate) fn overflow(&self) -> Overflow {
-        self.overflow
+        if self.speaks_channels() { Overflow::Close } else { self.overflow }
+    }
+
+    pub(crate) fn speaks_channels(&self) -> bool {
+        self.speaks_channels.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_speaks_channels(&self) {
+        self.speaks_channels.store(true, Ordering::Relaxed);
     }
 
     /// Whether what is sent to it may still go out.

@@ -13,7 +13,7 @@ use wsbroker_proto::CloseCode;
 use super::{
     Shard, budget,
     budget::{UNFLUSHED_MAX, VISIT},
-    command::ConnectionKey,
+    command::{ConnectionKey, Recover},
     connection::Connection,
     context::ShardContext,
     cursors::{CursorState, Cursors},
@@ -77,7 +77,7 @@ impl Connection {
 
     fn enqueue_entry(&mut self, ctx: &mut ShardContext, entry: &HistoryEntry) {
         let length = entry.frame.len();
-        self.outbox.set_keeps(self.endpoint.limits.overflow == Overflow::DropOldest);
+        self.outbox.set_keeps(self.overflow_policy() == Overflow::DropOldest);
         if let Some(shared) = &entry.compressed
             && let Some((window, level)) = self.compression(entry.compress, payload_of(length))
             && self.takes_messages()
@@ -231,12 +231,17 @@ impl Shard {
         (slots.len() > 0).then_some(LongCommand::Numbered(channel, entry, slots))
     }
 
-    pub(super) fn recover(&mut self, key: ConnectionKey, channel: &Arc<Channel>, since: HistoryPosition) {
+    pub(super) fn recover(&mut self, key: ConnectionKey, recover: Recover) {
+        let Recover { channel, since, announcement } = recover;
         self.ctx.turn.spend(budget::CHANGE);
         let Some(connection) = self.connections.find(key).filter(|connection| connection.takes_part()) else { return };
-        self.lists.add(channel.id(), key.slot);
-        connection.cursors.get_or_insert_default().put(channel, since, CursorState::Behind);
         let before = self.ctx.unflushed;
+        if let Some(frame) = announcement {
+            // It may close the connection, if that takes nothing.
+            connection.enqueue(&mut self.ctx, &frame, 0, frame.len(), false);
+        }
+        self.lists.add(channel.id(), key.slot);
+        connection.cursors.get_or_insert_default().put(&channel, since, CursorState::Behind);
         connection.refill(&mut self.ctx);
         self.ctx.turn.spend(budget::delivery(self.ctx.unflushed.saturating_sub(before)));
     }

@@ -90,9 +90,8 @@ pub(crate) enum Command {
     /// Send memory is full: subscribers of that channel take what follows this position from its
     /// ring. Pushed while that was locked.
     FallBehind(Arc<Channel>, HistoryPosition),
-    /// Subscribes, and replays what follows this position. Pushed while the channel's ring was
-    /// locked.
-    Recover(ConnectionKey, Box<(Arc<Channel>, HistoryPosition)>),
+    /// Subscribes, and replays what follows a position. Pushed while the channel's ring was locked.
+    Recover(ConnectionKey, Box<Recover>),
     Unsubscribe(ConnectionKey, Arc<Channel>),
     /// A new epoch has begun in the history of a channel. Pushed while its ring was locked.
     EpochChanged(Arc<Channel>, HistoryPosition),
@@ -158,6 +157,16 @@ pub(crate) struct Reserve {
     pub(crate) deflate: Option<WindowBits>,
     /// It is a namespace's: its worker is told of it with the 101.
     pub(crate) joins: bool,
+}
+
+/// How a socket becomes a reader of a channel with history.
+#[derive(Debug)]
+pub(crate) struct Recover {
+    pub(crate) channel: Arc<Channel>,
+    /// What follows it is replayed.
+    pub(crate) since: HistoryPosition,
+    /// A frame that comes before every one of the channel.
+    pub(crate) announcement: Option<Bytes>,
 }
 
 /// What turns a reserved slot into an open connection.

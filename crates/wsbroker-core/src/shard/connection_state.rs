@@ -18,6 +18,17 @@ pub(super) enum ConnectionPhase {
     Dead,
 }
 
+/// What its worker, or the lack of it, has left to do for when a connection gets its 101.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum WithThe101 {
+    #[default]
+    Nothing,
+    /// It is a namespace's: its worker was not asked, and is to be told.
+    TellWorker,
+    /// A pinned worker has accepted it, and ended: nobody knows of it, so it is closed.
+    Close,
+}
+
 /// Why a connection is not read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Pause {

@@ -99,7 +99,7 @@ impl Shard {
             },
             Command::Publish(channel, range, broadcast) => self.publish(&channel, range, broadcast),
             Command::Numbered(channel, entry) => self.publish_numbered(channel, entry),
-            Command::Recover(key, what) => self.recover(key, &what.0, what.1),
+            Command::Recover(key, what) => self.recover(key, *what),
             Command::FallBehind(channel, since) => {
                 let slots = self.lists.of(channel.id()).to_vec();
                 self.go_on(LongCommand::FallBehind(channel, since, slots.into_iter()));

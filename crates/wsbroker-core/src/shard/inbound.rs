@@ -13,6 +13,7 @@ use super::{
     context::ShardContext,
 };
 use crate::{
+    channel_protocol::PING,
     counters::CloseCause,
     dispatch,
     event::{self, OVERHEAD},
@@ -240,6 +241,10 @@ impl Connection {
         }
         ctx.tally.message_in(bytes.as_ref().len());
         self.socket.count_in(bytes.as_ref().len());
+        if self.speaks_channels && kind == MessageKind::Text && bytes.as_ref() == PING {
+            self.pong_in_text(ctx);
+            return true;
+        }
         self.deliver(ctx, kind, bytes)
     }
 

@@ -6,7 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
-use super::{Shard, budget::VISIT, command::ConnectionKey, connection_state::Pause, put_off::LongCommand};
+use super::{
+    Shard,
+    budget::VISIT,
+    command::ConnectionKey,
+    connection_state::{Pause, WithThe101},
+    put_off::LongCommand,
+};
 use crate::{
     dispatch::WorkerEntry,
     event::{Event, EventKind},
@@ -72,7 +78,8 @@ impl Shard {
         }
         // No other worker takes over what a pinned one knew of its clients: they are closed. In a
         // namespace no handler is called; else another worker hears of the close. A connection
-        // without a 101 goes to another worker.
+        // without a 101 goes to another worker; if this one was asked and did not give the question
+        // back, it is closed with its 101, should it get one.
         let is_lost = worker.pinned && connection.is_attached();
         let successor = if is_lost && worker.namespace.is_some() {
             None
@@ -80,6 +87,9 @@ impl Shard {
             self.ctx.broker.dispatch.assign(worker.namespace_id())
         };
         connection.move_to(successor);
+        if worker.pinned && !is_lost && worker.namespace.is_none() && worker.handlers.contains(Handlers::OPEN) {
+            connection.with_the_101 = WithThe101::Close;
+        }
         if is_lost {
             connection.close_without_worker(&mut self.ctx);
         } else if connection.paused == Pause::Moving {
@@ -149,6 +159,11 @@ impl Shard {
     pub(super) fn redispatch(&mut self, events: impl IntoIterator<Item = (Event, Bytes)>) {
         let mut adopted: FxHashMap<SocketId, Option<Arc<WorkerEntry>>> = FxHashMap::default();
         for (event, data) in events {
+            if let EventKind::Open(_) = event.kind
+                && let Some(connection) = self.connections.find(ConnectionKey::of(&event.socket))
+            {
+                connection.with_the_101 = WithThe101::Nothing;
+            }
             let worker = match self.connections.find(ConnectionKey::of(&event.socket)) {
                 Some(connection) if connection.takes_part() => connection.worker.clone(),
                 // Its end is still to be told, to this one.

@@ -63,7 +63,7 @@ use self::{
 };
 pub(crate) use self::{
     codec::Compressed,
-    command::{Attach, Broadcast, Change, Command, ConnectionKey, DrainOrder, FrameRange, Reserve},
+    command::{Attach, Broadcast, Change, Command, ConnectionKey, DrainOrder, FrameRange, Recover, Reserve},
     handle::ShardHandle,
 };
 use crate::{broker::BrokerState, dispatch::Flush, ids::WorkerId, sys, tls};

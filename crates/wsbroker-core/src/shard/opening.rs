@@ -11,6 +11,7 @@ use super::{
     Shard,
     command::{Attach, ConnectionKey, Reserve},
     connection::Connection,
+    connection_state::WithThe101,
 };
 use crate::{
     counters::CloseCause, dispatch::WorkerEntry, event::EventKind, open::Open, registry::Socket, worker::Handlers,
@@ -35,7 +36,9 @@ impl Shard {
         };
         socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
         let mut connection = Connection::new(Arc::clone(&socket), endpoint, worker.clone(), deflate);
-        connection.joins = joins;
+        if joins {
+            connection.with_the_101 = WithThe101::TellWorker;
+        }
         self.connections.put(socket.slot(), connection);
         if let Some(open) = open {
             self.ask(worker, &socket, open);

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use wsbroker_proto::{CloseCode, Opcode, write_close, write_frame};
 
-use crate::{stream::Stream, tls::TlsScratch};
+use crate::{channel_protocol, stream::Stream, tls::TlsScratch};
 
 /// Up to this size a frame is copied next to its neighbours; a larger one is shared and written
 /// with `writev`. A copy of this size costs a tenth of the system call that it saves.
@@ -40,6 +40,8 @@ pub(super) struct Outbox {
     pong: Option<Box<[u8]>>,
     /// That pong has stood among the frames, so that those still there are newer.
     pong_was_queued: bool,
+    /// The answer to a ping of `wsbroker.v1` goes out before what was not begun.
+    text_pong: bool,
     /// What is appended now must not be dropped for something newer.
     keeps: bool,
 }
@@ -232,6 +234,11 @@ impl Outbox {
         self.pong_was_queued = false;
     }
 
+    /// Answers a ping of `wsbroker.v1` with the next write. Several until then get one answer.
+    pub(super) fn set_text_pong(&mut self) {
+        self.text_pong = true;
+    }
+
     /// Moves the edge behind what has been written.
     fn find_edge(&mut self) {
         let Some(first) = self.pieces.front() else { return };
@@ -244,6 +251,7 @@ impl Outbox {
     /// Returns the bytes dropped.
     pub(super) fn discard_unsent(&mut self) -> usize {
         self.pong = None;
+        self.text_pong = false;
         self.find_edge();
         let before = self.len;
         let close = if self.closes { self.pieces.pop_back() } else { None };
@@ -340,6 +348,10 @@ impl Outbox {
             write_frame(&mut frame, Opcode::Pong, &pong);
             let at = self.set_begun_apart();
             self.insert(at, frame);
+        }
+        if std::mem::take(&mut self.text_pong) {
+            let at = self.set_begun_apart();
+            self.insert(at, channel_protocol::pong());
         }
         let mut room = spare.write_max;
         loop {

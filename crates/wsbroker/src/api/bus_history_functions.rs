@@ -255,3 +255,14 @@ pub fn delete_history_elsewhere(
         move |broker| async move { broker.delete_history_elsewhere(&channel, before).await },
     )
 }
+
+/// Brings a channel up to date, so that what follows at once can be asked of this process.
+#[napi(ts_return_type = "Promise<void>")]
+pub fn follow_channel(env: &Env, channel: String) -> Result<Object<'_>> {
+    ask(
+        env,
+        "subscribe",
+        || Err(JsError::shut_down("subscribe")),
+        |broker| async move { broker.follow(channel.as_bytes()).await },
+    )
+}

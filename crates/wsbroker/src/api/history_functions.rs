@@ -105,6 +105,15 @@ fn given(env: Env<'_>, offset: Value<'_>, epoch: Value<'_>) -> Option<HistoryPos
     Some(HistoryPosition { offset: offset as u64, epoch: read.map_or(HistoryEpoch::UNKNOWN, HistoryEpoch::parse) })
 }
 
+/// Where a recovery begins, as JavaScript has checked it.
+pub(super) fn since_of(env: Env<'_>, kind: Value<'_>, offset: Value<'_>, epoch: Value<'_>) -> Since {
+    match (env.number(kind).unwrap_or(0.0) as u32, given(env, offset, epoch)) {
+        (0, Some(position)) => Since::Position(position),
+        (1, _) => Since::Latest,
+        _ => Since::Now,
+    }
+}
+
 fn read_history<'s>(env: Env<'s>, [name, offset, epoch, limit, reverse]: [Value<'s>; 5]) -> JsResult<'s> {
     const CALL: &str = "history";
     let name = channel(env, CALL, "channel", name)?;
@@ -135,11 +144,7 @@ fn recover_socket<'s>(env: Env<'s>, [id, name, kind, offset, epoch, or_reject]: 
     const CALL: &str = "recover";
     let id = socket_id(env, CALL, "socketId", id)?;
     let name = channel(env, CALL, "channel", name)?;
-    let since = match (env.number(kind).unwrap_or(0.0) as u32, given(env, offset, epoch)) {
-        (0, Some(position)) => Since::Position(position),
-        (1, _) => Since::Latest,
-        _ => Since::Now,
-    };
+    let since = since_of(env, kind, offset, epoch);
     let or_reject = env.boolean_of(or_reject).unwrap_or(false);
     let outcome = thread_cork::with(|broker, cork| match id {
         Some(id) => broker.recover(cork, id, &name, since, or_reject),

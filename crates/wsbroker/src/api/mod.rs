@@ -6,6 +6,7 @@
 
 pub(crate) mod available_memory;
 pub(crate) mod bus_history_functions;
+pub(crate) mod channels_functions;
 pub(crate) mod cluster_functions;
 pub(crate) mod drain;
 pub(crate) mod history_functions;

@@ -305,6 +305,27 @@ fn a_pong_that_waits_goes_before_what_was_not_begun() {
     assert_eq!(written(outbox, &mut spare), b"\x01a\x8a\x012\x81\x01b\x88\x02\x03\xe8");
 }
 
+#[test]
+fn the_answer_to_a_ping_in_text_goes_once_before_what_was_not_begun() {
+    let pong = b"\x81\x0f{\"type\":\"pong\"}";
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    outbox.push_copy(b"\x81\x01a\x81\x01b", &mut spare);
+    take(&mut outbox, 1, &mut spare);
+    outbox.set_text_pong();
+    outbox.set_text_pong();
+    assert_eq!(written(outbox, &mut spare), [&b"\x01a"[..], pong, b"\x81\x01b"].concat());
+
+    let mut outbox = Outbox::default();
+    outbox.set_text_pong();
+    assert_eq!(written(outbox, &mut spare), pong, "nothing else waits");
+
+    let mut outbox = Outbox::default();
+    outbox.set_text_pong();
+    outbox.discard_unsent();
+    outbox.push_close(Some(CloseCode::TRY_AGAIN), "");
+    assert_eq!(written(outbox, &mut spare), b"\x88\x02\x03\xf5", "nothing comes behind a close");
+}
+
 /// What goes out when the kernel takes all.
 fn written(mut outbox: Outbox, spare: &mut Spare) -> Vec<u8> {
     use std::io::Read;

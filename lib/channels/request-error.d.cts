@@ -1,0 +1,14 @@
+/**
+ * What `handleRequest` and `handlePublish` throw to tell the client why they failed. Of any other
+ * error the client learns only that there was one.
+ *
+ * @example
+ * ```js
+ * throw new RequestError('there is no such room');
+ * ```
+ */
+export declare class RequestError extends Error {
+    readonly name = "RequestError";
+    /** @param message for the client, which gets up to 1,000 characters of it */
+    constructor(message: string, options?: ErrorOptions);
+}

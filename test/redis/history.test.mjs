@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 
+import { greet, serve } from '../e2e/channels-client.mjs';
 import { until } from '../e2e/harness.mjs';
 import { instance, ready } from './instance.mjs';
 import { startRedis } from './redis.mjs';
@@ -113,6 +114,24 @@ test('a client that comes back to any instance gets what it has missed, once, an
   assert.equal((await recover(unknown, 'chat:1', { offset: 77, epoch })).recovered, false, 'beyond the head');
   const plain = await one.main((wsb) => wsb.position('plain')).catch((error) => error);
   assert.match(plain.message, /no history/);
+});
+
+test('a client that subscribes by itself recovers on another instance, and publishes on any', async (t) => {
+  const redis = await startRedis(t);
+  const options = { cluster: { redis: redis.url, required: true } };
+  const [one, two] = [await serve(t, { options }), await serve(t, { options })];
+  const first = await greet(one);
+  const { position: at } = await first.subscribe('chat:1').hear();
+  assert.equal(at.offset, 0);
+  first.say({ type: 'publish', id: 'a', channel: 'chat:1', data: '1' });
+  const heard = await first.hearAll(2);
+  assert.deepEqual(heard.find((one) => one.type === 'published').position, { ...at, offset: 1 });
+  assert.ok(heard.includes('1 chat:1\n1'));
+  await publish(two, 'chat:1', '2');
+  assert.equal(await first.hear(), '2 chat:1\n2');
+  const back = await greet(two);
+  const { recovered, replayed } = await back.subscribe('chat:1', { ...at, offset: 1 }).hear();
+  assert.deepEqual([recovered, replayed, await back.hear()], [true, 1, '2 chat:1\n2']);
 });
 
 test('what was published before an instance had the channel is read from Redis, text and bytes', async (t) => {

@@ -160,9 +160,9 @@ impl BrokerState {
         self.histories.of(channel).ok_or(HistoryError::NoHistory)
     }
 
-    /// `check` has the last word, with the socket's memberships, the ring and about how many bytes would be
-    /// replayed. `announce` makes a frame that comes before every one of the channel, which goes on
-    /// behind that position.
+    /// `check` has the last word, with the socket's memberships, the ring and about how many bytes
+    /// would be replayed. `announce` makes a frame that comes before every one of the channel,
+    /// which goes on behind that position.
     #[expect(clippy::too_many_arguments, reason = "one step, under two locks")]
     pub(super) fn recover_socket<E: From<HistoryError>>(
         &self,

@@ -69,7 +69,7 @@ export function connect(url, options) {
     const page = globalThis;
     const ended = new AbortController();
     for (const name of ['online', 'visibilitychange']) {
-        page.addEventListener?.(name, () => page.document?.hidden || connection.wake(), ended);
+        page.addEventListener?.(name, () => (name === 'online' || !page.document?.hidden) && connection.wake(), ended);
     }
     return {
         get state() {

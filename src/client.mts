@@ -88,7 +88,7 @@ export function connect(url: ClientUrl, options?: ClientOptions): Client {
   const page = globalThis as Page;
   const ended = new AbortController();
   for (const name of ['online', 'visibilitychange']) {
-    page.addEventListener?.(name, () => page.document?.hidden || connection.wake(), ended);
+    page.addEventListener?.(name, () => (name === 'online' || !page.document?.hidden) && connection.wake(), ended);
   }
 
   return {

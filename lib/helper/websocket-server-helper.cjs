@@ -114,6 +114,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             rooms: this.#rooms,
             auth: this.#auth,
             log,
+            messageHandled: (milliseconds) => instance()?.messageHandled(milliseconds),
             sendError,
         });
         this.#handler = this.#socketEvents();

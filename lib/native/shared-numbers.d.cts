@@ -73,7 +73,12 @@ export declare const enum EventKind {
      * A socket has lost messages of a channel with history: an object with the channel and the
      * position behind which the socket goes on.
      */
-    Lost = 8
+    Lost = 8,
+    /**
+     * No event by itself: a message that a helper has given to its `messageHandler`. For
+     * `handlerRan`.
+     */
+    HelperMessage = 9
 }
 /** What one helper asks another one of its instance to do. */
 export declare const enum Operation {

@@ -21,8 +21,13 @@ exports.STABLE_AFTER = 10_000;
 const MAX_FOR_TERMINATION = 250;
 /** For `handleStop` of a thread that is cut, in milliseconds. */
 const CUT_TIMEOUT = 250;
-/** How long a thread may take to end when it is terminated. Then it is left behind. */
-const TERMINATION_TIMEOUT = 1_000;
+/**
+ * How long a thread may take to end when it is terminated, in milliseconds. Then it is left behind,
+ * and its connections move without what it has fetched. Long, since on a very busy machine a thread
+ * that can be ended takes more than a second, too; what it had sent then comes behind the answers
+ * of its successor.
+ */
+const TERMINATION_TIMEOUT = 5_000;
 /** One thread of the pool. */
 class PoolThread {
     id;
@@ -45,6 +50,7 @@ class PoolThread {
     #startedAt = node_perf_hooks_1.performance.now();
     #error;
     #closed = 0;
+    #pinned = Promise.resolve(0);
     #stable;
     #begun;
     constructor(file, { workerData, options }, startTimeout, { generation, held, imports }) {
@@ -119,9 +125,13 @@ class PoolThread {
     age() {
         return node_perf_hooks_1.performance.now() - this.#startedAt;
     }
-    /** How many clients of its helpers it has closed because others take its place. */
-    get closed() {
-        return this.#closed;
+    /**
+     * How many connections were closed because others take its place: clients of its helpers, and
+     * those that handlers keep to their thread. Resolves when it has ended.
+     */
+    async closed() {
+        const pinned = await this.#pinned;
+        return this.#closed + pinned;
     }
     /** A thread that was held gets events from now on. Resolves when it does, or has ended. */
     async begin() {
@@ -140,7 +150,8 @@ class PoolThread {
     }
     /** Resolves when it has no connections any more and its handlers have settled. */
     emptied() {
-        return Promise.race([load_cjs_1.native.workerEmptied(this.id), this.ended]);
+        this.#pinned = load_cjs_1.native.workerEmptied(this.id);
+        return Promise.race([this.#pinned, this.ended]);
     }
     /**
      * Lets the worker run `handleStop` first, if it is ready. A thread that a system call blocks

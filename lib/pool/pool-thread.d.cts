@@ -32,8 +32,11 @@ export declare class PoolThread {
     superseded: boolean;
     constructor(file: string, { workerData, options }: CheckedThreadOptions, startTimeout: number, { generation, held, imports }: PoolThreadPlace);
     age(): number;
-    /** How many clients of its helpers it has closed because others take its place. */
-    get closed(): number;
+    /**
+     * How many connections were closed because others take its place: clients of its helpers, and
+     * those that handlers keep to their thread. Resolves when it has ended.
+     */
+    closed(): Promise<number>;
     /** A thread that was held gets events from now on. Resolves when it does, or has ended. */
     begin(): Promise<void>;
     /** Others are ready to take its place: its connections move to them. */

@@ -111,12 +111,15 @@ class Pool {
         const deadline = node_perf_hooks_1.performance.now() + timeout;
         const left = Promise.all(superseded.map((thread) => this.#leave(thread, deadline)));
         return {
-            left: left.then((cuts) => ({
-                started: threads,
-                stopped: superseded.length,
-                cut: cuts.filter((cut) => cut).length,
-                closed: superseded.reduce((sum, thread) => sum + thread.closed, 0),
-            })),
+            left: left.then(async (cuts) => {
+                const closed = await Promise.all(superseded.map((thread) => thread.closed()));
+                return {
+                    started: threads,
+                    stopped: superseded.length,
+                    cut: cuts.filter((cut) => cut).length,
+                    closed: closed.reduce((sum, count) => sum + count, 0),
+                };
+            }),
         };
     }
     /** Ends a thread that does not return to its event loop. It is replaced. */

@@ -20,6 +20,8 @@ const REQUEST_EVENTS = [
 const LONGEST_SOCKET_PATH = 103;
 /** Above what `maxHeaderSize` allows, with what is added on the way. */
 const MAX_HEADER_SIZE = 2 ** 21;
+/** Clients may come at once, and each has a connection here. The system has a limit, too. */
+const BACKLOG = 4096;
 /** The core has ended, so there is nothing left to wait for but the server's own bookkeeping. */
 const CLOSE_TIMEOUT = 500;
 /** @throws {RangeError} the server listens already */
@@ -83,9 +85,9 @@ function ownServer(handle) {
 /** A Unix socket in a folder of this user alone; where there is none, a port of the loopback. */
 function privateAddress() {
     // In a worker of `node:cluster`, the primary would listen otherwise.
-    const exclusive = true;
+    const shared = { exclusive: true, backlog: BACKLOG };
     const loopback = {
-        options: { host: '127.0.0.1', port: 0, exclusive },
+        options: { host: '127.0.0.1', port: 0, ...shared },
         forward: undefined,
         remove: () => undefined,
     };
@@ -102,7 +104,7 @@ function privateAddress() {
     };
     process.on('exit', remove);
     const path = (0, node_path_1.join)(folder, 'http');
-    return { options: { path, exclusive }, forward: `unix:${path}`, remove };
+    return { options: { path, ...shared }, forward: `unix:${path}`, remove };
 }
 function listen(server, options) {
     return new Promise((resolve, reject) => {

@@ -7,6 +7,7 @@ const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("../errors.cjs");
 const promises_cjs_1 = require("../promises.cjs");
+const measured_cjs_1 = require("./measured.cjs");
 const pending_handlers_cjs_1 = require("./pending-handlers.cjs");
 const verdict_cjs_1 = require("./verdict.cjs");
 // Calls the handlers of events. The addon calls `dispatch` with up to 32 events: one value of each
@@ -20,13 +21,6 @@ const verdict_cjs_1 = require("./verdict.cjs");
  * and no clock is read for an event.
  */
 const TICKS = 8;
-/**
- * Of the calls of handlers for messages, one in so many is measured: to read the clock twice would
- * cost as much as half of an echo. Which one is left to chance, so that it is not always the call
- * for the same socket.
- */
-const MEASURED = 64;
-const untilNext = () => 1 + Math.floor(Math.random() * (2 * MEASURED - 1));
 /** Objects that are kept for the next promises, so that a busy worker makes none. */
 const MAX_SPARE = 256;
 /** By `EventKind`. */
@@ -85,7 +79,7 @@ function createDispatcher(native, table, onBrokerGone) {
     let settleIsDue = false;
     let tick = 0;
     let ticker;
-    let untilMeasured = untilNext();
+    let untilMeasured = (0, measured_cjs_1.untilNextMeasured)();
     function attach(block) {
         control = new Int32Array(block, 0, 16 /* ControlLayout.Words */);
         control[6 /* ControlWord.ThreadId */] = node_worker_threads_1.threadId;
@@ -170,7 +164,7 @@ function createDispatcher(native, table, onBrokerGone) {
         if (kind === 2 /* EventKind.Text */ || kind === 4 /* EventKind.Bytes */) {
             if (--untilMeasured > 0)
                 return 0;
-            untilMeasured = untilNext();
+            untilMeasured = (0, measured_cjs_1.untilNextMeasured)();
         }
         return clock();
     }

@@ -136,6 +136,7 @@ export class WebSocketServerHelper<
       rooms: this.#rooms,
       auth: this.#auth,
       log,
+      messageHandled: (milliseconds) => instance()?.messageHandled(milliseconds),
       sendError,
     });
     this.#handler = this.#socketEvents();

@@ -79,6 +79,11 @@ export const enum EventKind {
    * position behind which the socket goes on.
    */
   Lost = 8,
+  /**
+   * No event by itself: a message that a helper has given to its `messageHandler`. For
+   * `handlerRan`.
+   */
+  HelperMessage = 9,
 }
 
 /** What one helper asks another one of its instance to do. */

@@ -26,8 +26,13 @@ export const STABLE_AFTER = 10_000;
 const MAX_FOR_TERMINATION = 250;
 /** For `handleStop` of a thread that is cut, in milliseconds. */
 const CUT_TIMEOUT = 250;
-/** How long a thread may take to end when it is terminated. Then it is left behind. */
-const TERMINATION_TIMEOUT = 1_000;
+/**
+ * How long a thread may take to end when it is terminated, in milliseconds. Then it is left behind,
+ * and its connections move without what it has fetched. Long, since on a very busy machine a thread
+ * that can be ended takes more than a second, too; what it had sent then comes behind the answers
+ * of its successor.
+ */
+const TERMINATION_TIMEOUT = 5_000;
 
 /** What a thread is in its pool. */
 export interface PoolThreadPlace {
@@ -59,6 +64,7 @@ export class PoolThread {
   readonly #startedAt = performance.now();
   #error: unknown;
   #closed = 0;
+  #pinned: Promise<number> = Promise.resolve(0);
   #stable: NodeJS.Timeout | undefined;
   #begun: (() => void) | undefined;
 
@@ -154,9 +160,13 @@ export class PoolThread {
     return performance.now() - this.#startedAt;
   }
 
-  /** How many clients of its helpers it has closed because others take its place. */
-  get closed(): number {
-    return this.#closed;
+  /**
+   * How many connections were closed because others take its place: clients of its helpers, and
+   * those that handlers keep to their thread. Resolves when it has ended.
+   */
+  async closed(): Promise<number> {
+    const pinned = await this.#pinned;
+    return this.#closed + pinned;
   }
 
   /** A thread that was held gets events from now on. Resolves when it does, or has ended. */
@@ -177,7 +187,8 @@ export class PoolThread {
 
   /** Resolves when it has no connections any more and its handlers have settled. */
   emptied(): Promise<unknown> {
-    return Promise.race([native.workerEmptied(this.id), this.ended]);
+    this.#pinned = native.workerEmptied(this.id);
+    return Promise.race([this.#pinned, this.ended]);
   }
 
   /**

@@ -118,12 +118,15 @@ export class Pool {
     const deadline = performance.now() + timeout;
     const left = Promise.all(superseded.map((thread) => this.#leave(thread, deadline)));
     return {
-      left: left.then((cuts) => ({
-        started: threads,
-        stopped: superseded.length,
-        cut: cuts.filter((cut) => cut).length,
-        closed: superseded.reduce((sum, thread) => sum + thread.closed, 0),
-      })),
+      left: left.then(async (cuts) => {
+        const closed = await Promise.all(superseded.map((thread) => thread.closed()));
+        return {
+          started: threads,
+          stopped: superseded.length,
+          cut: cuts.filter((cut) => cut).length,
+          closed: closed.reduce((sum, count) => sum + count, 0),
+        };
+      }),
     };
   }
 

@@ -104,8 +104,9 @@ export interface DrainOptions {
   readonly code?: number | undefined;
   /**
    * How long clients are asked to wait before they come back, in milliseconds, 0 to 2^31-1. The
-   * reason of the close frame is `retry-after=` and this in whole seconds, rounded up. It is the
-   * same for all, so that they come back as evenly as they were closed. @default 1_000
+   * reason of the close frame is `retry-after=` and this in whole seconds, rounded up; the 503 that
+   * upgrades and requests get from `delay` on has it as `Retry-After`. It is the same for all, so
+   * that they come back as evenly as they were closed. @default 1_000
    */
   readonly retryAfter?: number | undefined;
   /**

@@ -82,7 +82,10 @@ export interface ReloadReport {
    * that their handlers were at are not run again.
    */
   readonly cut: number;
-  /** Clients of server helpers in the old threads, which were closed with 1012. */
+  /**
+   * Connections that could not move and were closed with 1012: clients of server helpers in the old
+   * threads, and connections of `wsbroker/channels`, `wsbroker/crossws` and `wsbroker/nest`.
+   */
   readonly closed: number;
 }
 

@@ -8,6 +8,7 @@ import { isFulfilled, isThenable } from '../promises.cjs';
 import type { Position } from '../types/history.cjs';
 import type { HandlerName, OpenRequest } from '../types/worker-interface.cjs';
 import type { HandlerTable } from './handlers.cjs';
+import { untilNextMeasured } from './measured.cjs';
 import { PendingHandler, PendingHandlers, WaitingEvent } from './pending-handlers.cjs';
 import {
   ACCEPTED,
@@ -30,14 +31,6 @@ import {
  * and no clock is read for an event.
  */
 const TICKS = 8;
-
-/**
- * Of the calls of handlers for messages, one in so many is measured: to read the clock twice would
- * cost as much as half of an echo. Which one is left to chance, so that it is not always the call
- * for the same socket.
- */
-const MEASURED = 64;
-const untilNext = (): number => 1 + Math.floor(Math.random() * (2 * MEASURED - 1));
 
 /** Objects that are kept for the next promises, so that a busy worker makes none. */
 const MAX_SPARE = 256;
@@ -145,7 +138,7 @@ export function createDispatcher(
   let settleIsDue = false;
   let tick = 0;
   let ticker: NodeJS.Timeout | undefined;
-  let untilMeasured = untilNext();
+  let untilMeasured = untilNextMeasured();
 
   function attach(block: ArrayBuffer): void {
     control = new Int32Array(block, 0, ControlLayout.Words);
@@ -227,7 +220,7 @@ export function createDispatcher(
   function beginning(kind: EventKind): number {
     if (kind === EventKind.Text || kind === EventKind.Bytes) {
       if (--untilMeasured > 0) return 0;
-      untilMeasured = untilNext();
+      untilMeasured = untilNextMeasured();
     }
     return clock();
   }

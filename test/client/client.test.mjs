@@ -218,11 +218,15 @@ describe('the connection', () => {
     }));
   }
 
-  test('a page that is hidden does not wake the client', inFakeWorld(async (world, put) => {
+  test('a page that hides does not wake the client, the network does even then', inFakeWorld(async (world, put) => {
     put('document', { hidden: true });
     const client = await welcomed(world);
     await world.event('visibilitychange');
     assert.deepEqual(world.socket.taken(), []);
+    await world.event('online');
+    assert.deepEqual(world.socket.taken(), [{ type: 'ping' }]);
+    await world.socket.say({ type: 'pong' });
+    await world.pass(1);
     document.hidden = false;
     await world.event('visibilitychange');
     assert.deepEqual(world.socket.taken(), [{ type: 'ping' }]);

@@ -112,8 +112,12 @@ test(`workers are killed, hung and reloaded for ${seconds} s under ${sockets} so
   t.diagnostic(`seed ${seed}`);
   const next = random(seed);
   const pick = (all) => all[Math.floor(next() * all.length)];
-  const server = await launch(t, { worker, options: { threads: 3, watchdog: { after: 300, action: 'replace' } }, env: { PUBLISH_EVERY } });
-  const workerPath = server.defaults.workerPath;
+  const server = await launch(t, { worker, start: false, env: { PUBLISH_EVERY } });
+  const { workerPath } = server.defaults;
+  server.at = await server.main(
+    (wsb, kit, options) => kit.start({ ...options, onWorker: ({ type }) => kit.tell('worker', { event: type }) }),
+    { ...server.defaults, threads: 3, watchdog: { after: 300, action: 'replace' } },
+  );
   const source = readFileSync(workerPath, 'utf8');
   const talkers = [];
   for (let i = 0; i < sockets; i++) {
@@ -124,7 +128,6 @@ test(`workers are killed, hung and reloaded for ${seconds} s under ${sockets} so
   for (const talker of talkers) talker.talk();
   const counts = { reload: 0, exit: 0, throw: 0, hang: 0, cut: 0 };
   const ending = performance.now() + seconds * 1000;
-  let violent = 0;
   let memory;
   while (performance.now() < ending) {
     if (memory === undefined && performance.now() > ending - seconds * 800) memory = memoryOf(server.child.pid);
@@ -136,7 +139,6 @@ test(`workers are killed, hung and reloaded for ${seconds} s under ${sockets} so
       const { cut } = await server.main((wsb, kit, options) => wsb.reloadWorkers(options), { threads: pick([2, 3, 4]), timeout: 5_000 });
       counts.cut += cut;
     } else {
-      violent++;
       pick(victims).send(what);
     }
     await new Promise((resolve) => setTimeout(resolve, 50 + next() * 500));
@@ -154,9 +156,10 @@ test(`workers are killed, hung and reloaded for ${seconds} s under ${sockets} so
   assert.deepEqual(talkers.filter(({ client }) => client.ended).length, 0, 'no connection was closed');
   assert.deepEqual(server.told.of('wrong').slice(0, 5), []);
   assert.deepEqual(server.told.of('close').slice(0, 5), []);
-  // One event in hand for each async socket and each thread that was ended, at most.
-  assert.ok(missing <= (violent + counts.cut) * Math.ceil(sockets / 3), `${missing} of ${messages}`);
-  if (violent + counts.cut === 0) assert.equal(missing, 0);
+  // One event in hand for each async socket and each thread that was ended, at most. On a busy machine the watchdog ends some
+  // that were not told to hang.
+  const violent = server.told.of('worker', ({ event }) => event === 'died').length + counts.cut;
+  assert.ok(missing <= violent * Math.ceil(sockets / 3), `${missing} of ${messages}, ${violent} threads were ended`);
   assert.ok(Object.values(counts).some((count) => count > 0));
   const after = memoryOf(server.child.pid);
   t.diagnostic(`memory: ${memory?.toFixed(0)} MiB after a fifth of the time, ${after?.toFixed(0)} MiB at the end`);

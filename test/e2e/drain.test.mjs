@@ -70,7 +70,8 @@ test('readiness goes at once, nothing is let in after the delay, health is answe
   // A second call shortens.
   await begin(server, { over: HOUR });
   await server.told.next('progress');
-  assert.equal((await server.refused('/ws')).status, 503);
+  const refused = await server.refused('/ws');
+  assert.deepEqual([refused.status, refused.headers['retry-after']], [503, '1'], 'as the first call has it');
   await until(() => new Promise((resolve) => {
     const probe = createServer().on('error', () => resolve(false));
     probe.listen(bare.port, '127.0.0.1', () => probe.close(() => resolve(true)));
@@ -115,10 +116,14 @@ test('requests under way are answered, later ones refused, and tunnels end with 
   const tunnel = await tcp(server);
   tunnel.write(upgradeRequest('/tunnel'));
   await server.told.next('tunnel');
-  await begin(server, { over: HOUR });
+  await begin(server, { over: HOUR, retryAfter: 29_001 });
   await server.told.next('progress');
-  assert.equal((await ask(server, '/page', { agent })).status, 503, 'on a kept connection, too');
-  assert.equal((await ask(server, '/page')).status, 503);
+  const page = async (options) => {
+    const { status, headers } = await ask(server, '/page', options);
+    return [status, headers['retry-after']];
+  };
+  assert.deepEqual(await page({ agent }), [503, '30'], 'on a kept connection, too');
+  assert.deepEqual(await page(), [503, '30']);
   await begin(server, { over: 0 });
   await server.told.next('tunnel closed');
   assert.deepEqual(server.told.of('drained'), [], 'the request is waited for');
@@ -182,8 +187,8 @@ test('an onProgress that throws is reported and harms nothing', async (t) => {
 
 for (const [options, code, message] of [
   [{ ovr: 1 }, 'ERR_WSBROKER_UNKNOWN_OPTION', /^drain: unknown option "ovr"; did you mean "over"\?/],
-  [{ over: -1 }, 'ERR_WSBROKER_INVALID_ARG_VALUE', /^drain: "over" must be an integer from 0 to 2147483647, got -1/],
-  [{ delay: '1' }, 'ERR_WSBROKER_INVALID_ARG_TYPE', /^drain: "delay" must be a number, got string/],
+  [{ over: -1 }, 'ERR_WSBROKER_INVALID_ARG_VALUE', /^drain: "over" must be an integer from 0 to 2147483647 milliseconds, got -1/],
+  [{ delay: '1' }, 'ERR_WSBROKER_INVALID_ARG_TYPE', /^drain: "delay" must be a number of milliseconds, got string/],
   [{ deadline: 0.5 }, 'ERR_WSBROKER_INVALID_ARG_VALUE', /^drain: "deadline" must be an integer/],
   [{ jitter: 1.5 }, 'ERR_WSBROKER_INVALID_ARG_VALUE', /^drain: "jitter" must be a number from 0 to 1, got 1.5/],
   [{ jitter: true }, 'ERR_WSBROKER_INVALID_ARG_TYPE', /^drain: "jitter" must be a number, got boolean/],

@@ -89,7 +89,7 @@ for (const [call, args, code, message] of [
   ['info', ['1'], 'ERR_WSBROKER_INVALID_ARG_TYPE', /^info: "socketId" must be a number, got string/],
   ['roundTrip', [], 'ERR_WSBROKER_INVALID_ARG_TYPE', /^roundTrip: "socketId" must be a number, got undefined/],
   ['setLogger', [1], 'ERR_WSBROKER_INVALID_ARG_TYPE', /^setLogger: "logger" must be a function or null, got number/],
-  ['setLogger', [null, { level: 'loud' }], 'ERR_WSBROKER_INVALID_ARG_VALUE', /^setLogger: "level" must be 'error' or 'warn'/],
+  ['setLogger', [null, { level: 'loud' }], 'ERR_WSBROKER_INVALID_ARG_VALUE', /^setLogger: "level" must be 'error', 'warn', 'info', 'debug' or 'trace', got 'loud'/],
   ['setLogger', [null, { lvl: 'info' }], 'ERR_WSBROKER_UNKNOWN_OPTION', /^setLogger: unknown option "lvl"; did you mean "level"/],
 ]) {
   test(`${call}(${JSON.stringify(args).slice(1, -1)}) is refused`, async (t) => {

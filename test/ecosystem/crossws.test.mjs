@@ -373,7 +373,7 @@ test('a reload closes the connections with 1012, and their hooks hear of it', as
   assert.deepEqual(await client.end(), { code: 1012, reason: 'Worker ended' });
   const { type: _, ...closed } = await server.told.next('close');
   assert.deepEqual(closed, { id, code: 1012, reason: 'Worker ended', readyState: 3, here: 0 });
-  await reloaded;
+  assert.deepEqual(await reloaded, { started: 1, stopped: 1, cut: 0, closed: 1 });
   assert.notEqual(await ask(await open(server), 'thread'), before);
 });
 

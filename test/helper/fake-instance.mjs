@@ -75,6 +75,7 @@ class FakeInstance {
       get inputState() {
         return shared.inputState;
       },
+      messageHandled: () => undefined,
       addClient: (id, socket) => shared.clients.set(id, { owner: helper, socket, finished: false, encrypted: false, room: new Set(), user: new Set() }),
       finishClient: (id) => (shared.clients.get(id).finished = true),
       encryptClient(id) {

@@ -324,6 +324,7 @@ impl Cork {
     pub fn send_to_all(&mut self, staged: Staged, exclude: &[SocketId]) -> usize {
         let Some((range, broadcast)) = self.for_many(&staged, exclude) else { return 0 };
         let count = self.broker.sockets.open_raw();
+        self.fanout.count(count as u64, 1);
         for shard in 0..self.queues.len() {
             self.queue(shard, range.len(), Command::SendToAll(range, broadcast.clone()));
         }

@@ -365,10 +365,12 @@ fn what_is_published_is_counted_by_its_subscribers_on_any_thread() {
     publish(b"one");
     publish(b"nobody");
     std::thread::scope(|scope| _ = scope.spawn(|| (0..5).for_each(|_| publish(b"all"))));
+    let staged = cork.stage_slice(MessageKind::Text, b"x");
+    assert_eq!(cork.send_to_all(staged, &[]), 3);
     let fanout = broker.stats().histograms.fanout;
     let counted: Vec<_> = fanout.bounds.iter().copied().zip(fanout.buckets.iter().copied()).take(5).collect();
-    assert_eq!(counted, [(0, 1), (1, 1), (2, 0), (5, 5), (10, 0)]);
-    assert_eq!(fanout.sum, 1 + 5 * 3);
+    assert_eq!(counted, [(0, 1), (1, 1), (2, 0), (5, 6), (10, 0)]);
+    assert_eq!(fanout.sum, 1 + 5 * 3 + 3);
     broker.unsubscribe(&mut cork, id(2), b"all");
     drop(clients);
     until("all have left", || broker.stats().subscriptions == 0);

@@ -117,8 +117,28 @@ fn the_sockets_of_a_pinned_worker_are_closed_instead_of_moved() {
     assert_restarts(&mut late);
     until("the old one hears of this close, too", || first.waiting() == 1);
     settle(&old, &first.take());
-    broker.runtime().block_on(old.emptied());
+    assert_eq!(broker.runtime().block_on(old.emptied()), 2, "how many were closed");
     assert_eq!(second.waiting(), 0);
+}
+
+/// As after a handler that does not return in time.
+#[test]
+fn the_sockets_of_a_pinned_worker_that_is_removed_are_counted_once() {
+    let broker = broker();
+    let first = Arc::new(Queue::default());
+    let old = broker.add_pinned_worker(Arc::clone(&first) as Arc<dyn Worker>, Handlers::TEXT);
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let mut busy = Client::connect(port);
+    busy.send(b"1");
+    until("it is in hand", || first.waiting() == 1);
+    let mut idle = Client::connect(port);
+    let (_second, _new) = queue(&broker, Handlers::TEXT);
+    old.supersede();
+    assert_restarts(&mut idle);
+    let emptied = old.emptied();
+    old.remove(Vec::new());
+    assert_eq!(broker.runtime().block_on(emptied), 2);
+    assert_restarts(&mut busy);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
     chunked::Chunked,
     failure::{Failure, Step},
     head::{BodyLength, RequestHead},
-    headers::{self, Client},
+    headers::{self, Client, ClientFields},
     inner::{Inner, InnerAddress},
     interims::Interims,
     pace::{LeastRate, Pace},
@@ -154,7 +154,8 @@ impl Exchange<'_> {
             Upload { pieces, chunked: Chunked::default(), left: progress.left, unwanted: false, pace: Pace::default() };
         let interims = Arc::new(Interims::default());
         let headers = std::mem::take(&mut self.head.headers);
-        let mut request = Some(self.request(headers, body, &interims));
+        let mut known = slot.as_mut().and_then(|inner| inner.client.take());
+        let mut request = Some(self.request(headers, body, &interims, &mut known));
         loop {
             let mut inner = self.inner(slot.take()).await?;
             let reused = inner.is_used;
@@ -176,6 +177,7 @@ impl Exchange<'_> {
                         exchange.until_end(stream, response, is_closing).await?
                     };
                     inner.is_used = true;
+                    inner.client = known;
                     if next == Next::Request && inner.is_open().await {
                         *slot = Some(inner);
                     }
@@ -187,7 +189,7 @@ impl Exchange<'_> {
                     None if self.head.may_be_sent_again() => {
                         // It was well-formed a moment ago.
                         let Ok(again) = RequestHead::parse(self.bytes) else { return Err(Failure::Broken) };
-                        request = Some(self.request(again.headers, RequestBody::empty(), &interims));
+                        request = Some(self.request(again.headers, RequestBody::empty(), &interims, &mut known));
                     }
                     None => return Err(Failure::Broken),
                 },
@@ -217,11 +219,17 @@ impl Exchange<'_> {
     }
 
     /// The request as the inner server gets it.
-    fn request(&self, mut headers: HeaderMap, body: RequestBody, interims: &Arc<Interims>) -> Request<RequestBody> {
+    fn request(
+        &self,
+        mut headers: HeaderMap,
+        body: RequestBody,
+        interims: &Arc<Interims>,
+        known: &mut Option<ClientFields>,
+    ) -> Request<RequestBody> {
         let mut request = Request::new(body);
         *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = self.head.target.clone();
-        headers::describe_client(&mut headers, &self.client);
+        headers::describe_client(&mut headers, &self.client, known);
         if self.tunnels && self.head.asks_for_websocket {
             headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -340,13 +348,16 @@ impl Running<'_, '_> {
         let Forwarding { body_timeout, least_rate, .. } = *self.exchange.forwarding;
         let (mut read, mut write) = tokio::io::split(stream);
         let (parts, mut body) = response.into_parts();
-        let length = ResponseLength::of(head, parts.status, body.size_hint().exact());
+        let exact = body.size_hint().exact();
+        let length = ResponseLength::of(head, parts.status, exact);
         let goes_on = head.keep_alive && length != ResponseLength::UntilClose && self.upload.is_done() && !is_closing();
         let after = if goes_on { AfterResponse::KeepAlive } else { AfterResponse::Close };
         self.progress.status = Some(parts.status.as_u16());
         self.progress.moved = Instant::now();
-        let mut output = Output::default();
-        output.head(head, parts, length, after);
+        let mut output = Output::with_room(exact);
+        output.head(head, &parts, length, after);
+        // Its fields lie in what hyper reads into, which is used again when nobody needs it.
+        drop(parts);
         let mut ended = length == ResponseLength::None || body.is_end_stream();
         if ended && length == ResponseLength::Chunked {
             output.last_chunk(None);
@@ -433,7 +444,7 @@ impl Running<'_, '_> {
         let (parts, _) = response.into_parts();
         self.progress.status = Some(parts.status.as_u16());
         let mut output = Output::default();
-        output.head(&self.exchange.head, parts, ResponseLength::None, AfterResponse::Switch);
+        output.head(&self.exchange.head, &parts, ResponseLength::None, AfterResponse::Switch);
         self.flush(stream, &mut output).await?;
         upgraded.write_all(&self.ahead.split()).await.map_err(|_| Failure::Broken)?;
         let (mut read, mut write) = tokio::io::split(stream);

@@ -1,6 +1,7 @@
 //! The head of a request: what it asks for, where its body ends, and whether the connection goes
 //! on.
 
+use bytes::Bytes;
 use hyper::{
     HeaderMap, Method, Uri,
     header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE},
@@ -68,9 +69,11 @@ impl RequestHead {
     /// Anything that two readers could understand differently, and what HTTP forbids.
     pub fn parse(head: &[u8]) -> Result<Self, HeadError> {
         require_crlf(head)?;
+        // One copy that all values share.
+        let head = Bytes::copy_from_slice(head);
         let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut parsed = httparse::Request::new(&mut lines);
-        match parsed.parse(head) {
+        match parsed.parse(&head) {
             Ok(httparse::Status::Complete(length)) if length == head.len() => {}
             Ok(_) => return Err(bad("an unreadable request")),
             Err(httparse::Error::TooManyHeaders) => {
@@ -89,7 +92,8 @@ impl RequestHead {
         let mut headers = HeaderMap::with_capacity(parsed.headers.len() + 4);
         for line in parsed.headers.iter() {
             let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| bad("an unreadable header name"))?;
-            let value = HeaderValue::from_bytes(line.value).map_err(|_| bad("an unreadable header value"))?;
+            let value = HeaderValue::from_maybe_shared(head.slice_ref(line.value))
+                .map_err(|_| bad("an unreadable header value"))?;
             headers.append(name, value);
         }
         let host = host(&headers, authority, minor_version)?;

@@ -11,9 +11,6 @@ use hyper::{
     },
 };
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -39,18 +36,52 @@ pub struct Client<'a> {
 /// Removes what is of one connection only (RFC 9110 §7.6.1): the known fields, and those that
 /// Connection lists. Host stays, whatever Connection says.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap, options: &[String]) {
-    for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, HTTP2_SETTINGS] {
+    // Most requests have none or one: to look all of them up would cost more.
+    let found: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name, options)).cloned().collect();
+    for name in found {
         headers.remove(name);
-    }
-    for option in options {
-        if option != HOST.as_str() && option != CONTENT_LENGTH.as_str() {
-            headers.remove(option.as_str());
-        }
     }
 }
 
-/// Says who the client is, and removes what it says of itself.
-pub(crate) fn describe_client(headers: &mut HeaderMap, client: &Client<'_>) {
+/// Whether it is of one connection only, in a message whose Connection fields list `options`.
+pub(crate) fn is_hop_by_hop(name: &HeaderName, options: &[String]) -> bool {
+    let listed = || options.iter().any(|option| option == name.as_str()) && *name != HOST && *name != CONTENT_LENGTH;
+    [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE].contains(name)
+        || matches!(name.as_str(), "http2-settings" | "keep-alive" | "proxy-connection")
+        || listed()
+}
+
+/// What the application's server is told of a client: the same with each of its requests, so that
+/// it is written down once.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientFields {
+    ip: Option<IpAddr>,
+    port: u16,
+    secure: bool,
+    address: Option<HeaderValue>,
+    identity: Option<HeaderValue>,
+}
+
+impl ClientFields {
+    fn new(client: &Client<'_>, secure: bool) -> Self {
+        let Client { ip, port, .. } = *client;
+        let address = ip.map(|ip| ip.to_string());
+        let identity = client.identified_by.and_then(|(_, secret)| {
+            let address = address.as_deref().unwrap_or("-");
+            let scheme = if secure { "secure" } else { "plain" };
+            HeaderValue::try_from(format!("{secret} {address} {port} {scheme}")).ok()
+        });
+        Self { ip, port, secure, address: address.and_then(|address| HeaderValue::try_from(address).ok()), identity }
+    }
+
+    fn are_of(&self, client: &Client<'_>, secure: bool) -> bool {
+        (self.ip, self.port, self.secure) == (client.ip, client.port, secure)
+    }
+}
+
+/// Says who the client is, and removes what it says of itself. `known`: what was written down for
+/// the request before, on a connection whose [`Client::identified_by`] does not change.
+pub(crate) fn describe_client(headers: &mut HeaderMap, client: &Client<'_>, known: &mut Option<ClientFields>) {
     let kept = |name: &HeaderName| client.trusted && (*name == FORWARDED_PROTO || *name == FORWARDED_HOST);
     let foreign: Vec<HeaderName> = headers
         .keys()
@@ -64,9 +95,11 @@ pub(crate) fn describe_client(headers: &mut HeaderMap, client: &Client<'_>) {
     for name in foreign {
         headers.remove(name);
     }
-    let address = client.ip.map(|ip| ip.to_string());
-    if let Some(value) = address.as_deref().and_then(|address| HeaderValue::from_str(address).ok()) {
-        headers.insert(FORWARDED_FOR, value);
+    let secure = is_secure(headers, client);
+    let fields = known.take().filter(|known| known.are_of(client, secure));
+    let fields = known.insert(fields.unwrap_or_else(|| ClientFields::new(client, secure)));
+    if let Some(address) = &fields.address {
+        headers.insert(FORWARDED_FOR, address.clone());
     }
     if !headers.contains_key(FORWARDED_PROTO) {
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if client.secure { "https" } else { "http" }));
@@ -76,12 +109,8 @@ pub(crate) fn describe_client(headers: &mut HeaderMap, client: &Client<'_>) {
     {
         headers.insert(FORWARDED_HOST, host);
     }
-    if let Some((name, secret)) = client.identified_by {
-        let address = address.as_deref().unwrap_or("-");
-        let scheme = if is_secure(headers, client) { "secure" } else { "plain" };
-        if let Ok(value) = HeaderValue::from_str(&format!("{secret} {address} {} {scheme}", client.port)) {
-            headers.insert(name.clone(), value);
-        }
+    if let (Some((name, _)), Some(identity)) = (client.identified_by, &fields.identity) {
+        headers.insert(name.clone(), identity.clone());
     }
 }
 
@@ -115,7 +144,7 @@ pub(crate) fn is_allowed_in_trailers(name: &HeaderName) -> bool {
         TRANSFER_ENCODING,
         UPGRADE,
     ];
-    !FORBIDDEN.contains(name) && *name != KEEP_ALIVE && !name.as_str().starts_with("x-forwarded-")
+    !FORBIDDEN.contains(name) && name != "keep-alive" && !name.as_str().starts_with("x-forwarded-")
 }
 
 #[cfg(test)]
@@ -140,7 +169,7 @@ mod tests {
         let name = HeaderName::from_static("x-identity");
         let identified_by = Some((&name, "secret"));
         let ip = Some("192.0.2.7".parse().unwrap());
-        describe_client(&mut headers, &Client { ip, port: 9, secure: true, trusted, identified_by });
+        describe_client(&mut headers, &Client { ip, port: 9, secure: true, trusted, identified_by }, &mut None);
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         let mut told: Vec<_> = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         told.sort();
@@ -162,6 +191,8 @@ mod tests {
 
     #[test]
     fn a_client_is_secure_when_its_own_connection_is() {
+        // As on the connection of a proxy, where each request is another client's.
+        let mut known = None;
         for (trusted, secure, proto, expected) in [
             (false, false, None, "plain"),
             (false, true, None, "secure"),
@@ -178,7 +209,7 @@ mod tests {
             }
             let name = HeaderName::from_static("x-identity");
             let client = Client { ip: None, port: 0, secure, trusted, identified_by: Some((&name, "secret")) };
-            describe_client(&mut headers, &client);
+            describe_client(&mut headers, &client, &mut known);
             assert_eq!(
                 headers.iter().last().unwrap(),
                 (&name, &HeaderValue::from_str(&format!("secret - 0 {expected}")).unwrap()),

@@ -16,12 +16,13 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::body::RequestBody;
 #[cfg(unix)]
 use crate::unix_stream::QuietUnixStream;
+use crate::{body::RequestBody, headers::ClientFields};
 
-/// The head of a response, in bytes and fields.
-const MAX_RESPONSE_HEAD: (usize, usize) = (256 << 10, 256);
+/// The head of a response, in bytes. It has 100 fields at most, as that of a request: for more,
+/// hyper would allocate and clear room for all of them with each response.
+const MAX_RESPONSE_HEAD: usize = 256 << 10;
 
 /// Where the application's server listens.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -96,6 +97,8 @@ pub struct Inner {
     connection: Option<Pin<Box<InnerConnection>>>,
     /// Whether a request has been answered here already.
     pub(crate) is_used: bool,
+    /// What the inner server was told of the client with the request before.
+    pub(crate) client: Option<ClientFields>,
 }
 
 impl fmt::Debug for Inner {
@@ -117,9 +120,9 @@ impl Inner {
             InnerAddress::Unix(path) => InnerStream::Unix(QuietUnixStream::connect(path).await?),
         };
         let mut builder = http1::Builder::new();
-        builder.max_header_size(MAX_RESPONSE_HEAD.0).max_headers(MAX_RESPONSE_HEAD.1);
+        builder.max_header_size(MAX_RESPONSE_HEAD);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok(Self { sender, connection: Some(Box::pin(connection.with_upgrades())), is_used: false })
+        Ok(Self { sender, connection: Some(Box::pin(connection.with_upgrades())), is_used: false, client: None })
     }
 
     /// Moves bytes, for as long as it is polled. Resolves when the connection has ended, and never

@@ -13,12 +13,14 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::{
     head::RequestHead,
-    headers::{is_allowed_in_trailers, strip_hop_by_hop},
+    headers::{is_allowed_in_trailers, is_hop_by_hop},
 };
 
 /// Pieces of a body up to this length are copied behind what waits, so that they go out in one
 /// write.
 const COPIED: usize = 8 << 10;
+/// Room for the head of most responses.
+const HEAD: usize = 512;
 /// What may wait before the next piece is taken.
 const WAITING: usize = 16 << 10;
 
@@ -69,6 +71,12 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// One with room for a head and a body of this length, as far as that is known and copied.
+    pub(crate) fn with_room(body: Option<u64>) -> Self {
+        let body = body.and_then(|length| usize::try_from(length).ok()).filter(|length| *length <= COPIED);
+        Self { before: BytesMut::with_capacity(HEAD + body.unwrap_or(0)), ..Self::default() }
+    }
+
     /// Whether another piece of a body may be put in.
     pub(crate) fn has_room(&self) -> bool {
         self.piece.is_empty() && self.behind.is_empty() && self.before.len() < WAITING
@@ -92,13 +100,7 @@ impl Output {
     }
 
     /// The head of the final response.
-    pub(crate) fn head(
-        &mut self,
-        request: &RequestHead,
-        mut parts: Parts,
-        length: ResponseLength,
-        after: AfterResponse,
-    ) {
+    pub(crate) fn head(&mut self, request: &RequestHead, parts: &Parts, length: ResponseLength, after: AfterResponse) {
         let options: Vec<String> = parts
             .headers
             .get_all(CONNECTION)
@@ -107,23 +109,23 @@ impl Output {
             .flat_map(|value| value.split(','))
             .map(|option| option.trim_matches([' ', '\t']).to_ascii_lowercase())
             .collect();
-        let upgrade = parts.headers.get(UPGRADE).cloned();
-        strip_hop_by_hop(&mut parts.headers, &options);
         let has_no_length = matches!(length, ResponseLength::Chunked | ResponseLength::UntilClose)
             || after == AfterResponse::Switch
             // RFC 9110 §8.6
             || parts.status == StatusCode::NO_CONTENT;
-        if has_no_length {
-            parts.headers.remove(CONTENT_LENGTH);
-        }
         self.status_line(parts.status);
-        self.fields(&parts.headers);
+        for (name, value) in &parts.headers {
+            let is_left_out = is_hop_by_hop(name, &options) || (has_no_length && name == CONTENT_LENGTH);
+            if !is_left_out {
+                self.field(name.as_str(), value.as_bytes());
+            }
+        }
         if length == ResponseLength::Chunked {
             self.before.put_slice(b"transfer-encoding: chunked\r\n");
         }
         match (after, request.minor_version) {
             (AfterResponse::Switch, _) => {
-                if let Some(upgrade) = upgrade {
+                if let Some(upgrade) = parts.headers.get(UPGRADE) {
                     self.field(UPGRADE.as_str(), upgrade.as_bytes());
                 }
                 self.before.put_slice(b"connection: upgrade\r\n");
@@ -187,7 +189,9 @@ impl Output {
 
     fn status_line(&mut self, status: StatusCode) {
         let reason = status.canonical_reason().unwrap_or("Status");
-        self.before.put_slice(format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).as_bytes());
+        for part in ["HTTP/1.1 ", status.as_str(), " ", reason, "\r\n"] {
+            self.before.put_slice(part.as_bytes());
+        }
     }
 
     fn fields(&mut self, headers: &HeaderMap) {
@@ -197,6 +201,7 @@ impl Output {
     }
 
     fn field(&mut self, name: &str, value: &[u8]) {
+        self.before.reserve(name.len() + value.len() + 4);
         for part in [name.as_bytes(), b": ", value, b"\r\n"] {
             self.before.put_slice(part);
         }

@@ -6,20 +6,34 @@
 //! there is none, by a second descriptor.
 
 use std::{
+    cell::RefCell,
     io::{self, IoSlice, Read, Write},
     os::unix::net,
     path::Path,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd},
     net::UnixStream,
+    time::sleep,
 };
 
 /// Read at once: what is read into is cleared before.
 const MOST: usize = 64 << 10;
+/// Up to this much is read into memory that is clear already, and copied: most responses are much
+/// shorter than the room for them.
+const SCRATCH: usize = 8 << 10;
+
+thread_local! {
+    static SCRATCH_OF_THREAD: RefCell<Box<[u8; SCRATCH]>> = RefCell::new(Box::new([0; SCRATCH]));
+}
+
+/// Between two attempts to connect to a server whose backlog is full: the first pause, doubled
+/// each time up to the last.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(32));
 
 /// A connected stream.
 #[derive(Debug)]
@@ -30,9 +44,21 @@ pub(crate) struct QuietUnixStream {
 }
 
 impl QuietUnixStream {
+    /// Waits for as long as the server's backlog is full: more clients have come at once than it
+    /// has taken.
     pub(crate) async fn connect(path: &Path) -> io::Result<Self> {
+        let mut pause = PAUSE.0;
+        let stream = loop {
+            match UnixStream::connect(path).await {
+                // Over TCP the system would try again by itself. Here it says so at once, and does
+                // not tell when there is room.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(pause).await,
+                connected => break connected?,
+            }
+            pause = (pause * 2).min(PAUSE.1);
+        };
         // Non-blocking, and stays so.
-        let stream = UnixStream::connect(path).await?.into_std()?;
+        let stream = stream.into_std()?;
         Ok(Self { stream: told_of(stream, Interest::READABLE)?, room: None })
     }
 
@@ -64,13 +90,28 @@ fn told_of(stream: net::UnixStream, interest: Interest) -> io::Result<AsyncFd<ne
     AsyncFd::with_interest(stream, interest)
 }
 
+/// Reads once, up to `room` bytes.
+fn read_into(mut stream: &net::UnixStream, buf: &mut ReadBuf<'_>, room: usize) -> io::Result<usize> {
+    if room > SCRATCH {
+        let read = stream.read(buf.initialize_unfilled_to(room))?;
+        buf.advance(read);
+        return Ok(read);
+    }
+    SCRATCH_OF_THREAD.with_borrow_mut(|scratch| {
+        let scratch = &mut scratch[..room];
+        let read = stream.read(scratch)?;
+        buf.put_slice(&scratch[..read]);
+        Ok(read)
+    })
+}
+
 impl AsyncRead for QuietUnixStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let stream = &self.stream;
         let room = buf.remaining().min(MOST);
         loop {
             let mut readable = ready!(stream.poll_read_ready(cx))?;
-            match stream.get_ref().read(buf.initialize_unfilled_to(room)) {
+            match read_into(stream.get_ref(), buf, room) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => readable.clear_ready(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Poll::Ready(Err(error)),
@@ -79,7 +120,6 @@ impl AsyncRead for QuietUnixStream {
                     if 0 < read && read < room {
                         readable.clear_ready();
                     }
-                    buf.advance(read);
                     return Poll::Ready(Ok(()));
                 }
             }
@@ -118,10 +158,36 @@ mod tests {
     use futures_util::FutureExt;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        net::UnixListener,
+        net::{UnixListener, UnixSocket},
     };
 
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_full_backlog_is_waited_for() {
+        let path = std::env::temp_dir().join(format!("wsbroker-full-{}", std::process::id()));
+        let socket = UnixSocket::new_stream().unwrap();
+        socket.bind(&path).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = UnixStream::connect(&path).await {
+            waiting.push(stream);
+        }
+        let connecting = QuietUnixStream::connect(&path);
+        tokio::pin!(connecting);
+        assert!(connecting.as_mut().now_or_never().is_none());
+        let accepting = async {
+            loop {
+                waiting.push(listener.accept().await.unwrap().0);
+            }
+        };
+        tokio::select! {
+            connected = connecting => drop(connected.unwrap()),
+            () = accepting => {}
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
 
     async fn pair() -> (QuietUnixStream, UnixStream) {
         let name = format!("wsbroker-quiet-{}-{:?}", std::process::id(), std::thread::current().id());

@@ -158,7 +158,7 @@ impl Numbers {
         out.histogram(
             family(
                 "wsbroker_fanout_subscribers",
-                "Subscribers on this instance of each message published to a channel.",
+                "Subscribers on this instance of each message published to a channel, and connections of each sendToAll.",
             ),
             Scale::Count,
             &histograms.fanout,

@@ -1,6 +1,8 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.MessageRouter = void 0;
+const node_perf_hooks_1 = require("node:perf_hooks");
+const measured_cjs_1 = require("../../worker/measured.cjs");
 const callbacks_cjs_1 = require("../callbacks.cjs");
 const log_cjs_1 = require("../log.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
@@ -9,6 +11,7 @@ const sockets_cjs_1 = require("./sockets.cjs");
 class MessageRouter {
     #parts;
     #failures;
+    #untilMeasured = (0, measured_cjs_1.untilNextMeasured)();
     constructor(parts) {
         this.#parts = parts;
         this.#failures = new log_cjs_1.RateLimitedErrors(parts.log);
@@ -74,17 +77,33 @@ class MessageRouter {
         }
         const { id, userId } = client;
         const given = { clientId: id, userId, message };
+        const begun = this.#beginning();
         let handled;
         try {
             handled = messageHandler(given);
-            // Most handlers return nothing: only a promise has to be looked after.
-            if (handled === undefined)
-                return;
         }
         catch (error) {
+            this.#measure(begun);
             return this.#failures.add(`messageHandler failed for client ${id}`, error);
         }
-        (0, callbacks_cjs_1.callApplication)(() => handled, () => undefined, (error) => this.#failures.add(`messageHandler failed for client ${id}`, error));
+        // Most handlers return nothing: only a promise has to be looked after.
+        if (handled === undefined)
+            return this.#measure(begun);
+        (0, callbacks_cjs_1.callApplication)(() => handled, () => this.#measure(begun), (error) => {
+            this.#measure(begun);
+            this.#failures.add(`messageHandler failed for client ${id}`, error);
+        });
+    }
+    /** When the handler begins; 0: it is not measured. */
+    #beginning() {
+        if (--this.#untilMeasured > 0)
+            return 0;
+        this.#untilMeasured = (0, measured_cjs_1.untilNextMeasured)();
+        return node_perf_hooks_1.performance.now();
+    }
+    #measure(begun) {
+        if (begun !== 0)
+            this.#parts.messageHandled(node_perf_hooks_1.performance.now() - begun);
     }
 }
 exports.MessageRouter = MessageRouter;

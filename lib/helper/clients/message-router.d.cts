@@ -10,6 +10,8 @@ export interface MessageRouterParts<A extends AnyRecord, M extends AnyRecord> {
     readonly rooms: Rooms<A, M>;
     readonly auth: Authenticator<A, M>;
     readonly log: IWebSocketLogger;
+    /** Counts how long a call of `messageHandler` took, in milliseconds. */
+    messageHandled(milliseconds: number): void;
     /** Sends an error event. */
     sendError(client: IWebSocketClient<M>, text: string): void;
 }

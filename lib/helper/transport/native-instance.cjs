@@ -29,6 +29,9 @@ class NativeInstance {
     begin() {
         this.#inputState = this.#native.helperInputIsReady(this.helper) ? 'ready' : 'lost';
     }
+    messageHandled(milliseconds) {
+        this.#native.handlerRan(9 /* EventKind.HelperMessage */, milliseconds);
+    }
     addClient(clientId, socket) {
         this.#native.helperAddClient(this.helper, String(clientId), socket instanceof native_socket_cjs_1.NativeSocket ? socket.id : 0);
     }

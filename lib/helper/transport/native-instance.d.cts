@@ -13,6 +13,7 @@ export declare class NativeInstance implements Instance {
     constructor(native: Native, helper: number, host: TransportHost, serverId: string);
     /** To be called when the addon knows this helper and reports changes to it. */
     begin(): void;
+    messageHandled(milliseconds: number): void;
     addClient(clientId: string, socket: IWebSocket): void;
     finishClient(clientId: string): void;
     encryptClient(clientId: string): number;

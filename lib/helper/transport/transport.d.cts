@@ -83,6 +83,8 @@ export interface Instance {
     readonly serverId: string;
     /** The number that this helper has in the addon, where the native bus joins the instance. */
     readonly helper?: number;
+    /** Counts how long a call of `messageHandler` took, in milliseconds, its promise included. */
+    messageHandled(milliseconds: number): void;
     /**
      * A client has connected. If `socket` was made by the application, the client is in the directory
      * and in the counts, but no publish reaches it.

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+import { untilNextMeasured } from '../../worker/measured.cjs';
 import { callApplication } from '../callbacks.cjs';
 import { quoted, RateLimitedErrors } from '../log.cjs';
 import { CLOSE, ERROR_TEXT, WebSocketEvents } from '../protocol.cjs';
@@ -15,6 +17,8 @@ export interface MessageRouterParts<A extends AnyRecord, M extends AnyRecord> {
   readonly rooms: Rooms<A, M>;
   readonly auth: Authenticator<A, M>;
   readonly log: IWebSocketLogger;
+  /** Counts how long a call of `messageHandler` took, in milliseconds. */
+  messageHandled(milliseconds: number): void;
   /** Sends an error event. */
   sendError(client: IWebSocketClient<M>, text: string): void;
 }
@@ -23,6 +27,7 @@ export interface MessageRouterParts<A extends AnyRecord, M extends AnyRecord> {
 export class MessageRouter<A extends AnyRecord, M extends AnyRecord> {
   readonly #parts: MessageRouterParts<A, M>;
   readonly #failures: RateLimitedErrors;
+  #untilMeasured = untilNextMeasured();
 
   constructor(parts: MessageRouterParts<A, M>) {
     this.#parts = parts;
@@ -90,19 +95,35 @@ export class MessageRouter<A extends AnyRecord, M extends AnyRecord> {
     }
     const { id, userId } = client;
     const given = { clientId: id, userId, message } as Parameters<typeof messageHandler>[0];
+    const begun = this.#beginning();
     let handled: unknown;
     try {
       handled = messageHandler(given);
-      // Most handlers return nothing: only a promise has to be looked after.
-      if (handled === undefined) return;
     } catch (error) {
+      this.#measure(begun);
       return this.#failures.add(`messageHandler failed for client ${id}`, error);
     }
+    // Most handlers return nothing: only a promise has to be looked after.
+    if (handled === undefined) return this.#measure(begun);
     callApplication(
       () => handled,
-      () => undefined,
-      (error) => this.#failures.add(`messageHandler failed for client ${id}`, error),
+      () => this.#measure(begun),
+      (error) => {
+        this.#measure(begun);
+        this.#failures.add(`messageHandler failed for client ${id}`, error);
+      },
     );
+  }
+
+  /** When the handler begins; 0: it is not measured. */
+  #beginning(): number {
+    if (--this.#untilMeasured > 0) return 0;
+    this.#untilMeasured = untilNextMeasured();
+    return performance.now();
+  }
+
+  #measure(begun: number): void {
+    if (begun !== 0) this.#parts.messageHandled(performance.now() - begun);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Native } from '../../native.cjs';
-import { AudienceKind } from '../../native/shared-numbers.cjs';
+import { AudienceKind, EventKind } from '../../native/shared-numbers.cjs';
 import type { IWebSocket, TWebSocketBusState } from '../types.cjs';
 import { NativeSocket } from './native-socket.cjs';
 import type { Audience, HelperOperation, Instance, TransportHost } from './transport.cjs';
@@ -34,6 +34,10 @@ export class NativeInstance implements Instance {
   /** To be called when the addon knows this helper and reports changes to it. */
   begin(): void {
     this.#inputState = this.#native.helperInputIsReady(this.helper) ? 'ready' : 'lost';
+  }
+
+  messageHandled(milliseconds: number): void {
+    this.#native.handlerRan(EventKind.HelperMessage, milliseconds);
   }
 
   addClient(clientId: string, socket: IWebSocket): void {

@@ -108,6 +108,8 @@ export interface Instance {
   readonly serverId: string;
   /** The number that this helper has in the addon, where the native bus joins the instance. */
   readonly helper?: number;
+  /** Counts how long a call of `messageHandler` took, in milliseconds, its promise included. */
+  messageHandled(milliseconds: number): void;
 
   // Clients of this helper.
 

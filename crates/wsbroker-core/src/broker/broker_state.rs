@@ -144,6 +144,11 @@ impl BrokerState {
         reasons.into_iter().filter_map(|(reason, holds)| holds.then_some(reason)).collect()
     }
 
+    /// How many whole seconds who is refused is asked to wait, while the broker is drained.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.drain.retry_after()
+    }
+
     /// Admits nothing from now on, and gives out no id.
     pub(crate) fn stop_admitting(&self) {
         self.closing.store(true, Ordering::Release);

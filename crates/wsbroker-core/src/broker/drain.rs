@@ -44,7 +44,8 @@ pub struct DrainConfig {
     /// The close code. Default 1012.
     pub code: CloseCode,
     /// How long clients are asked to wait before they come back, in the reason of the close frame:
-    /// `retry-after=` and whole seconds, rounded up. Default 1 s.
+    /// `retry-after=` and whole seconds, rounded up; and in `Retry-After` for those that are
+    /// refused from the end of `delay` on. Default 1 s.
     pub retry_after: Duration,
     /// What raw connections are sent before the first one is closed. Default `None`.
     pub notice: Option<(MessageKind, Bytes)>,
@@ -64,6 +65,12 @@ impl Default for DrainConfig {
     }
 }
 
+impl DrainConfig {
+    fn retry_after_seconds(&self) -> u64 {
+        u64::try_from(self.retry_after.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
+    }
+}
+
 /// Begins a drain, or makes the one under way shorter.
 pub(super) fn ask(
     broker: &Arc<BrokerState>,
@@ -72,12 +79,14 @@ pub(super) fn ask(
     observer: Arc<dyn DrainObserver>,
 ) {
     let times = DrainTimes::new(Instant::now(), config.delay, config.over, config.deadline);
-    let mut stage = broker.drain.0.lock();
+    let mut stage = broker.drain.stage.lock();
     match &mut *stage {
         DrainStage::NotAsked => {
             let sender = watch::Sender::new(times);
             let receiver = sender.subscribe();
             *stage = DrainStage::UnderWay { times: sender, observers: vec![observer], start: None, terminated: 0 };
+            // Before anybody is refused.
+            broker.drain.set_retry_after(config.retry_after_seconds());
             drop(stage);
             broker.front.open_no_more();
             runtime.spawn(run(Arc::clone(broker), receiver, config));
@@ -103,7 +112,7 @@ async fn run(broker: Arc<BrokerState>, mut times: watch::Receiver<DrainTimes>, c
         let staged = cork.stage_slice(*kind, payload);
         cork.send_to_all(staged, &[]);
     }
-    let seconds = config.retry_after.as_millis().div_ceil(1000);
+    let seconds = config.retry_after_seconds();
     let order = |end: Instant| {
         Arc::new(DrainOrder {
             code: config.code,

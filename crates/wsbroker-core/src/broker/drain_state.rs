@@ -1,7 +1,14 @@
 //! What is known of a broker's drain: whether it was asked for, when what happens, who is told, and
 //! what has been counted since connections began to be closed.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
@@ -39,7 +46,11 @@ pub trait DrainObserver: Send + Sync {
 
 /// The drain of a broker, if it was asked for one.
 #[derive(Debug, Default)]
-pub(crate) struct DrainState(pub(super) Mutex<DrainStage>);
+pub(crate) struct DrainState {
+    pub(super) stage: Mutex<DrainStage>,
+    /// Whole seconds that who is refused is asked to wait, 0 before a drain.
+    retry_after: AtomicU64,
+}
 
 #[derive(Default)]
 pub(super) enum DrainStage {
@@ -112,13 +123,22 @@ impl DrainCounts {
 }
 
 impl DrainState {
+    pub(super) fn set_retry_after(&self, seconds: u64) {
+        self.retry_after.store(seconds, Ordering::Relaxed);
+    }
+
+    /// How many whole seconds who is refused is asked to wait; `None` before a drain.
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        Some(self.retry_after.load(Ordering::Relaxed)).filter(|_| self.is_asked())
+    }
+
     pub(crate) fn is_asked(&self) -> bool {
-        !matches!(*self.0.lock(), DrainStage::NotAsked)
+        !matches!(*self.stage.lock(), DrainStage::NotAsked)
     }
 
     /// Ends the drain, if there is one, and tells everybody. Once: later calls change nothing.
     pub(super) fn end(&self, stats: &Stats) {
-        let mut stage = self.0.lock();
+        let mut stage = self.stage.lock();
         let DrainStage::UnderWay { observers, start, terminated, .. } = &mut *stage else { return };
         let report = start.map(|start| start.since(stats, *terminated)).unwrap_or_default();
         let observers = std::mem::take(observers);
@@ -133,20 +153,20 @@ impl DrainState {
 
     /// Connections begin to be closed, by a drain or by a shutdown.
     pub(super) fn begin(&self, stats: &Stats) {
-        if let DrainStage::UnderWay { start, .. } = &mut *self.0.lock() {
+        if let DrainStage::UnderWay { start, .. } = &mut *self.stage.lock() {
             start.get_or_insert_with(|| DrainCounts::of(stats));
         }
     }
 
     /// So many connections are open, and all are about to be cut.
     pub(super) fn add_terminated(&self, open: usize) {
-        if let DrainStage::UnderWay { terminated, .. } = &mut *self.0.lock() {
+        if let DrainStage::UnderWay { terminated, .. } = &mut *self.stage.lock() {
             *terminated += open;
         }
     }
 
     pub(super) fn observers(&self) -> (Vec<Arc<dyn DrainObserver>>, Option<DrainCounts>) {
-        match &*self.0.lock() {
+        match &*self.stage.lock() {
             DrainStage::UnderWay { observers, start, .. } => (observers.clone(), *start),
             _ => (Vec::new(), None),
         }

@@ -101,15 +101,19 @@ impl WorkerHandle {
     }
 
     /// Resolves when a worker that has been superseded has no connection any more and all its
-    /// events have settled, or when it has been removed.
-    pub fn emptied(&self) -> impl Future<Output = ()> + Send + use<> {
+    /// events have settled, or when it has been removed and the shards have let it go. The output
+    /// is how many connections were closed instead of moved: those of a
+    /// [pinned](Broker::add_pinned_worker) worker.
+    pub fn emptied(&self) -> impl Future<Output = usize> + Send + use<> {
         let entry = Arc::clone(&self.entry);
+        let shards = self.broker.shard_count();
         async move {
             // Looked at now and then: to tell of it, every event would have to look whether it was
             // the last.
-            while !entry.is_gone() && !entry.is_empty() {
+            while if entry.is_gone() { !entry.is_let_go(shards) } else { !entry.is_empty() } {
                 tokio::time::sleep(EMPTIED_TICK).await;
             }
+            entry.closed()
         }
     }
 

@@ -164,7 +164,8 @@ causes! {
 }
 
 causes! {
-    /// A handler whose duration is counted, with the name that it has in a worker's module.
+    /// A handler whose duration is counted, with the name that it has in a worker's module or among
+    /// the options of a server helper.
     HandlerKind {
         /// [`EventKind::Open`](crate::EventKind::Open).
         Open = "handleOpen",
@@ -176,6 +177,8 @@ causes! {
         Close = "handleClose",
         /// [`EventKind::Drain`](crate::EventKind::Drain).
         Drain = "handleDrain",
+        /// What an application's server helper does with a message of a client.
+        HelperMessage = "messageHandler",
     }
 }
 

@@ -57,6 +57,9 @@ pub(crate) struct WorkerEntry {
     stuck: AtomicBool,
     /// Shards that no longer know it.
     let_go: AtomicUsize,
+    /// Of a pinned one: connections that were closed because others take its place, or it has
+    /// ended.
+    closed: AtomicUsize,
 }
 
 /// Its replies are not in the shards' queues yet, and a connection that ends must not overtake
@@ -244,6 +247,20 @@ impl WorkerEntry {
         self.let_go.fetch_add(1, Ordering::AcqRel) + 1 == shards
     }
 
+    /// Whether so many shards have forgotten it, which are all.
+    pub(crate) fn is_let_go(&self, shards: usize) -> bool {
+        self.let_go.load(Ordering::Acquire) >= shards
+    }
+
+    /// A connection of a pinned worker is closed for want of a successor.
+    pub(crate) fn count_closed(&self) {
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn closed(&self) -> usize {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn release(&self) {
         if self.connections.fetch_sub(1, Ordering::AcqRel) == 1
             && let Some(namespace) = &self.namespace
@@ -331,6 +348,7 @@ impl Dispatch {
             superseded: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
             let_go: AtomicUsize::new(0),
+            closed: AtomicUsize::new(0),
         });
         workers.live.push(Arc::clone(&entry));
         entry

@@ -122,7 +122,7 @@ pub(super) async fn read_head<T: Transport>(
         Ok(Ok(true)) => Ok(head.into_parts()),
         Ok(Ok(false)) => Err(NotAdmitted::Cut(RejectCause::Gone)),
         Ok(Err(refusal)) => Err(refused(refusal)),
-        Err(RejectCause::NotServed) => Err(refused(Refusal::CLOSING)),
+        Err(RejectCause::NotServed) => Err(refused(Refusal::CLOSING.of_broker(&connection.broker))),
         Err(cause) => Err(NotAdmitted::Cut(cause)),
     }
 }

@@ -155,7 +155,9 @@ async fn answer<T: Transport>(
             None => Err(no(if known { Refusal::NO_UPGRADE } else { Refusal::NOT_FOUND })),
         };
     };
-    let Some(_request) = service.endpoint.enter_request() else { return Err(no(Refusal::CLOSING)) };
+    let Some(_request) = service.endpoint.enter_request() else {
+        return Err(no(Refusal::CLOSING.of_broker(&connection.broker)));
+    };
     connection.end_waiting();
     let client = Client {
         ip: connection.peer.ip,

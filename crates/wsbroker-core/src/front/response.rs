@@ -5,7 +5,7 @@ use tokio_tungstenite::tungstenite::http::StatusCode;
 use wsbroker_proto::Agreement;
 
 use super::rejection::{HttpAnswer, Rejection};
-use crate::counters::RejectCause;
+use crate::{broker::BrokerState, counters::RejectCause};
 
 /// Bodies up to this length are copied behind the head, so that they go out in one write; longer
 /// ones stay where they are.
@@ -31,6 +31,8 @@ pub(super) struct Refusal {
     pub(super) cause: RejectCause,
     text: &'static str,
     headers: &'static [(&'static str, &'static str)],
+    /// Seconds to wait before another attempt (RFC 9110 §10.2.3).
+    retry_after: Option<u64>,
 }
 
 impl Refusal {
@@ -85,7 +87,12 @@ impl Refusal {
     }
 
     const fn new(status: u16, cause: RejectCause, text: &'static str) -> Self {
-        Self { status, cause, text, headers: &[] }
+        Self { status, cause, text, headers: &[], retry_after: None }
+    }
+
+    /// Says when to come back, if the broker is being drained.
+    pub(super) fn of_broker(self, broker: &BrokerState) -> Self {
+        Self { retry_after: broker.retry_after(), ..self }
     }
 
     /// 400, naming what is wrong with the request.
@@ -103,6 +110,9 @@ impl Refusal {
         );
         for (name, value) in self.headers {
             answer.header(name, value);
+        }
+        if let Some(seconds) = self.retry_after {
+            answer.header("Retry-After", &seconds.to_string());
         }
         answer.header("Content-Type", "text/plain; charset=utf-8");
         answer.header("Content-Length", &(self.text.len() + 1).to_string());

@@ -46,6 +46,7 @@ async fn negotiate<T: Transport>(
     let NewConnection { broker, address, peer, .. } = connection;
     let (path, is_head) = (request.path.clone(), request.method == "HEAD");
     let no = |refusal: Refusal, entered| {
+        let refusal = if refusal.status == 503 { refusal.of_broker(broker) } else { refusal };
         tracing::debug!(path, status = refusal.status, "an upgrade is refused");
         refuse(refusal, entered, is_head)
     };

@@ -186,7 +186,9 @@ impl Connection {
         match std::mem::take(&mut self.with_the_101) {
             WithThe101::Nothing => {}
             WithThe101::TellWorker => self.tell_joined(ctx),
-            WithThe101::Close => self.close_without_worker(ctx),
+            WithThe101::Close => {
+                self.close_without_worker(ctx);
+            }
         }
         match self.phase {
             ConnectionPhase::Active => {
@@ -220,7 +222,9 @@ impl Connection {
                 self.socket.enter_other();
                 ctx.batches.push(worker, &self.socket, EventKind::Joined(ip));
             }
-            None => self.close_without_worker(ctx),
+            None => {
+                self.close_without_worker(ctx);
+            }
         }
     }
 

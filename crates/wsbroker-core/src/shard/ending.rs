@@ -238,15 +238,17 @@ impl Connection {
     }
 
     /// Its worker has ended, and none takes over: it is closed (1012), and in a namespace it leaves
-    /// its channels at once.
-    pub(super) fn close_without_worker(&mut self, ctx: &mut ShardContext) {
+    /// its channels at once. True if that is what ends it.
+    pub(super) fn close_without_worker(&mut self, ctx: &mut ShardContext) -> bool {
         if !self.is_attached() {
-            return;
+            return false;
         }
+        let is_first = self.ending.is_none();
         if self.socket.namespace().is_some() {
             ctx.retired.push(Retired { socket: Arc::clone(&self.socket), notice: None });
         }
         self.begin_close(ctx, CloseCause::WorkerEnded, CloseCode::RESTART, "Worker ended");
+        is_first
     }
 
     /// Its client was turned away, and its worker has not answered. The worker keeps it only for

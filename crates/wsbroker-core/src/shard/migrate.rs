@@ -91,7 +91,9 @@ impl Shard {
             connection.with_the_101 = WithThe101::Close;
         }
         if is_lost {
-            connection.close_without_worker(&mut self.ctx);
+            if connection.close_without_worker(&mut self.ctx) {
+                worker.count_closed();
+            }
         } else if connection.paused == Pause::Moving {
             connection.resume(&mut self.ctx);
         }

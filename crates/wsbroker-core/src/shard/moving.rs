@@ -4,6 +4,8 @@
 //! soon as everything that had gone there has settled, and what the handlers have sent is in the
 //! shards' queues: so the next worker's answers come behind it. See docs/design/reload.md.
 
+use std::sync::Arc;
+
 use super::{command::ConnectionKey, connection::Connection, connection_state::Pause, context::ShardContext};
 use crate::ids::NamespaceId;
 
@@ -40,8 +42,10 @@ impl Connection {
     /// From a pinned worker nothing moves: the connection is closed, which that worker hears of.
     /// Before its 101 it cannot be closed, and comes here again with that.
     fn move_now(&mut self, ctx: &mut ShardContext) {
-        if self.worker.as_ref().is_some_and(|worker| worker.pinned) {
-            self.close_without_worker(ctx);
+        if let Some(worker) = self.worker.as_ref().filter(|worker| worker.pinned).map(Arc::clone) {
+            if self.close_without_worker(ctx) {
+                worker.count_closed();
+            }
             return;
         }
         let next = ctx.broker.dispatch.assign(NamespaceId::RAW);

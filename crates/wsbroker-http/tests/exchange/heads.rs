@@ -18,7 +18,7 @@ async fn a_request_is_written_anew_and_its_response_too() {
     inner
         .send("HTTP/1.1 200 Fine\r\nConnection: x-mine\r\nX-Mine: 1\r\nKeep-Alive: timeout=5\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 2\r\n\r\nok")
         .await;
-    client.exactly("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: a=1\r\nset-cookie: b=2\r\n\r\nok").await;
+    client.exactly("HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: b=2\r\ncontent-length: 2\r\n\r\nok").await;
     drop(client);
     let outcomes = served.await.unwrap();
     assert_eq!((outcomes.len(), outcomes[0].status, outcomes[0].failure), (1, Some(200), None));

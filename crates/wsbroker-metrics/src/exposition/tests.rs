@@ -30,7 +30,7 @@ fn every_series_is_there_before_anything_has_happened() {
     assert_eq!(lines(&text, "wsbroker_closes_total").len(), CloseCause::ALL.len());
     assert_eq!(lines(&text, "wsbroker_rejects_total").len(), RejectCause::ALL.len());
     assert_eq!(lines(&text, "wsbroker_drops_total").len(), DropCause::ALL.len());
-    assert_eq!(lines(&text, "wsbroker_handler_duration_seconds").len(), 5 * 20);
+    assert_eq!(lines(&text, "wsbroker_handler_duration_seconds").len(), 6 * 20);
     assert_eq!(lines(&text, "wsbroker_fanout_subscribers").len(), 17);
     assert_eq!(lines(&text, "wsbroker_bus_lost"), ["wsbroker_bus_lost 0.0"]);
     assert_eq!(lines(&text, "process_open_fds"), ["process_open_fds 3.0"]);

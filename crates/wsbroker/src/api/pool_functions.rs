@@ -78,16 +78,16 @@ pub fn supersede_worker(thread: i32) {
 }
 
 /// Resolves when that thread's worker, which has been superseded, has no connections any more and
-/// its handlers have settled; at once if there is none.
-#[napi(ts_return_type = "Promise<void>")]
+/// its handlers have settled; at once if there is none. To how many connections were closed with
+/// 1012 instead of moved.
+#[napi(ts_return_type = "Promise<number>")]
 pub fn worker_emptied(env: &Env, thread: i32) -> Result<Object<'_>> {
     let emptied = process::workers_on(thread).first().and_then(|worker| worker.emptied());
     match (emptied, process::broker().1) {
-        (Some(emptied), Some(broker)) => promise(env, &broker, || Ok(()), async move {
-            emptied.await;
-            Ok(())
-        }),
-        _ => settled(env, Ok(())),
+        (Some(emptied), Some(broker)) => {
+            promise(env, &broker, || Ok(0), async move { Ok(u32::try_from(emptied.await).unwrap_or(u32::MAX)) })
+        }
+        _ => settled(env, Ok(0)),
     }
 }
 

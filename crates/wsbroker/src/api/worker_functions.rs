@@ -63,6 +63,7 @@ fn handler_ran<'s>(env: Env<'s>, [kind, milliseconds]: [Value<'s>; 2]) -> JsResu
         event_kind::BYTES => Some(HandlerKind::Binary),
         event_kind::CLOSE => Some(HandlerKind::Close),
         event_kind::DRAIN => Some(HandlerKind::Drain),
+        event_kind::HELPER_MESSAGE => Some(HandlerKind::HelperMessage),
         _ => None,
     };
     let took = Duration::try_from_secs_f64(number(env, "handlerRan", "milliseconds", milliseconds)? / 1000.0);

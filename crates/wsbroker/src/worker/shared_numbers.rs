@@ -85,6 +85,9 @@ pub(crate) mod event_kind {
     /// A socket has lost messages of a channel with history: an object with the channel and the
     /// position behind which the socket goes on.
     pub(crate) const LOST: i32 = 8;
+    /// No event by itself: a message that a helper has given to its `messageHandler`. For
+    /// `handlerRan`.
+    pub(crate) const HELPER_MESSAGE: i32 = 9;
 }
 
 /// What one helper asks another one of its instance to do.

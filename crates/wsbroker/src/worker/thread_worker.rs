@@ -223,9 +223,9 @@ impl ThreadWorker {
         }
     }
 
-    /// Resolves when none of its connections is left and its events have settled. `None` without a
-    /// broker.
-    pub(crate) fn emptied(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+    /// Resolves when none of its connections is left and its events have settled, to how many were
+    /// closed instead of moved. `None` without a broker.
+    pub(crate) fn emptied(&self) -> Option<impl Future<Output = usize> + Send + use<>> {
         self.membership.lock().as_ref().map(WorkerHandle::emptied)
     }
 

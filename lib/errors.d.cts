@@ -88,6 +88,12 @@ export declare class WSBrokerError extends Error {
     readonly code: WSBrokerErrorCode;
     /** The system's own code, such as `EADDRINUSE`. */
     readonly syscallCode?: string;
+    /**
+     * Of a {@link publish} to a channel with history, with `cluster`: whether Redis has the message.
+     * `false`: it has not. `'unknown'`: it was lost before it answered; publish again with the same
+     * `id`.
+     */
+    readonly stored?: false | 'unknown';
     /** 500, with `ERR_WSBROKER_INVALID_REDIS`. */
     readonly statusCode?: number;
     /** Present, and undefined, with `ERR_WSBROKER_INVALID_REDIS`. */

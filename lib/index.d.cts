@@ -56,7 +56,7 @@ export type { BusStats, CloseCounts, DropCounts, HistoryStats, HttpFailureCounts
  * within 10 s
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called with `workerPath` in a worker of the pool
  * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: the system does not support Unix sockets or
- * `reusePort`, or the process has both `history` and `cluster`
+ * `reusePort`
  * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before it was done
  * @throws the reason of `signal`, if that was aborted before it was done
  *
@@ -80,6 +80,8 @@ export declare function start(options: StartOptions): Promise<Server>;
  * many are missing.
  *
  * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: {@link start} was called with `history` before;
+ * pass `cluster` to it, or join first
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the process has already joined
  *
  * @example
@@ -356,6 +358,9 @@ export declare const unsubscribeAll: (socketId: number) => number;
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: `id` is empty or longer than 128 bytes, or
  * the channel has no history
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, on a channel with history, Redis
+ * is away or refused it. `stored` is `false`, or `'unknown'` where Redis may have it: publish it
+ * again with the same `id`
  *
  * @example
  * ```js
@@ -369,6 +374,7 @@ export declare function publish(channel: Data, data: Data, options?: PublishOpti
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  */
 export declare function position(channel: Data): Promise<Position>;
 /**
@@ -382,6 +388,7 @@ export declare function position(channel: Data): Promise<Position>;
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or an option has
  * a value that is not allowed
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  *
  * @example
  * ```js
@@ -409,6 +416,8 @@ export declare function history(channel: Data, options?: HistoryQuery): Promise<
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the socket is subscribed to the channel already
  * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away, and what is in
+ * memory here does not reach back to `since`
  *
  * @example
  * ```js
@@ -430,6 +439,7 @@ export declare function recover(socketId: number, channel: Data, since: Since, o
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or `before` is
  * not an offset
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  */
 export declare function deleteHistory(channel: Data, options?: {
     readonly before?: number | undefined;

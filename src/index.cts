@@ -17,6 +17,7 @@ import {
   checkSlowSockets,
   checkSocketId,
 } from './options/inspection.cjs';
+import { receiptOf } from './server/bus-receipt.cjs';
 import { serving } from './server/on-demand.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
 import type {
@@ -157,7 +158,7 @@ export type {
  * within 10 s
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called with `workerPath` in a worker of the pool
  * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: the system does not support Unix sockets or
- * `reusePort`, or the process has both `history` and `cluster`
+ * `reusePort`
  * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before it was done
  * @throws the reason of `signal`, if that was aborted before it was done
  *
@@ -184,6 +185,8 @@ export async function start(options: StartOptions): Promise<Server> {
  * many are missing.
  *
  * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: {@link start} was called with `history` before;
+ * pass `cluster` to it, or join first
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the process has already joined
  *
  * @example
@@ -499,6 +502,9 @@ export const unsubscribeAll: (socketId: number) => number = native.unsubscribeAl
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: `id` is empty or longer than 128 bytes, or
  * the channel has no history
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, on a channel with history, Redis
+ * is away or refused it. `stored` is `false`, or `'unknown'` where Redis may have it: publish it
+ * again with the same `id`
  *
  * @example
  * ```js
@@ -510,7 +516,8 @@ export async function publish(
   data: Data,
   options?: PublishOptions,
 ): Promise<PublishReceipt> {
-  return native.publishWithReceipt(channel, data, options);
+  const receipt = native.publishWithReceipt(channel, data, options);
+  return receipt.ticket === undefined ? receipt : receiptOf(receipt.ticket, receipt.subscribers);
 }
 
 /**
@@ -519,8 +526,10 @@ export async function publish(
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  */
 export async function position(channel: Data): Promise<Position> {
+  if (native.hasHistoryBus()) return native.positionElsewhere(channelBytes('position', channel));
   return native.historyPosition(channel);
 }
 
@@ -535,6 +544,7 @@ export async function position(channel: Data): Promise<Position> {
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or an option has
  * a value that is not allowed
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  *
  * @example
  * ```js
@@ -543,6 +553,10 @@ export async function position(channel: Data): Promise<Position> {
  */
 export async function history(channel: Data, options?: HistoryQuery): Promise<HistorySlice> {
   const [offset, epoch, limit, reverse] = checkQuery('history', options);
+  if (native.hasHistoryBus()) {
+    const name = channelBytes('history', channel);
+    return native.historyElsewhere(name, offset, epoch, limit, reverse);
+  }
   return native.readHistory(channel, offset, epoch, limit, reverse);
 }
 
@@ -566,6 +580,8 @@ export async function history(channel: Data, options?: HistoryQuery): Promise<Hi
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the socket is subscribed to the channel already
  * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away, and what is in
+ * memory here does not reach back to `since`
  *
  * @example
  * ```js
@@ -584,6 +600,11 @@ export async function recover(
 ): Promise<Recovery> {
   const [kind, offset, epoch] = checkSince('recover', since);
   const orReject = checkRecover('recover', options);
+  if (native.hasHistoryBus()) {
+    const id = checkSocketId('recover', socketId);
+    const name = channelBytes('recover', channel);
+    return native.recoverElsewhere(id, name, kind, offset, epoch, orReject);
+  }
   return native.recoverSocket(socketId, channel, kind, offset, epoch, orReject);
 }
 
@@ -597,12 +618,17 @@ export async function recover(
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or `before` is
  * not an offset
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  */
 export async function deleteHistory(
   channel: Data,
   options?: { readonly before?: number | undefined },
 ): Promise<void> {
-  native.deleteHistory(channel, checkDelete('deleteHistory', options));
+  const before = checkDelete('deleteHistory', options);
+  if (native.hasHistoryBus()) {
+    return native.deleteHistoryElsewhere(channelBytes('deleteHistory', channel), before);
+  }
+  native.deleteHistory(channel, before);
 }
 
 /**

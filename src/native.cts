@@ -14,6 +14,8 @@ export interface Native {
   readonly NativeRelay: new (options: NativeRelayOptions, wake: () => void) => NativeRelay;
   /** What defaults are made from. */
   brokerDefaults(): NativeDefaults;
+  /** What becomes of a publish that returned this ticket. Each is asked for once. */
+  busReceipt(ticket: number): Promise<NativeBusReceipt>;
   /**
    * How many clients of a thread that has ended could not be reported, since there was no other
    * helper of their identifier. Returns the number once.
@@ -30,6 +32,8 @@ export interface Native {
   clusterCount(channel: Buffer, limit: number): Promise<NativeClusterCount>;
   /** Resolves when the bus is ready; false when there is none any more. */
   clusterReady(): Promise<boolean>;
+  /** As `deleteHistory`. */
+  deleteHistoryElsewhere(channel: Buffer, before: number): Promise<void>;
   /**
    * Closes all connections evenly. Called again, it makes the drain under way shorter. Without a
    * broker there is nothing to do, and when the broker ends first nothing is counted.
@@ -40,6 +44,8 @@ export interface Native {
    * thread, with which everything ends.
    */
   endWithThread(): void;
+  /** Brings a channel up to date, so that what follows at once can be asked of this process. */
+  followChannel(channel: string): Promise<void>;
   /** The ids of open sockets above `after`, ascending, at most `limit`. */
   getSockets(after: number, limit: number): Array<number>;
   /**
@@ -47,10 +53,14 @@ export interface Native {
    * other workers, with the events that it has not fetched.
    */
   giveUpWorker(thread: number): void;
+  /** Whether a bus numbers the messages of channels with history. */
+  hasHistoryBus(): boolean;
   /**
    * Resolves when the helper has no more connections. After `timeout` milliseconds they are cut.
    */
   helperEmptied(helper: number, timeout: number): Promise<void>;
+  /** As `readHistory`. */
+  historyElsewhere(channel: Buffer, offset: number, epoch: string, limit: number, reverse: boolean): Promise<NativeHistorySlice>;
   /** Where the instance listens. Null: it does not. */
   instanceAddress(helper: number): NativeAddress | null;
   /** How many instances have helpers, on all threads. */
@@ -100,12 +110,16 @@ export interface Native {
    * Rejects as `listen` does.
    */
   openInstance(helper: number, options: NativeListenOptions): Promise<void>;
+  /** As `historyPosition`. */
+  positionElsewhere(channel: Buffer): Promise<NativePosition>;
   /**
    * The options of the broker, for a caller that follows them where it gives none. Unless
    * `started`,
    * only of a broker on which `start` has not been called.
    */
   processOptionsNow(started: boolean): NativeProcessOptions | null;
+  /** As `recoverSocket`. */
+  recoverElsewhere(socketId: number, channel: Buffer, kind: number, offset: number, epoch: string, orReject: boolean): Promise<NativeRecovery>;
   /**
    * Replaces the settings of Redis. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached
    * with them; then the old ones stay.
@@ -183,7 +197,7 @@ export interface Native {
   hasFramedHistory(channel: string): boolean;
   isNameAllowed(channel: string): boolean;
   speaksChannels(socketId: number): boolean;
-  publishWithReceipt(channel: Data, data: Data, options?: PublishOptions): PublishReceipt;
+  publishWithReceipt(channel: Data, data: Data, options?: PublishOptions): PublishReceipt & { ticket?: number };
   historyPosition(channel: Data): Position;
   /** At most `limit` messages. An offset below 0: as seen from before the first. */
   readHistory(channel: Data, offset: number, epoch: string, limit: number, reverse: boolean): HistorySlice;
@@ -406,6 +420,18 @@ export interface NativeBusEvent {
   reason?: string | undefined;
 }
 
+/** What became of a message that Redis was to store. */
+export interface NativeBusReceipt {
+  /** Where it is. Absent if it failed. */
+  position?: NativePosition | undefined;
+  /** It was published before. */
+  duplicate: boolean;
+  /** Why it failed. */
+  reason?: string | undefined;
+  /** Whether it may be stored although it failed. */
+  unknown: boolean;
+}
+
 /** How to join a bus. */
 export interface NativeCluster {
   /** The Redis. */
@@ -488,6 +514,14 @@ export interface NativeHeader {
   value: string;
 }
 
+/** A message that a channel keeps. */
+export interface NativeHistoryMessage {
+  /** Its place. */
+  offset: number;
+  /** As it was published. */
+  data: string | Buffer;
+}
+
 /** A history for some channels. */
 export interface NativeHistoryRule {
   /** Names; one that ends in `*` is a prefix. */
@@ -502,6 +536,16 @@ export interface NativeHistoryRule {
   maxReplay: number;
   /** Whether a frame begins with its offset and its channel. */
   framed: boolean;
+}
+
+/** A part of what a channel keeps. */
+export interface NativeHistorySlice {
+  /** The head of the channel. */
+  position: NativePosition;
+  /** Nothing since the place that was asked for is gone. */
+  complete: boolean;
+  /** In the order that was asked for. */
+  messages: Array<NativeHistoryMessage>;
 }
 
 /** What happens to plain requests. Durations are in milliseconds. */
@@ -673,6 +717,14 @@ export interface NativePem {
   pem: Buffer;
 }
 
+/** A place in a channel's history. */
+export interface NativePosition {
+  /** Counts from 1; 0 before the first message. */
+  offset: number;
+  /** 16 characters. */
+  epoch: string;
+}
+
 /**
  * Options that a process can have only one value of. Integers; durations in milliseconds, sizes in
  * bytes.
@@ -718,6 +770,16 @@ export interface NativeRateLimit {
   burst?: number | undefined;
   /** What happens when more come. */
   action: 'pause' | 'close';
+}
+
+/** What became of a recovery. */
+export interface NativeRecovery {
+  /** Nothing is missing. */
+  recovered: boolean;
+  /** The head of the channel. */
+  position: NativePosition;
+  /** Messages that the socket gets first. */
+  replayed: number;
 }
 
 /** A Redis: by `url`, or by the other fields. */

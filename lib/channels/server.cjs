@@ -244,6 +244,17 @@ class ChannelsServer {
             return 'forbidden';
         let waited = 0;
         for (;;) {
+            if (load_cjs_1.native.hasHistoryBus()) {
+                try {
+                    await load_cjs_1.native.followChannel(channel);
+                }
+                catch {
+                    // Redis is away: the client asks again later.
+                    return 'unavailable';
+                }
+                if (isOver())
+                    return undefined;
+            }
             const outcome = load_cjs_1.native.subscribeClient(client.id, channel, ...(0, history_cjs_1.checkSince)(options_cjs_1.CALL, beginning(channel, wanted, grant.since)), JSON.stringify(channel), grant.maxReplay, revocations, this.#options.socketRate, this.#options.addressRate);
             if (typeof outcome === 'number') {
                 waited += outcome;

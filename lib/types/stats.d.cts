@@ -39,6 +39,11 @@ export interface BusStats {
     readonly missed: number;
     /** Messages on the bus that could not be read. */
     readonly invalid: number;
+    /**
+     * Messages to channels with history from instances or emitters whose settings have no history
+     * for them. They have no number, and are not delivered.
+     */
+    readonly unnumbered: number;
     /** How often the connection was lost, or could not be made at first. */
     readonly losses: number;
     /** Bytes that wait to be published. */

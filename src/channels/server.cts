@@ -270,6 +270,15 @@ export class ChannelsServer {
     if (!native.hasFramedHistory(channel)) return 'forbidden';
     let waited = 0;
     for (;;) {
+      if (native.hasHistoryBus()) {
+        try {
+          await native.followChannel(channel);
+        } catch {
+          // Redis is away: the client asks again later.
+          return 'unavailable';
+        }
+        if (isOver()) return undefined;
+      }
       const outcome = native.subscribeClient(
         client.id,
         channel,

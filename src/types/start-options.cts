@@ -460,7 +460,8 @@ export interface StartOptions {
   /**
    * Process-wide. Channels with a history: what is published to them is numbered and kept, so that
    * a client that comes back gets what it has missed, by {@link recover}. The first entry that
-   * matches a channel's name counts. Not together with `cluster`. @default no channel
+   * matches a channel's name counts. With `cluster`, Redis numbers and keeps them for all
+   * instances, which have to have the same histories. @default no channel
    */
   readonly history?: readonly HistoryOptions[] | undefined;
 

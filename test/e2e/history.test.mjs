@@ -283,12 +283,24 @@ test('the option is checked, holds for the process, and is forgotten by shutdown
   await failure(position(server, 'news'), { code: 'ERR_WSBROKER_INVALID_ARG_VALUE' });
 });
 
-test('history and cluster are refused together, whichever comes first', async (t) => {
-  const server = await launch(t, { start: false });
-  const UNSUPPORTED = { code: 'ERR_WSBROKER_UNSUPPORTED', message: /"history" cannot be combined with a cluster/ };
-  await failure(server.start({ history: HISTORY, cluster: { redis: 'redis://127.0.0.1:1' } }), UNSUPPORTED);
-  await server.start({ history: HISTORY });
+test('what is numbered in the process cannot join a cluster later', async (t) => {
+  const server = await launch(t, { options });
+  const UNSUPPORTED = { code: 'ERR_WSBROKER_UNSUPPORTED', message: /^joinCluster: .*history.*before start/ };
   await failure(main(server, (wsb) => wsb.joinCluster({ redis: 'redis://127.0.0.1:1' })), UNSUPPORTED);
+});
+
+test('with a cluster and no Redis, calls for such a channel say so', async (t) => {
+  const server = await launch(t, { start: false });
+  await server.start({ history: HISTORY, cluster: { redis: 'redis://127.0.0.1:1' } });
+  const LOST = { code: 'ERR_WSBROKER_BUS_LOST' };
+  await failure(publish(server, 'news', 'x'), { ...LOST, message: /^publish: the message is not stored: / });
+  for (const call of ['position', 'history', 'deleteHistory']) {
+    await failure(main(server, (wsb, kit, call) => wsb[call]('news'), call), { ...LOST, message: new RegExp(`^${call}: `) });
+  }
+  const client = await server.connect();
+  await failure(recover(client, 'news', 'now'), { ...LOST, message: /^recover: / });
+  await failure(position(server, 'plain'), { code: 'ERR_WSBROKER_INVALID_ARG_VALUE', message: /no history/ });
+  assert.deepEqual(await publish(server, 'plain', 'x'), { subscribers: 0 });
 });
 
 test('messages are gone after their ttl, and the position is not', async (t) => {

@@ -46,7 +46,7 @@ async function alone(port) {
  * `tlsPort`; `args` are more arguments of its own.
  */
 export async function startRedis(t, { cluster = false, tls, args = [] } = {}) {
-  const port = await freePort();
+  let port = await freePort();
   const folder = mkdtempSync(path.join(tmpdir(), 'wsbroker-redis-'));
   const tlsPort = tls === undefined ? undefined : await freePort();
   const more = [...args];
@@ -57,7 +57,9 @@ export async function startRedis(t, { cluster = false, tls, args = [] } = {}) {
   let child;
   const run = async () => {
     child = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more, ...(cluster ? ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', '--cluster-port', await freePort()] : [])], { cwd: folder, stdio: 'ignore' });
-    await until(() => listens(port), 'redis-server listens');
+    const own = child;
+    await until(async () => own.exitCode !== null || await listens(port), 'redis-server listens');
+    if (own.exitCode !== null) throw new Error(`redis-server ended with code ${own.exitCode}`);
     if (cluster) await alone(port);
   };
   const kill = () => new Promise((resolve) => {
@@ -70,7 +72,13 @@ export async function startRedis(t, { cluster = false, tls, args = [] } = {}) {
     await kill();
     rmSync(folder, { recursive: true, force: true });
   });
-  await run();
+  try {
+    await run();
+  } catch {
+    // Somebody else has taken the port meanwhile.
+    port = await freePort();
+    await run();
+  }
   const count = (field) => new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write('INFO stats\r\n'));
     let answer = '';

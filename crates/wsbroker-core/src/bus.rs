@@ -12,10 +12,15 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
 use wsbroker_proto::{CloseCode, MessageKind};
 
 pub use self::events::BusEvents;
-use crate::shard::Compress;
+use crate::{
+    history::{BusHistory, HistoryPosition},
+    ids::SocketId,
+    shard::Compress,
+};
 
 /// The connection to other instances. A broker has one at most, from
 /// [`join_bus`](crate::Broker::join_bus) to its end.
@@ -59,12 +64,108 @@ pub trait Bus: fmt::Debug + Send + Sync {
         false
     }
 
+    /// The part of it that numbers and keeps the messages of channels with history. `None`: each
+    /// broker does that for itself.
+    fn histories(&self) -> Option<&dyn HistoryBus> {
+        None
+    }
+
     /// Numbers so far.
     fn stats(&self) -> BusStats;
 
     /// The broker has ended. The bus publishes what it has taken, and ends soon. May be called
     /// again.
     fn stop(&self);
+}
+
+/// Numbers and keeps the messages of channels with history, for all instances: nobody gets a
+/// message before it has its number here. What it brings, it hands to the broker with a
+/// [`FollowedHistory`](crate::FollowedHistory).
+pub trait HistoryBus: Send + Sync {
+    /// Takes a message. It leaves with the next [`send`](Bus::send), behind what the calling thread
+    /// has published to the channel before. The receipt tells what became of it; it is dropped if
+    /// the bus ends before.
+    fn publish(&self, message: BusMessage<'_>, receipt: Option<ReceiptSender>);
+
+    /// Closes the channel's subscribers behind what was taken before, on all instances, or only on
+    /// this one. False: the bus is lost, and nothing is closed.
+    fn close_channel(&self, channel: &[u8], code: CloseCode, reason: &str, everywhere: bool) -> bool;
+
+    /// Where the channel's head is.
+    fn head<'a>(&'a self, channel: &'a [u8]) -> BoxFuture<'a, Result<HistoryPosition, BusFailure>>;
+
+    /// Follows the channel, at least until what it returns is dropped, and brings the broker's ring
+    /// up to date; `whole`: with everything that the bus keeps. Calls for one channel share what
+    /// begins after them.
+    fn refresh<'a>(&'a self, channel: &'a [u8], whole: bool) -> BoxFuture<'a, Result<FollowHold, BusFailure>>;
+
+    /// What it keeps of the channel.
+    fn read<'a>(&'a self, channel: &'a [u8]) -> BoxFuture<'a, Result<BusHistory, BusFailure>>;
+
+    /// Deletes the messages before this offset, or all, on all instances.
+    fn delete<'a>(&'a self, channel: &'a [u8], before: Option<u64>) -> BoxFuture<'a, Result<(), BusFailure>>;
+}
+
+/// A channel is followed as long as this is there.
+#[must_use]
+pub struct FollowHold(Option<Box<dyn FnOnce() + Send>>);
+
+impl FollowHold {
+    /// `end` is called when it is dropped.
+    pub fn new(end: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(end)))
+    }
+}
+
+impl fmt::Debug for FollowHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FollowHold").finish_non_exhaustive()
+    }
+}
+
+impl Drop for FollowHold {
+    fn drop(&mut self) {
+        if let Some(end) = self.0.take() {
+            end();
+        }
+    }
+}
+
+/// A message for a channel with history, before it has a number.
+#[derive(Clone, Copy, Debug)]
+pub struct BusMessage<'a> {
+    /// The channel.
+    pub channel: &'a [u8],
+    /// Its kind, and whether it is compressed.
+    pub form: MessageForm,
+    /// The payload.
+    pub payload: &'a [u8],
+    /// Sockets of this instance that do not get it, in order.
+    pub exclude: &'a [SocketId],
+    /// Makes a repeated publish a duplicate.
+    pub id: Option<&'a [u8]>,
+}
+
+/// Gets what became of a message.
+pub type ReceiptSender = oneshot::Sender<Result<BusReceipt, BusFailure>>;
+
+/// A message has its number, or had it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BusReceipt {
+    /// Where it is.
+    pub position: HistoryPosition,
+    /// It was published before.
+    pub duplicate: bool,
+}
+
+/// Why a bus did not do what it was asked to do for a channel with history.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{reason}")]
+pub struct BusFailure {
+    /// What happened.
+    pub reason: String,
+    /// Whether it may have been done all the same.
+    pub unknown: bool,
 }
 
 /// The kind of a message, and whether it is compressed.
@@ -160,6 +261,9 @@ pub struct BusStats {
     pub missed: u64,
     /// Envelopes that could not be read.
     pub invalid: u64,
+    /// Messages of others to channels with history that have no number, because the history is not
+    /// in their settings. They are not delivered.
+    pub unnumbered: u64,
     /// How often the bus was lost.
     pub losses: u64,
     /// Bytes that wait to be published.

@@ -13,7 +13,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use wsbroker_proto::{CloseCode, MAX_SERVER_HEADER, MessageKind, Opcode, server_header};
 
 use self::numbering::Numbering;
-pub use self::numbering::PublishReceipt;
+pub(crate) use self::numbering::arrive;
+pub use self::numbering::{PendingReceipt, PublishReceipt};
 use crate::{
     arena::{self, Arenas, LargeArenas},
     broker::BrokerState,
@@ -262,6 +263,9 @@ impl Cork {
             && staged.generation == self.generation
             && let Some(payload) = self.arena.get(staged.payload..staged.end)
         {
+            if !self.broker.histories.is_off() && self.broker.numbers_elsewhere(channel) {
+                return self.publish_elsewhere(channel, staged, exclude, None, None);
+            }
             bus.publish(channel, MessageForm { kind: staged.kind, compress: staged.compress }, payload);
             self.wait_for_bus();
         }
@@ -403,6 +407,15 @@ impl Cork {
     /// number. Looks each of them up, so that a later send to one of them reports that it was
     /// dropped.
     pub fn close_channel(&mut self, channel: &[u8], code: CloseCode, reason: &str) -> usize {
+        if let Some(count) = self.close_numbered(channel, code, reason, false) {
+            return count;
+        }
+        self.close_channel_now(channel, code, reason)
+    }
+
+    /// As [`close_channel`](Self::close_channel), ahead of what was published to a channel with
+    /// history and has not got its number from the bus.
+    pub fn close_channel_now(&mut self, channel: &[u8], code: CloseCode, reason: &str) -> usize {
         let Some(channel) = self.broker.channels.get(channel) else { return 0 };
         let mut keys: Vec<Vec<ConnectionKey>> = self.queues.iter().map(|_| Vec::new()).collect();
         let mut count = 0;
@@ -423,6 +436,9 @@ impl Cork {
     /// As [`close_channel`](Self::close_channel), on other instances too, behind what was published
     /// before. Returns the number of subscribers here.
     pub fn close_channel_everywhere(&mut self, channel: &[u8], code: CloseCode, reason: &str) -> usize {
+        if let Some(count) = self.close_numbered(channel, code, reason, true) {
+            return count;
+        }
         if let Some(bus) = self.broker.channels.bus() {
             bus.close_channel(channel, code, reason);
             self.wait_for_bus();

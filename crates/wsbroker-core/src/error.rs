@@ -3,6 +3,8 @@
 
 use std::io;
 
+use crate::bus::BusFailure;
+
 /// Why a broker could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -159,7 +161,7 @@ pub enum TlsError {
 }
 
 /// Why something that needs a channel's history failed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HistoryError {
     /// No rule of [`Config::history`](crate::Config::history) is for this channel.
@@ -171,6 +173,9 @@ pub enum HistoryError {
     /// It may not be subscribed.
     #[error(transparent)]
     Subscribe(#[from] SubscribeError),
+    /// The bus that keeps the history did not answer, or refused it.
+    #[error(transparent)]
+    Bus(#[from] BusFailure),
 }
 
 /// Why a socket was not added to a channel.

@@ -43,15 +43,19 @@ mod tls;
 mod worker;
 
 pub use broker::{
-    Broker, ClientSubscription, DrainConfig, DrainObserver, DrainProgress, DrainReport, HistoryMessage, HistorySlice,
-    NotSubscribed, Recovery, ShutdownReport, SlowSocket, SocketInfo, WeakBroker, WorkerHandle,
+    Broker, ClientSubscription, DrainConfig, DrainObserver, DrainProgress, DrainReport, FollowedHistory, FollowedState,
+    HistoryMessage, HistorySlice, NotSubscribed, Recovery, ShutdownReport, SlowSocket, SocketInfo, WeakBroker,
+    WorkerHandle,
 };
-pub use bus::{Bus, BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, MessageForm};
+pub use bus::{
+    Bus, BusEvent, BusEvents, BusFailure, BusListener, BusMessage, BusReceipt, BusState, BusStats, ClusterCount,
+    FollowHold, HistoryBus, MessageForm, ReceiptSender,
+};
 pub use config::{
     Bind, Cidr, Config, DeflateConfig, ForwardedHeader, HistoryRule, InFlight, NamespaceConfig, Overflow, RateAction,
     RateLimit, SocketLimits, TrustProxy,
 };
-pub use cork::{Cork, PublishReceipt, SendOutcome, Staged};
+pub use cork::{Cork, PendingReceipt, PublishReceipt, SendOutcome, Staged};
 pub use counters::{
     CauseCounts, CloseCause, DropCause, HandlerKind, HistogramStats, Histograms, HistoryStats, HttpFailureCause,
     HttpStats, RejectCause, ShardStats, Stats, Traffic, WorkerStats,
@@ -64,7 +68,7 @@ pub use front::fuzzing;
 pub use front::{
     AwaitedPath, FixedAnswer, ForwardUpgrades, HttpConfig, Listener, ListenerConfig, MetricsAnswer, MetricsText,
 };
-pub use history::{HistoryEpoch, HistoryPosition, Since};
+pub use history::{BusHistory, HistoryEpoch, HistoryPosition, KeptMessage, Since};
 pub use ids::{SocketId, WorkerId};
 pub use namespace::{Helper, LeftClient, Namespace};
 pub use open::{Accept, AcceptError, LateVerdict, Open, OpenReply, OpenRequest, Reject};

@@ -366,6 +366,7 @@ impl Numbers {
                     ("unanswered", bus.unanswered),
                     ("received", bus.received),
                     ("invalid", bus.invalid),
+                    ("unnumbered", bus.unnumbered),
                 ],
             ),
         )?;

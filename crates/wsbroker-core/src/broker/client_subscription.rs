@@ -89,7 +89,7 @@ impl Broker {
             wanted.since,
             wanted.max_replay,
             false,
-            |membership, bytes| {
+            |membership, _, bytes| {
                 if membership.sealed {
                     return Err(NotSubscribed::Gone);
                 }

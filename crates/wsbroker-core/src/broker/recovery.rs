@@ -13,7 +13,7 @@ use super::{
 use crate::{
     cork::Cork,
     error::{HistoryError, SubscribeError},
-    history::{ChannelHistory, HistoryEntry, HistoryPosition, HistoryTotals, Since},
+    history::{ChannelHistory, HistoryEntry, HistoryPage, HistoryPosition, HistoryRing, HistoryTotals, Since},
     ids::SocketId,
     registry::{Membership, Socket},
     shard::{Command, ConnectionKey, Recover},
@@ -52,6 +52,13 @@ pub struct HistorySlice {
 /// A message that a channel keeps.
 #[derive(Clone, Debug)]
 pub struct HistoryMessage(Arc<HistoryEntry>);
+
+impl HistorySlice {
+    pub(super) fn new(page: HistoryPage) -> Self {
+        let messages = page.entries.into_iter().map(HistoryMessage).collect();
+        Self { position: page.position, complete: page.complete, messages }
+    }
+}
 
 impl HistoryMessage {
     /// Its place in the channel.
@@ -98,9 +105,7 @@ impl Broker {
         reverse: bool,
     ) -> Result<HistorySlice, HistoryError> {
         cork.flush();
-        let page = self.state().histories.page(&self.state().history_of(channel)?, since, limit, reverse);
-        let messages = page.entries.into_iter().map(HistoryMessage).collect();
-        Ok(HistorySlice { position: page.position, complete: page.complete, messages })
+        Ok(HistorySlice::new(self.state().histories.page(&self.state().history_of(channel)?, since, limit, reverse)))
     }
 
     /// Subscribes a socket, and has it get what it has missed since a position before anything
@@ -125,7 +130,7 @@ impl Broker {
             let position = self.state().histories.position(&history);
             return Ok(Recovery::none(position));
         };
-        self.state().recover_socket(&socket, &history, since, u64::MAX, or_reject, |_, _| Ok(()), |_, _| None)
+        self.state().recover_socket(&socket, &history, since, u64::MAX, or_reject, |_, _, _| Ok(()), |_, _| None)
     }
 
     /// Deletes the messages of a channel below this offset, or all. If none is left a new epoch
@@ -155,9 +160,9 @@ impl BrokerState {
         self.histories.of(channel).ok_or(HistoryError::NoHistory)
     }
 
-    /// `check` has the last word, with the socket's memberships and about how many bytes would be
-    /// replayed. `announce` makes a frame that comes before every one of the channel, which goes on
-    /// behind that position.
+    /// `check` has the last word, with the socket's memberships, the ring and about how many bytes
+    /// would be replayed. `announce` makes a frame that comes before every one of the channel,
+    /// which goes on behind that position.
     #[expect(clippy::too_many_arguments, reason = "one step, under two locks")]
     pub(super) fn recover_socket<E: From<HistoryError>>(
         &self,
@@ -166,7 +171,7 @@ impl BrokerState {
         since: Since,
         max_replay: u64,
         or_reject: bool,
-        check: impl FnOnce(&Membership, u64) -> Result<(), E>,
+        check: impl FnOnce(&Membership, &HistoryRing, u64) -> Result<(), E>,
         announce: impl FnOnce(&Recovery, HistoryPosition) -> Option<Bytes>,
     ) -> Result<Recovery, E> {
         let totals = &self.histories.totals;
@@ -185,7 +190,7 @@ impl BrokerState {
         let next = self.histories.next_after(history, &mut ring, since, max_replay);
         let position = ring.position();
         let replayed = next.map_or(0, |next| position.offset + 1 - next);
-        check(&membership, ring.bytes_of(replayed))?;
+        check(&membership, &ring, ring.bytes_of(replayed))?;
         if membership.sealed || (next.is_none() && or_reject) {
             HistoryTotals::count(&totals.not_recovered, 1);
             return Ok(Recovery::none(position));

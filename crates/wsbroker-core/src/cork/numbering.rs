@@ -1,12 +1,18 @@
 //! Messages for channels with history: they get their numbers when they leave their cork.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use wsbroker_proto::MessageKind;
+use tokio::sync::oneshot;
+use wsbroker_proto::{CloseCode, MessageKind};
 
 use super::{Cork, Staged, distinct, socket};
 use crate::{
+    broker::BrokerState,
+    bus::{BusFailure, BusMessage, BusReceipt, MessageForm, ReceiptSender},
     error::HistoryError,
     history::{ChannelHistory, HistoryPosition, Unnumbered},
     ids::SocketId,
@@ -15,14 +21,56 @@ use crate::{
 };
 
 /// What became of a publish.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub struct PublishReceipt {
+    /// The rest, once the bus has numbered it. Then the other fields but the subscribers say
+    /// nothing.
+    pub pending: Option<PendingReceipt>,
     /// Where it is in the channel's history. `None`: the channel has no history.
     pub position: Option<HistoryPosition>,
     /// Subscribers of this instance, the excluded included.
     pub subscribers: usize,
     /// A publish with this id came before, and is at that position; nobody gets this one.
     pub duplicate: bool,
+}
+
+/// A message that its bus has not numbered yet.
+#[derive(Debug)]
+pub struct PendingReceipt {
+    broker: Arc<BrokerState>,
+    channel: Box<[u8]>,
+    receiver: oneshot::Receiver<Result<BusReceipt, BusFailure>>,
+}
+
+/// How long to wait until a message is here that the bus has numbered. It can take longer only if
+/// the connection is lost.
+const ARRIVAL: Duration = Duration::from_secs(2);
+
+impl PendingReceipt {
+    /// Resolves when the bus has the message, and the channel's subscribers here are to get it.
+    ///
+    /// # Errors
+    /// The bus was lost, or refused it.
+    pub async fn wait(self) -> Result<BusReceipt, BusFailure> {
+        let ended = || BusFailure { reason: "the bus was lost before Redis answered".into(), unknown: true };
+        let receipt = self.receiver.await.map_err(|_| ended())??;
+        if let Some(history) = self.broker.histories.of(&self.channel) {
+            arrive(&self.broker, &history, receipt.position).await;
+        }
+        Ok(receipt)
+    }
+}
+
+/// Waits until this instance has what the bus has numbered, if it follows the channel.
+pub(crate) async fn arrive(broker: &BrokerState, history: &ChannelHistory, position: HistoryPosition) {
+    let arrival = {
+        let mut ring = history.lock();
+        ring.note(position);
+        if ring.is_live(broker.histories.session()) { ring.reach(position) } else { None }
+    };
+    if let Some(arrival) = arrival {
+        let _ = tokio::time::timeout(ARRIVAL, arrival).await;
+    }
 }
 
 /// What a cork holds for channels with history.
@@ -82,6 +130,12 @@ impl Cork {
     ) -> Result<PublishReceipt, HistoryError> {
         let found = self.broker.channels.get(channel);
         let history = self.history_of(found.as_ref(), channel);
+        if history.is_some() && self.broker.numbers_elsewhere(channel) {
+            let (sender, receiver) = oneshot::channel();
+            let subscribers = self.publish_elsewhere(channel, staged, exclude, id, Some(sender));
+            let receipt = PendingReceipt { broker: Arc::clone(&self.broker), channel: channel.into(), receiver };
+            return Ok(PublishReceipt { pending: Some(receipt), position: None, subscribers, duplicate: false });
+        }
         let Some(history) = history else {
             if id.is_some() {
                 self.arena.truncate(staged.start);
@@ -89,12 +143,57 @@ impl Cork {
             }
             let subscribers = self.publish(channel, staged, exclude);
             self.enqueue();
-            return Ok(PublishReceipt { position: None, subscribers, duplicate: false });
+            return Ok(PublishReceipt { pending: None, position: None, subscribers, duplicate: false });
         };
         let subscribers = self.publish_later(history, found, staged, exclude, id);
         self.enqueue();
         let (position, duplicate) = self.numbering.last.unzip();
-        Ok(PublishReceipt { position, subscribers, duplicate: duplicate.unwrap_or(false) })
+        Ok(PublishReceipt { pending: None, position, subscribers, duplicate: duplicate.unwrap_or(false) })
+    }
+
+    /// Hands a message to the bus, which numbers it. It comes back from there. Returns the number
+    /// of subscribers here.
+    pub(super) fn publish_elsewhere(
+        &mut self,
+        channel: &[u8],
+        staged: Staged,
+        exclude: &[SocketId],
+        id: Option<&[u8]>,
+        receipt: Option<ReceiptSender>,
+    ) -> usize {
+        let count = self.broker.channels.get(channel).map_or(0, |channel| channel.count());
+        if let Some(bus) = self.broker.channels.bus()
+            && let Some(histories) = bus.histories()
+            && staged.generation == self.generation
+            && let Some(payload) = self.arena.get(staged.payload..staged.end)
+        {
+            let form = MessageForm { kind: staged.kind, compress: staged.compress };
+            let exclude = distinct(exclude);
+            histories.publish(BusMessage { channel, form, payload, exclude: &exclude, id }, receipt);
+            self.wait_for_bus();
+        }
+        self.arena.truncate(staged.start);
+        count
+    }
+
+    /// Closes the subscribers of a channel whose messages the bus numbers, behind them. `None`: it
+    /// does not, or is lost.
+    pub(super) fn close_numbered(
+        &mut self,
+        channel: &[u8],
+        code: CloseCode,
+        reason: &str,
+        everywhere: bool,
+    ) -> Option<usize> {
+        if self.broker.histories.is_off() || !self.broker.numbers_elsewhere(channel) {
+            return None;
+        }
+        let histories = self.broker.channels.bus().and_then(|bus| bus.histories())?;
+        if !histories.close_channel(channel, code, reason, everywhere) {
+            return None;
+        }
+        self.wait_for_bus();
+        Some(self.broker.channels.get(channel).map_or(0, |channel| channel.count()))
     }
 
     /// Takes a message for a channel with history. It gets its number when it leaves.

@@ -13,9 +13,9 @@ pub(crate) struct ChannelHistory {
     /// Tells histories apart. Those that a thread locks together it locks in this order.
     number: u64,
     name: Box<[u8]>,
-    pub(super) rule: Arc<HistoryRule>,
+    pub(crate) rule: Arc<HistoryRule>,
     /// What comes behind the offset in each frame; empty if frames are sent bare.
-    pub(super) prefix: Box<[u8]>,
+    pub(crate) prefix: Box<[u8]>,
     ring: Mutex<HistoryRing>,
     /// Where it is in the order of use; 0 while it is not.
     pub(super) place: AtomicU64,

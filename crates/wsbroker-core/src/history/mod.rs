@@ -32,18 +32,21 @@ use dashmap::{DashMap, Entry};
 use parking_lot::Mutex;
 
 pub use self::position::{HistoryEpoch, HistoryPosition, Since};
+pub use self::ring::{BusHistory, KeptMessage};
 use self::{account::ChannelAccount, use_order::UseOrder};
 pub(crate) use self::{
     account::HistoryTotals,
     channel_history::ChannelHistory,
     entry::{HistoryEntry, Unnumbered},
     replay_budget::{ReplayBudgets, ReplayOwner},
-    ring::{HistoryPage, HistoryRead, HistoryRing, Published},
+    ring::{BusArrival, HistoryPage, HistoryRead, HistoryRing, Keeping, Merged, Published},
 };
 use crate::config::HistoryRule;
 
 /// The part of the memory that channels get of which only the position is known.
 const FOR_POSITIONS: usize = 8;
+/// The time at which a broker begins, in its own milliseconds.
+const BEGINNING: u64 = 1 << 40;
 /// Channels that are looked at each time.
 const SWEPT: usize = 4096;
 
@@ -60,6 +63,8 @@ pub(crate) struct Histories {
     seed: u64,
     epochs: AtomicU64,
     begun: Instant,
+    /// A bus's connection, counted: what a ring has of an earlier one may not be the newest.
+    session: AtomicU64,
 }
 
 /// A name as the map's key; looked up by plain bytes.
@@ -104,7 +109,18 @@ impl Histories {
             seed: RandomState::new().build_hasher().finish(),
             epochs: AtomicU64::new(0),
             begun: Instant::now(),
+            session: AtomicU64::new(1),
         }
+    }
+
+    /// The connection of the bus that rings follow.
+    pub(crate) fn session(&self) -> u64 {
+        self.session.load(Ordering::Acquire)
+    }
+
+    /// The bus is lost: no ring is known to be up to date.
+    pub(crate) fn end_session(&self) {
+        self.session.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether no channel has a history.
@@ -152,9 +168,9 @@ impl Histories {
         HistoryEpoch::new(mixed ^ (mixed >> 31))
     }
 
-    /// Milliseconds since the broker began.
+    /// Milliseconds of the broker. It does not begin at 0: a bus may bring what is older.
     pub(crate) fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+        BEGINNING.saturating_add(u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     /// Numbers a message of a channel whose ring the caller holds.
@@ -177,7 +193,7 @@ impl Histories {
     }
 
     /// A channel whose ring the caller holds is used.
-    fn touch(&self, history: &Arc<ChannelHistory>, ring: &HistoryRing) {
+    pub(crate) fn touch(&self, history: &Arc<ChannelHistory>, ring: &HistoryRing) {
         self.order.lock().touch(history, !ring.is_empty());
     }
 
@@ -199,6 +215,27 @@ impl Histories {
         let mut ring = history.lock();
         ring.expire(self.now(), &history.rule);
         self.touch(history, &ring);
+        ring.page(since, limit, reverse)
+    }
+
+    /// The same, of what a bus keeps and nobody here follows.
+    pub(crate) fn page_of(
+        &self,
+        history: &ChannelHistory,
+        read: BusHistory,
+        since: Option<HistoryPosition>,
+        limit: usize,
+        reverse: bool,
+    ) -> HistoryPage {
+        let mut ring = HistoryRing::new(HistoryEpoch::UNKNOWN, ChannelAccount::new(&Arc::default()));
+        let keeping = Keeping {
+            now: self.now(),
+            session: 1,
+            rule: &history.rule,
+            prefix: &history.prefix,
+            may_compress: &|_| false,
+        };
+        ring.merge(keeping, 0, read);
         ring.page(since, limit, reverse)
     }
 

@@ -1,6 +1,9 @@
 //! Where a reader of a channel is.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+};
 
 /// A life of a channel's history: its offsets count from 1 without holes. Another epoch says that
 /// what was before is unknown.
@@ -13,6 +16,12 @@ impl HistoryEpoch {
 
     pub(crate) fn new(number: u64) -> Self {
         Self(number.max(1))
+    }
+
+    /// An epoch that nobody else makes, as far as chance tells.
+    #[must_use]
+    pub fn random() -> Self {
+        Self::new(RandomState::new().hash_one(std::process::id()))
     }
 
     /// The epoch that is written so. [`UNKNOWN`](Self::UNKNOWN) if none is.

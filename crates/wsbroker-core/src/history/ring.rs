@@ -1,11 +1,16 @@
 //! The messages that one channel keeps: the newest, with offsets that follow each other. Knows no
 //! lock and no clock.
 
+mod following;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::Ordering},
 };
 
+use self::following::Following;
+pub(crate) use self::following::{BusArrival, Keeping, Merged};
+pub use self::following::{BusHistory, KeptMessage};
 use super::{
     account::{ChannelAccount, HistoryTotals},
     entry::{HistoryEntry, Unnumbered},
@@ -27,6 +32,8 @@ pub(crate) struct HistoryRing {
     entries: VecDeque<Arc<HistoryEntry>>,
     ids: IdWindow,
     account: Arc<ChannelAccount>,
+    /// Once a bus numbers the channel's messages.
+    following: Option<Box<Following>>,
 }
 
 /// What became of a publish.
@@ -57,7 +64,7 @@ pub(crate) struct HistoryPage {
 
 impl HistoryRing {
     pub(super) fn new(epoch: HistoryEpoch, account: Arc<ChannelAccount>) -> Self {
-        Self { epoch, head: 0, entries: VecDeque::new(), ids: IdWindow::default(), account }
+        Self { epoch, head: 0, entries: VecDeque::new(), ids: IdWindow::default(), account, following: None }
     }
 
     pub(crate) fn position(&self) -> HistoryPosition {
@@ -65,7 +72,7 @@ impl HistoryRing {
     }
 
     /// The offset of the oldest message that is kept; one beyond the head if none is kept.
-    fn first(&self) -> u64 {
+    pub(crate) fn first(&self) -> u64 {
         self.head + 1 - self.entries.len() as u64
     }
 
@@ -93,21 +100,30 @@ impl HistoryRing {
             HistoryTotals::count(&self.account.totals.duplicates, 1);
             return Published::Duplicate(offset);
         }
-        self.head += 1;
         if let Some(id) = id {
             self.change_ids(|ids, head| {
-                ids.add(now, id, head);
+                ids.add(now, id, head + 1);
                 ids.shrink(rule.max_bytes / FOR_IDS)
             });
         }
-        let entry = Arc::new(HistoryEntry::new(self.position(), now, prefix, message, &self.account));
+        Published::New(self.append(now, rule, prefix, message))
+    }
+
+    /// Keeps the message that follows the head.
+    fn append(&mut self, at: u64, rule: &HistoryRule, prefix: &[u8], message: Unnumbered<'_>) -> Arc<HistoryEntry> {
+        self.head += 1;
+        let entry = Arc::new(HistoryEntry::new(self.position(), at, prefix, message, &self.account));
         self.account.add(entry.size());
         self.account.totals.messages.fetch_add(1, Ordering::Relaxed);
         self.entries.push_back(Arc::clone(&entry));
+        self.trim(rule);
+        entry
+    }
+
+    fn trim(&mut self, rule: &HistoryRule) {
         while self.entries.len() > rule.size || (self.account.bytes() > rule.max_bytes && self.entries.len() > 1) {
             self.drop_oldest();
         }
-        Published::New(entry)
     }
 
     /// Lets go of what is too old.
@@ -145,6 +161,9 @@ impl HistoryRing {
 
     /// Lets go of all messages and ids. What comes next follows in the same epoch.
     pub(super) fn clear(&mut self) {
+        if let Some(following) = &mut self.following {
+            following.complete = false;
+        }
         while !self.entries.is_empty() {
             self.drop_oldest();
         }

@@ -18,7 +18,7 @@ fn publish(histories: &Histories, name: &[u8], length: usize) -> HistoryPosition
         may_compress: false,
         exclude: Box::default(),
     };
-    let numbered = histories.publish(&history, &mut history.lock(), 0, None, message);
+    let numbered = histories.publish(&history, &mut history.lock(), histories.now(), None, message);
     histories.make_room();
     numbered.position
 }

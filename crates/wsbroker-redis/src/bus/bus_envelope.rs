@@ -2,7 +2,7 @@
 //!
 //! | bytes | |
 //! | --- | --- |
-//! | 1 | version in the upper four bits (1), kind in the lower: 0 messages, 1 close, 2 hello, 3 leave, 4 question, 5 answer |
+//! | 1 | version in the upper four bits (1), kind in the lower: 0 messages, 1 close, 2 hello, 3 leave, 4 question, 5 answer, 6 numbered, 7 deleted, 9 close of a channel with history, 10 settings |
 //! | 8 | the instance that sent it, big-endian |
 //!
 //! The first two kinds are of a channel. They go on with
@@ -18,12 +18,15 @@
 //! is the number in groups of seven bits, the lowest first, with the top bit set on all but the
 //! last (LEB128).
 //!
+//! What Redis has numbered goes on with the epoch (16 characters), the offset in decimal, a space,
+//! and what was stored. What was deleted has the offset before which it was instead, or nothing.
+//!
 //! A channel's name on the bus is the prefix, a colon and the channel's own name. A prefix with a
 //! colon makes this ambiguous: `app:live` and `news` give the same name as `app` and `live:news`.
 //! So envelopes to channels of such a prefix begin with a [`mark`]: the byte `0x18` and a varint of
 //! the prefix's length. An envelope without a mark belongs to a prefix without a colon.
 
-use wsbroker_core::{CloseCode, Compress, MessageForm, MessageKind};
+use wsbroker_core::{CloseCode, Compress, HistoryEpoch, HistoryPosition, MessageForm, MessageKind};
 
 const VERSION: u8 = 1;
 const MESSAGES: u8 = 0;
@@ -38,6 +41,12 @@ const HELLO: u8 = 2;
 const LEAVE: u8 = 3;
 const QUESTION: u8 = 4;
 const ANSWER: u8 = 5;
+/// Of a channel with history: Redis has numbered a message, or has deleted some.
+const NUMBERED: u8 = 6;
+const DELETED: u8 = 7;
+/// The same as a close, without a number: it comes in the order of the messages around it.
+const CLOSE_NUMBERED: u8 = 9;
+const SETTINGS: u8 = 10;
 
 /// One run of a broker or an emitter on the bus. Random, so that a restarted one is another.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -59,7 +68,7 @@ pub(super) fn mark(prefix: &str) -> Vec<u8> {
 /// The envelope after the mark. `None` when it belongs to another prefix. Bytes that are no
 /// envelope at all are returned as they are.
 pub(super) fn unmarked<'a>(mark: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
-    let is_envelope = |byte: &u8| [MESSAGES, CLOSE].contains(&(byte ^ VERSION << 4));
+    let is_envelope = |byte: &u8| [MESSAGES, CLOSE, NUMBERED, DELETED, CLOSE_NUMBERED].contains(&(byte ^ VERSION << 4));
     match (bytes.strip_prefix(mark), bytes.first()) {
         (Some(envelope), Some(_)) if !mark.is_empty() => Some(envelope),
         (_, Some(&MARK)) => None,
@@ -81,6 +90,12 @@ pub(super) struct EnvelopeHead {
 pub(super) enum BusEnvelope<'a> {
     Messages(EnvelopeHead, Messages<'a>),
     Close(EnvelopeHead, CloseCode, &'a str),
+    /// A message of a channel with history.
+    Numbered(HistoryPosition, &'a [u8]),
+    /// Messages of a channel with history before this offset are gone or, in a new epoch, all.
+    Deleted(HistoryPosition, u64),
+    /// To the subscribers of a channel with history.
+    CloseNumbered(InstanceId, CloseCode, &'a str),
     InstanceMessage(InstanceId, InstanceMessage<'a>),
 }
 
@@ -95,6 +110,8 @@ pub(super) enum InstanceMessage<'a> {
     Question(u64, &'a [u8]),
     /// The number of the question, and the number of subscribers.
     Answer(u64, u64),
+    /// What the settings of the sender's histories come to. Who has none says nothing.
+    Settings(u64),
 }
 
 /// Why bytes cannot be read as an envelope.
@@ -141,12 +158,14 @@ impl InstanceMessage<'_> {
             Self::Leave => LEAVE,
             Self::Question(..) => QUESTION,
             Self::Answer(..) => ANSWER,
+            Self::Settings(_) => SETTINGS,
         };
         out.push(VERSION << 4 | kind);
         out.extend_from_slice(&instance.0.to_be_bytes());
         match self {
             Self::Hello(name) => out.extend_from_slice(name.as_bytes()),
             Self::Leave => {}
+            Self::Settings(digest) => out.extend_from_slice(&digest.to_be_bytes()),
             Self::Question(number, channel) => {
                 write_varint(number, out);
                 out.extend_from_slice(channel);
@@ -162,7 +181,7 @@ impl InstanceMessage<'_> {
 /// The low bits of a message's varint, below its length: its form.
 const FORM_BITS: u32 = 3;
 
-fn write_form(form: MessageForm) -> u64 {
+pub(super) fn write_form(form: MessageForm) -> u64 {
     let compress = match form.compress {
         Compress::Auto => 0,
         Compress::Never => 2,
@@ -171,7 +190,7 @@ fn write_form(form: MessageForm) -> u64 {
     compress | u64::from(form.kind == MessageKind::Binary)
 }
 
-fn read_form(bits: u64) -> Result<MessageForm, EnvelopeError> {
+pub(super) fn read_form(bits: u64) -> Result<MessageForm, EnvelopeError> {
     let compress = match bits & 6 {
         0 => Compress::Auto,
         2 => Compress::Never,
@@ -204,6 +223,15 @@ impl<'a> BusEnvelope<'a> {
             LEAVE => InstanceMessage::Leave,
             QUESTION => InstanceMessage::Question(take_varint(input)?, input),
             ANSWER => InstanceMessage::Answer(take_varint(input)?, take_varint(input)?),
+            SETTINGS => {
+                let digest = <[u8; 8]>::try_from(*input).map_err(|_| EnvelopeError::Damaged)?;
+                InstanceMessage::Settings(u64::from_be_bytes(digest))
+            }
+            NUMBERED | DELETED => return Self::read_kept(kind, input),
+            CLOSE_NUMBERED => {
+                let (code, reason) = take_close(input)?;
+                return Ok(Self::CloseNumbered(instance, code, reason));
+            }
             _ => return Self::read_numbered(kind, instance, input),
         };
         Ok(Self::InstanceMessage(instance, note))
@@ -224,13 +252,68 @@ impl<'a> BusEnvelope<'a> {
                 Ok(Self::Messages(head, messages))
             }
             _ => {
-                let (code, reason) = input.split_first_chunk().ok_or(EnvelopeError::Damaged)?;
-                let code = CloseCode::new(u16::from_be_bytes(*code)).ok_or(EnvelopeError::Damaged)?;
-                let reason = std::str::from_utf8(reason).map_err(|_| EnvelopeError::Damaged)?;
+                let (code, reason) = take_close(input)?;
                 Ok(Self::Close(head, code, reason))
             }
         }
     }
+
+    /// What the script of Redis has written: 16 characters for the epoch, the offset, a space.
+    fn read_kept(kind: u8, input: &mut &'a [u8]) -> Result<Self, EnvelopeError> {
+        let (epoch, rest) = input.split_first_chunk::<16>().ok_or(EnvelopeError::Damaged)?;
+        *input = rest;
+        let offset = take_number(input)?;
+        let position = position(epoch, offset).ok_or(EnvelopeError::Damaged)?;
+        match kind {
+            NUMBERED if offset > 0 => Ok(Self::Numbered(position, input)),
+            NUMBERED => Err(EnvelopeError::Damaged),
+            _ if input.is_empty() => Ok(Self::Deleted(position, 0)),
+            _ => Ok(Self::Deleted(position, number(input).ok_or(EnvelopeError::Damaged)?)),
+        }
+    }
+}
+
+/// The first byte and the instance, before what the script writes.
+pub(super) fn kept_head(instance: InstanceId, deleted: bool) -> Vec<u8> {
+    let mut head = vec![VERSION << 4 | if deleted { DELETED } else { NUMBERED }];
+    head.extend_from_slice(&instance.0.to_be_bytes());
+    head
+}
+
+/// A whole envelope that asks every instance to close the subscribers of a channel with history.
+pub(super) fn close_numbered(instance: InstanceId, code: CloseCode, reason: &str) -> Vec<u8> {
+    let mut out = vec![VERSION << 4 | CLOSE_NUMBERED];
+    out.extend_from_slice(&instance.0.to_be_bytes());
+    out.extend_from_slice(&code.get().to_be_bytes());
+    out.extend_from_slice(reason.as_bytes());
+    out
+}
+
+/// A position as Redis writes it.
+pub(super) fn position(epoch: &[u8], offset: u64) -> Option<HistoryPosition> {
+    let epoch = HistoryEpoch::parse(std::str::from_utf8(epoch).ok()?);
+    (epoch != HistoryEpoch::UNKNOWN).then_some(HistoryPosition { offset, epoch })
+}
+
+/// A decimal number, as JavaScript can have it.
+pub(super) fn number(text: &[u8]) -> Option<u64> {
+    let number: u64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (number < 1 << 53).then_some(number)
+}
+
+/// A decimal number up to a space.
+pub(super) fn take_number(input: &mut &[u8]) -> Result<u64, EnvelopeError> {
+    let end = input.iter().take(20).position(|byte| *byte == b' ').ok_or(EnvelopeError::Damaged)?;
+    let (text, rest) = input.split_at(end);
+    *input = rest.get(1..).unwrap_or_default();
+    number(text).ok_or(EnvelopeError::Damaged)
+}
+
+fn take_close<'a>(input: &mut &'a [u8]) -> Result<(CloseCode, &'a str), EnvelopeError> {
+    let (code, reason) = input.split_first_chunk().ok_or(EnvelopeError::Damaged)?;
+    let code = CloseCode::new(u16::from_be_bytes(*code)).ok_or(EnvelopeError::Damaged)?;
+    let reason = std::str::from_utf8(reason).map_err(|_| EnvelopeError::Damaged)?;
+    Ok((code, reason))
 }
 
 impl<'a> Iterator for Messages<'a> {
@@ -262,7 +345,7 @@ fn take_byte(input: &mut &[u8]) -> Result<u8, EnvelopeError> {
     Ok(*byte)
 }
 
-fn write_varint(mut number: u64, out: &mut Vec<u8>) {
+pub(super) fn write_varint(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -270,7 +353,7 @@ fn write_varint(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-fn take_varint(input: &mut &[u8]) -> Result<u64, EnvelopeError> {
+pub(super) fn take_varint(input: &mut &[u8]) -> Result<u64, EnvelopeError> {
     let mut number = 0_u64;
     for shift in (0..64).step_by(7) {
         let byte = take_byte(input)?;
@@ -322,11 +405,38 @@ mod tests {
             InstanceMessage::Leave,
             InstanceMessage::Question(7, b"room"),
             InstanceMessage::Answer(7, 1 << 40),
+            InstanceMessage::Settings(u64::MAX - 1),
         ] {
             let mut out = Vec::new();
             note.write(HEAD.instance, &mut out);
             assert_eq!(BusEnvelope::read(&out), Ok(BusEnvelope::InstanceMessage(HEAD.instance, note)));
         }
+    }
+
+    #[test]
+    fn what_the_script_writes_is_read_and_nothing_else() {
+        let at = |offset| HistoryPosition { offset, epoch: HistoryEpoch::parse("00ff123456789abc") };
+        let envelope = |deleted, rest: &str| [&kept_head(InstanceId(7), deleted)[..], rest.as_bytes()].concat();
+        let numbered = envelope(false, "00ff123456789abc17 \0hi there");
+        assert_eq!(BusEnvelope::read(&numbered), Ok(BusEnvelope::Numbered(at(17), b"\0hi there")));
+        assert_eq!(BusEnvelope::read(&envelope(true, "00ff123456789abc17 5")), Ok(BusEnvelope::Deleted(at(17), 5)));
+        assert_eq!(BusEnvelope::read(&envelope(true, "00ff123456789abc0 ")), Ok(BusEnvelope::Deleted(at(0), 0)));
+        for rest in [
+            "",
+            "00ff123456789abc",
+            "00FF123456789abc1 x",
+            "00ff123456789abc0 x",
+            "00ff123456789abc-1 x",
+            "00ff123456789abc9007199254740992 x",
+            "00ff123456789abc111111111111111111111111 x",
+        ] {
+            assert_eq!(BusEnvelope::read(&envelope(false, rest)), Err(EnvelopeError::Damaged), "{rest}");
+        }
+        let close = close_numbered(InstanceId(7), CloseCode::RESTART, "moved");
+        assert_eq!(
+            BusEnvelope::read(&close),
+            Ok(BusEnvelope::CloseNumbered(InstanceId(7), CloseCode::RESTART, "moved"))
+        );
     }
 
     #[test]

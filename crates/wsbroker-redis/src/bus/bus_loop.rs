@@ -20,7 +20,7 @@ use super::{
     bus_envelope::InstanceMessage,
     bus_receiver::{BusReceiver, LinkEnd},
     interest::Changes,
-    link::{Link, LinkError, Listen},
+    link::{Link, LinkError, Listen, ScriptLink},
     peers,
     pipeline::AnsweredMessages,
     publish_queue::{ChannelKey, Refused},
@@ -85,7 +85,7 @@ async fn run(bus: &Arc<RedisBus>) {
             let redis = bus.redis.lock().clone();
             let link_end = Arc::<LinkEnd>::default();
             let receiver = Arc::new(BusReceiver { bus: Arc::clone(bus), link_end: Arc::clone(&link_end) });
-            let reason = match while_disconnected(bus, Link::connect(&redis, receiver)).await {
+            let reason = match while_disconnected(bus, Link::connect(&redis, receiver, bus.history.is_on())).await {
                 Ok(link) => {
                     let begun = Instant::now();
                     let session = async {
@@ -193,7 +193,12 @@ async fn session(bus: &RedisBus, link: &Link, link_end: &LinkEnd) -> SessionEnd 
             begun = begin(bus, link) => begun,
         };
         match begun {
-            Ok(()) => serve(bus, link, link_end, &mut uncertain).await,
+            Ok(None) => serve(bus, link, link_end, &mut uncertain).await,
+            Ok(Some(scripts)) => tokio::select! {
+                biased;
+                end = serve(bus, link, link_end, &mut uncertain) => end,
+                error = bus.run_histories(&scripts) => SessionEnd::Lost(error.to_string()),
+            },
             Err(error) => SessionEnd::Lost(error.to_string()),
         }
     };
@@ -245,6 +250,7 @@ async fn serve(bus: &RedisBus, link: &Link, link_end: &LinkEnd, uncertain: &mut 
                 let last = async {
                     bus.tell_instances(&bus.everybody(), InstanceMessage::Leave);
                     while publishing.next().await.is_some() {}
+                    bus.history.drained().await;
                     match link.pipeline() {
                         Some(pipeline) => {
                             bus.send();
@@ -323,7 +329,7 @@ async fn serve(bus: &RedisBus, link: &Link, link_end: &LinkEnd, uncertain: &mut 
                 bus.probe(Instant::now());
                 if greeted.elapsed() >= peers::HELLO {
                     greeted = Instant::now();
-                    bus.tell_instances(&bus.everybody(), InstanceMessage::Hello(&bus.name()));
+                    bus.greet(&bus.everybody());
                     if let Some(before) = greeted.checked_sub(peers::SILENCE) {
                         bus.peers.expire(before);
                     }
@@ -344,7 +350,10 @@ async fn serve(bus: &RedisBus, link: &Link, link_end: &LinkEnd, uncertain: &mut 
 }
 
 /// Subscribes to everything again, and opens the queue.
-async fn begin(bus: &RedisBus, link: &Link) -> Result<(), LinkError> {
+async fn begin(bus: &RedisBus, link: &Link) -> Result<Option<ScriptLink>, LinkError> {
+    let scripts = link.scripts(PING.1).await?;
+    // What is read when a channel is confirmed is read there.
+    bus.history.connect(scripts.clone());
     link.listen(Listen::Begin, vec![bus.everybody(), bus.inbox(bus.instance)], PING.1).await?;
     // A channel given up while there was no link only has to be forgotten.
     bus.changes();
@@ -360,6 +369,7 @@ async fn begin(bus: &RedisBus, link: &Link) -> Result<(), LinkError> {
     link.ping(PING.1).await?;
     bus.count_subscriptions(link).await?;
     bus.queue.open();
+    bus.history.open();
     *bus.pipeline.lock() = link.pipeline().map(Arc::clone);
     *bus.ready_since.lock() = Some(Instant::now());
     bus.refusals.lock().clear();
@@ -369,14 +379,14 @@ async fn begin(bus: &RedisBus, link: &Link) -> Result<(), LinkError> {
         bus.warn(role::UNKNOWN.into());
     }
     bus.report_dropped();
-    bus.tell_instances(&bus.everybody(), InstanceMessage::Hello(&bus.name()));
+    bus.greet(&bus.everybody());
     if bus.broker.is_none() {
         // An emitter waits to hear the instances it knew before. They do not greet it again, but
         // they answer.
         bus.tell_instances(&bus.everybody(), InstanceMessage::Question(0, b""));
     }
     bus.interest_changed.notify_one();
-    Ok(())
+    Ok(scripts)
 }
 
 impl RedisBus {
@@ -386,12 +396,19 @@ impl RedisBus {
             if !self.interest.confirmed(chunk.iter().map(|name| &**name), link.is_cluster()) {
                 return Err(LinkError::Unconfirmed);
             }
+            for name in chunk.iter().filter(|name| self.has_history(name)) {
+                self.follow_up(name);
+            }
         }
         Ok(())
     }
 
     async fn unsubscribe(&self, link: &Link, names: Vec<ChannelKey>) -> Result<(), LinkError> {
         for chunk in chunks(&names) {
+            for followed in chunk.iter().filter(|_| self.history.is_on()).filter_map(|name| self.followed(name)) {
+                // First: who comes from now on must not take what is here for the newest.
+                followed.unfollow();
+            }
             link.listen(Listen::End, chunk.iter().map(|name| self.on_bus(name)).collect(), PING.1).await?;
             let mut sequences = self.sequences.lock();
             chunk.iter().for_each(|name| sequences.forget(name));
@@ -415,7 +432,7 @@ impl RedisBus {
 
     fn changes(&self) -> Changes {
         let Some(broker) = &self.broker else { return Changes::default() };
-        self.interest.changes(Instant::now(), |name| broker.has_subscribers(name))
+        self.interest.changes(Instant::now(), |name| broker.has_subscribers(name) || self.history.holds(name))
     }
 
     /// Subscribes and unsubscribes as the interest has changed, if it has.
@@ -444,13 +461,21 @@ impl RedisBus {
         }
     }
 
-    fn warn(&self, reason: String) {
+    /// Says hello to one instance, or to all.
+    pub(super) fn greet(&self, on_bus: &[u8]) {
+        self.tell_instances(on_bus, InstanceMessage::Hello(&self.name()));
+        if let Some(digest) = self.history.digest() {
+            self.tell_instances(on_bus, InstanceMessage::Settings(digest));
+        }
+    }
+
+    pub(super) fn warn(&self, reason: String) {
         tracing::warn!(reason, "the bus");
         self.tell(BusEvent::Warning { reason });
     }
 
     /// Counts messages that Redis has refused, and warns of each new reason.
-    fn refused(&self, refused: &Refused) {
+    pub(super) fn refused(&self, refused: &Refused) {
         if refused.messages == 0 {
             return;
         }
@@ -463,6 +488,10 @@ impl RedisBus {
 
     fn lost(&self, reason: &str) {
         self.queue.close_down();
+        self.history.close_down();
+        if let Some(broker) = &self.broker {
+            broker.bus_is_lost();
+        }
         self.peers.end_probes();
         self.interest.lost();
         if self.state.send_replace(BusState::Lost) == BusState::Ready || self.losses.load(Ordering::Relaxed) == 0 {

@@ -96,7 +96,14 @@ impl RedisBus {
             InstanceMessage::Hello(name) => {
                 // It may not know us either.
                 if self.peers.hello(instance, name, Instant::now()) {
-                    self.tell_instances(&self.inbox(instance), InstanceMessage::Hello(&self.name()));
+                    self.greet(&self.inbox(instance));
+                }
+            }
+            InstanceMessage::Settings(digest) => {
+                if let Some(name) = self.peers.differs(instance, self.history.digest() != Some(digest)) {
+                    self.warn(format!(
+                        "the instance {name} has other settings of \"history\" than this one: give all instances the same"
+                    ));
                 }
             }
             InstanceMessage::Leave => self.peers.leave(instance),
@@ -125,6 +132,9 @@ impl RedisBus {
         let (head, count) = match &envelope {
             BusEnvelope::Messages(head, messages) => (*head, messages.count() as u64),
             BusEnvelope::Close(head, ..) => (*head, 1),
+            BusEnvelope::Numbered(..) | BusEnvelope::Deleted(..) | BusEnvelope::CloseNumbered(..) => {
+                return self.take_kept(channel, &envelope);
+            }
             BusEnvelope::InstanceMessage(..) => return,
         };
         if head.instance == self.instance {
@@ -139,6 +149,9 @@ impl RedisBus {
         if fresh == 0 {
             return;
         }
+        if matches!(envelope, BusEnvelope::Messages(..)) && self.has_history(channel) {
+            return self.take_unnumbered(fresh);
+        }
         self.received.fetch_add(fresh, Ordering::Relaxed);
         let mut cork = self.cork.lock();
         let Some(cork) = cork.as_mut() else { return };
@@ -152,7 +165,7 @@ impl RedisBus {
             BusEnvelope::Close(_, code, reason) => {
                 cork.close_channel(channel, code, reason);
             }
-            BusEnvelope::InstanceMessage(..) => {}
+            _ => {}
         }
         // The cork is flushed when the connection has nothing more to read.
         self.arrived.notify_one();

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::{
     pipeline::PublishPipeline,
-    publish_queue::{AddressedEnvelope, Refused},
+    publish_queue::{AddressedEnvelope, ChannelKey, Refused},
 };
 use crate::server::{
     RedisConfig, RedisServers,
@@ -51,6 +51,8 @@ pub(super) trait BusHandler: Send + Sync + 'static {
 pub(super) struct Link {
     publisher: Publisher,
     listener: RedisConnection,
+    /// Runs the script of the histories, if there are some.
+    scripts: Option<RedisConnection>,
     /// The primary that the Sentinels have named.
     address: Option<ServerAddress>,
     /// For the nodes of a Cluster that are still to come.
@@ -101,7 +103,13 @@ pub(super) enum LinkError {
 
 impl Link {
     /// Opens both connections, within the connect timeout.
-    pub(super) async fn connect(config: &RedisConfig, listener: Arc<dyn BusHandler>) -> Result<Self, LinkError> {
+    /// With `scripts` a third one, that runs the script of the histories; a Cluster's client is for
+    /// both.
+    pub(super) async fn connect(
+        config: &RedisConfig,
+        listener: Arc<dyn BusHandler>,
+        scripts: bool,
+    ) -> Result<Self, LinkError> {
         let limit = config.connect_timeout;
         let connecting = async {
             let push = move |info: PushInfo| -> Result<(), std::convert::Infallible> {
@@ -117,11 +125,10 @@ impl Link {
                         plain.get_async_generic_connection(),
                         with_push.get_async_generic_connection()
                     )?;
+                    let publisher = RedisConnection::Cluster(publisher, Arc::clone(settings.traffic()));
                     Ok(Self {
-                        publisher: Publisher::Client(RedisConnection::Cluster(
-                            publisher,
-                            Arc::clone(settings.traffic()),
-                        )),
+                        scripts: scripts.then(|| publisher.clone()),
+                        publisher: Publisher::Client(publisher),
                         listener: RedisConnection::Cluster(listener, Arc::clone(settings.traffic())),
                         address: None,
                         _settings: Some(settings),
@@ -144,8 +151,9 @@ impl Link {
                     let listener = node(config, &address, with_push).await?;
                     let publisher = match pipeline(config, &address).await? {
                         Some(pipeline) => Publisher::Pipeline(Arc::new(pipeline)),
-                        None => Publisher::Client(node(config, &address, plain).await?),
+                        None => Publisher::Client(node(config, &address, plain.clone()).await?),
                     };
+                    let scripts = if scripts { Some(node(config, &address, plain).await?) } else { None };
                     let address = match (servers, address) {
                         (
                             RedisServers::Sentinel(..),
@@ -153,7 +161,7 @@ impl Link {
                         ) => Some((host, port)),
                         _ => None,
                     };
-                    Ok(Self { publisher, listener, address, _settings: None })
+                    Ok(Self { publisher, listener, scripts, address, _settings: None })
                 }
             }
         };
@@ -174,6 +182,13 @@ impl Link {
             Publisher::Pipeline(pipeline) => Some(pipeline),
             Publisher::Client(_) => None,
         }
+    }
+
+    /// What runs the script of the histories, once Redis has it. `None` where there are none.
+    pub(super) async fn scripts(&self, limit: Duration) -> Result<Option<ScriptLink>, LinkError> {
+        let Some(connection) = &self.scripts else { return Ok(None) };
+        let sha = load_script(connection, limit).await?;
+        Ok(Some(ScriptLink { connection: connection.clone(), sha: sha.into() }))
     }
 
     /// Publishes all of them, each channel's in order. No channel waits for the answer to
@@ -324,6 +339,121 @@ impl Link {
             };
             tokio::try_join!(publisher, ping(listener, limit)).map(drop)
         }
+    }
+}
+
+/// The script that stores and publishes.
+const SCRIPT: &str = include_str!("history/history.lua");
+
+/// Runs the script of the histories.
+#[derive(Clone)]
+pub(super) struct ScriptLink {
+    connection: RedisConnection,
+    sha: Arc<str>,
+}
+
+/// Gives every primary the script. Returns its digest.
+async fn load_script(connection: &RedisConnection, limit: Duration) -> Result<String, LinkError> {
+    let mut load = redis::cmd("SCRIPT");
+    load.arg("LOAD").arg(SCRIPT);
+    let loading = async {
+        Ok(match connection.clone() {
+            RedisConnection::Server(mut node, _) => load.query_async::<String>(&mut node.redis).await?,
+            RedisConnection::Cluster(mut cluster, _) => {
+                let everywhere = (MultipleNodeRoutingInfo::AllMasters, Some(ResponsePolicy::AllSucceeded));
+                let value = cluster.route_command(load, RoutingInfo::MultiNode(everywhere)).await?;
+                redis::from_redis_value::<String>(value).map_err(RedisError::from)?
+            }
+        })
+    };
+    connection.movement().within(limit, loading).await
+}
+
+impl ScriptLink {
+    /// Gives Redis the script again, where it was flushed.
+    pub(super) async fn load(&self, limit: Duration) -> Result<(), LinkError> {
+        load_script(&self.connection, limit).await.map(drop)
+    }
+
+    /// A call of the script.
+    pub(super) fn call(&self, keys: &[Vec<u8>], arguments: &[&[u8]]) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&*self.sha).arg(keys.len());
+        for key in keys {
+            command.arg(&key[..]);
+        }
+        for argument in arguments {
+            command.arg(*argument);
+        }
+        command
+    }
+
+    /// The command that publishes to a channel.
+    pub(super) fn publish_command(&self) -> &'static str {
+        match self.connection {
+            RedisConnection::Server(..) => "PUBLISH",
+            RedisConnection::Cluster(..) => "SPUBLISH",
+        }
+    }
+
+    /// The answer to one command, within this time or as long as something moves.
+    pub(super) async fn run(&self, command: &Cmd, limit: Duration) -> Result<Value, LinkError> {
+        let running = async {
+            Ok(match self.connection.clone() {
+                RedisConnection::Server(mut node, _) => command.query_async::<Value>(&mut node.redis).await?,
+                RedisConnection::Cluster(mut cluster, _) => command.query_async::<Value>(&mut cluster).await?,
+            })
+        };
+        self.connection.movement().within(limit, running).await
+    }
+
+    /// The answers to these commands. Those of one channel are executed in their order; what Redis
+    /// refuses is an answer, too.
+    pub(super) async fn run_all(
+        &self,
+        commands: Vec<(ChannelKey, Cmd)>,
+        limit: Duration,
+    ) -> Result<Vec<Result<Value, RedisError>>, LinkError> {
+        let running = async {
+            match self.connection.clone() {
+                RedisConnection::Server(mut node, _) => {
+                    let mut pipeline = Pipeline::with_capacity(commands.len());
+                    let count = commands.len();
+                    for (_, command) in commands {
+                        pipeline.add_command(command);
+                    }
+                    let answers = node.redis.send_packed_commands(&pipeline, 0, count).await?;
+                    Ok(answers.into_iter().map(Value::extract_error).collect())
+                }
+                RedisConnection::Cluster(cluster, _) => {
+                    let mut channels: FxHashMap<ChannelKey, Vec<(usize, Cmd)>> = FxHashMap::default();
+                    let count = commands.len();
+                    for (index, (channel, command)) in commands.into_iter().enumerate() {
+                        channels.entry(channel).or_default().push((index, command));
+                    }
+                    let each = channels.into_values().map(|commands| {
+                        let mut cluster = cluster.clone();
+                        async move {
+                            let mut answers = Vec::with_capacity(commands.len());
+                            for (index, command) in commands {
+                                match command.query_async::<Value>(&mut cluster).await {
+                                    Err(error) if error.is_unrecoverable_error() || error.is_io_error() => {
+                                        return Err(LinkError::from(error));
+                                    }
+                                    answer => answers.push((index, answer)),
+                                }
+                            }
+                            Ok(answers)
+                        }
+                    });
+                    let mut answers: Vec<_> = try_join_all(each).await?.into_iter().flatten().collect();
+                    answers.sort_unstable_by_key(|(index, _)| *index);
+                    debug_assert_eq!(answers.len(), count);
+                    Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+                }
+            }
+        };
+        self.connection.movement().within(limit, running).await
     }
 }
 

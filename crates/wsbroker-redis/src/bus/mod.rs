@@ -30,14 +30,15 @@ use tokio::{
     time::timeout,
 };
 use wsbroker_core::{
-    Broker, Bus, BusEvent, BusListener, BusState, BusStats, CloseCode, ClusterCount, Cork, JoinError, MessageForm,
-    WeakBroker,
+    Broker, Bus, BusEvent, BusListener, BusState, BusStats, CloseCode, ClusterCount, Cork, HistoryBus, JoinError,
+    MessageForm, WeakBroker,
 };
 
 mod bus_envelope;
 mod bus_loop;
 mod bus_receiver;
 mod emitter;
+mod history;
 mod interest;
 mod link;
 mod peers;
@@ -49,6 +50,7 @@ pub use self::emitter::{EmitError, Emitter};
 use self::{
     bus_envelope::{InstanceId, InstanceMessage},
     bus_receiver::DiscardAll,
+    history::BusHistories,
     interest::Interest,
     link::Link,
     peers::Peers,
@@ -92,6 +94,7 @@ pub struct RedisBus {
     /// The start of an envelope to a channel: empty, unless the prefix has a colon.
     mark: Box<[u8]>,
     queue: PublishQueue,
+    history: BusHistories,
     interest: Interest,
     sequences: Mutex<SequenceTracker>,
     peers: Peers,
@@ -166,6 +169,7 @@ impl RedisBus {
     /// thread.
     pub fn join(broker: &Broker, config: ClusterConfig, listener: BusListener) -> Result<Arc<Self>, JoinError> {
         let bus = Arc::new(Self::new(Some(broker.downgrade()), config, listener));
+        bus.history.belongs_to(&bus);
         broker.join_bus(Arc::clone(&bus) as Arc<dyn Bus>)?;
         bus.start()?;
         Ok(bus)
@@ -179,6 +183,10 @@ impl RedisBus {
             instances_prefix: instances_prefix(&config.prefix).into_bytes().into(),
             mark: bus_envelope::mark(&config.prefix).into(),
             queue: PublishQueue::new(instance, config.max_outgoing),
+            history: BusHistories::new(
+                &broker.as_ref().map_or_else(Vec::new, WeakBroker::history_rules),
+                config.max_outgoing,
+            ),
             interest: Interest::default(),
             sequences: Mutex::default(),
             peers: Peers::default(),
@@ -232,7 +240,7 @@ impl RedisBus {
     /// # Errors
     /// Redis cannot be reached with the new settings. The old ones stay.
     pub async fn reload(&self, redis: RedisConfig) -> Result<(), ReloadError> {
-        let link = Link::connect(&redis, Arc::new(DiscardAll)).await;
+        let link = Link::connect(&redis, Arc::new(DiscardAll), false).await;
         drop(link.map_err(|error| ReloadError(clean(&error.to_string())))?);
         *self.redis.lock() = redis;
         self.reloads.send_modify(|reloads| *reloads += 1);
@@ -264,7 +272,7 @@ impl RedisBus {
     /// Messages of this instance that did not reach Redis, or may not have.
     fn undelivered(&self) -> u64 {
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        self.queue.dropped() + number(&self.refused) + number(&self.unanswered)
+        self.queue.dropped() + self.history.dropped() + number(&self.refused) + number(&self.unanswered)
     }
 
     fn runtime(&self) -> Option<Handle> {
@@ -333,6 +341,7 @@ impl Bus for RedisBus {
 
     /// What waits leaves now, or together with more once an answer is there. Never blocks.
     fn send(&self) {
+        self.history.send();
         let pipeline = self.pipeline.lock().clone();
         match pipeline {
             // Another thread is publishing, and may have taken the queue before our message was in
@@ -372,6 +381,10 @@ impl Bus for RedisBus {
         self.required.load(Ordering::Acquire)
     }
 
+    fn histories(&self) -> Option<&dyn HistoryBus> {
+        self.history.is_on().then_some(self as &dyn HistoryBus)
+    }
+
     fn stats(&self) -> BusStats {
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let state = *self.state.borrow();
@@ -383,14 +396,15 @@ impl Bus for RedisBus {
             deaf: self.peers.deaf(),
             channels: self.interest.len(),
             published: number(&self.published),
-            dropped: self.queue.dropped(),
+            dropped: self.queue.dropped() + self.history.dropped(),
             refused: number(&self.refused),
             unanswered: number(&self.unanswered),
             received: number(&self.received),
             missed: number(&self.missed),
             invalid: number(&self.invalid),
+            unnumbered: self.history.unnumbered(),
             losses: number(&self.losses),
-            waiting: self.queue.bytes(),
+            waiting: self.queue.bytes() + self.history.bytes(),
             lag: Duration::from_nanos(number(&self.lag)),
         }
     }

@@ -42,6 +42,8 @@ struct PeerInstance {
     name: Box<str>,
     seen: Instant,
     probe: Probe,
+    /// Its histories have other settings.
+    differs: bool,
 }
 
 /// Whether an instance hears this one, too. Instances on different servers of one Redis may hear in
@@ -76,7 +78,7 @@ impl Peers {
             return false;
         }
         let name = name.char_indices().take_while(|(at, _)| *at < MAX_NAME).map(|(_, char)| char).collect();
-        state.peers.insert(instance, PeerInstance { name, seen: now, probe: Probe::default() });
+        state.peers.insert(instance, PeerInstance { name, seen: now, probe: Probe::default(), differs: false });
         true
     }
 
@@ -86,6 +88,13 @@ impl Peers {
             peer.seen = now;
         }
         self.heard.notify_waiters();
+    }
+
+    /// An instance has told whether its histories have other settings. Its name, if that is new.
+    pub(super) fn differs(&self, instance: InstanceId, differs: bool) -> Option<String> {
+        let mut state = self.state.lock();
+        let peer = state.peers.get_mut(&instance)?;
+        (differs && !std::mem::replace(&mut peer.differs, differs)).then(|| peer.name.to_string())
     }
 
     /// How many instances are known, and how many of these have been heard since.
@@ -140,7 +149,7 @@ impl Peers {
         let mut state = self.state.lock();
         let PeersState { peers, last, probed, .. } = &mut *state;
         let mut deaf = Vec::new();
-        for PeerInstance { name, seen, probe } in peers.values_mut() {
+        for PeerInstance { name, seen, probe, .. } in peers.values_mut() {
             // It was heard after the question, without an answer.
             if probe.open.is_some() && probe.asked.is_some_and(|asked| *seen > asked) {
                 probe.open = None;

@@ -386,7 +386,10 @@ mod tests {
                     assert_eq!(payloads.len() as u64, envelope.messages);
                     (text(&envelope.channel), head.first, payloads)
                 }
-                BusEnvelope::InstanceMessage(..) => panic!("no note was sent"),
+                other @ (BusEnvelope::InstanceMessage(..)
+                | BusEnvelope::Numbered(..)
+                | BusEnvelope::Deleted(..)
+                | BusEnvelope::CloseNumbered(..)) => panic!("{other:?} was not sent"),
                 BusEnvelope::Close(head, code, reason) => {
                     (text(&envelope.channel), head.first, vec![format!("close {} {reason}", code.get())])
                 }

@@ -4,6 +4,7 @@
 use wsbroker_core::{HistoryEpoch, HistoryError, HistoryPosition, MessageKind, Since};
 
 use crate::{
+    api::bus_history_functions,
     js::{
         convert::{self, channel, socket_id, stage},
         export::{JsResult, functions},
@@ -14,7 +15,7 @@ use crate::{
 };
 
 functions! {
-    publish_with_receipt = "publishWithReceipt(channel: Data, data: Data, options?: PublishOptions): PublishReceipt";
+    publish_with_receipt = "publishWithReceipt(channel: Data, data: Data, options?: PublishOptions): PublishReceipt & { ticket?: number }";
     history_position = "historyPosition(channel: Data): Position";
     /// At most `limit` messages. An offset below 0: as seen from before the first.
     read_history = "readHistory(channel: Data, offset: number, epoch: string, limit: number, reverse: boolean): HistorySlice";
@@ -26,10 +27,11 @@ functions! {
     continue_channel = "continueChannel(socketId: number, channel: Data): void";
 }
 
-fn failed(call: &str) -> impl Fn(HistoryError) -> JsError {
+pub(crate) fn failed(call: &str) -> impl Fn(HistoryError) -> JsError {
     move |error| match error {
         HistoryError::Subscribed => JsError::conflict(format!("{call}: {error}")),
         HistoryError::Subscribe(error) => JsError::limit(call, error),
+        HistoryError::Bus(failure) => JsError::bus_lost(call, &failure),
         error => JsError::invalid_value(call, "channel", &error),
     }
 }
@@ -74,6 +76,9 @@ fn publish_with_receipt<'s>(env: Env<'s>, [name, data, options]: [Value<'s>; 3])
         env.set(object, "subscribers", env.int(0)?)?;
         return Ok(object);
     };
+    if let Some(pending) = receipt.pending {
+        env.set(object, "ticket", env.double(bus_history_functions::keep(pending) as f64)?)?;
+    }
     if let Some(position) = receipt.position {
         set_position(env, object, position)?;
     }

@@ -5,6 +5,7 @@
 //! core, and what the process has to `process`. What only helpers call is in `helper`.
 
 pub(crate) mod available_memory;
+pub(crate) mod bus_history_functions;
 pub(crate) mod channels_functions;
 pub(crate) mod cluster_functions;
 pub(crate) mod drain;

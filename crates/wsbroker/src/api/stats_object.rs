@@ -108,6 +108,7 @@ fn bus_value<'s>(env: Env<'s>, bus: &BusStats) -> Result<Value<'s>, Failed> {
         ("received", bus.received),
         ("missed", bus.missed),
         ("invalid", bus.invalid),
+        ("unnumbered", bus.unnumbered),
         ("losses", bus.losses),
         ("waiting", bus.waiting as u64),
     ] {

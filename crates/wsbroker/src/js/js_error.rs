@@ -76,10 +76,10 @@ impl JsError {
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_CONFLICT", message)
     }
 
-    /// Both were asked for.
-    pub(crate) fn history_in_cluster(call: &str) -> Self {
-        let why = "\"history\" cannot be combined with a cluster: a history is in the memory of one process; \
-                   leave out \"history\", or \"cluster\"";
+    /// What is in the memory of the process cannot become what Redis has.
+    pub(crate) fn history_before_cluster(call: &str) -> Self {
+        let why = "the process has channels with history already, which Redis did not number; call joinCluster \
+                   before start, or pass \"cluster\" to start";
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_UNSUPPORTED", format!("{call}: {why}"))
     }
 

@@ -46,9 +46,6 @@ pub(super) fn begin(
     cluster: Option<&Joined>,
     ready: bool,
 ) -> Result<CurrentBroker, JsError> {
-    if cluster.is_some() && !options.config.history.is_empty() {
-        return Err(JsError::history_in_cluster("start"));
-    }
     let broker = Broker::new(options.config.clone())?;
     broker.start_ids_after(last_id);
     broker.set_ready(ready);

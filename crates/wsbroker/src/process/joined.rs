@@ -81,7 +81,7 @@ pub(crate) fn join_cluster(config: ClusterConfig, listener: BusListener) -> Resu
         return Ok(());
     }
     if state.current.as_ref().is_some_and(|current| !current.options.config.history.is_empty()) {
-        return Err(JsError::history_in_cluster("joinCluster"));
+        return Err(JsError::history_before_cluster("joinCluster"));
     }
     let joined = Joined::new(config, listener);
     if let Some(current) = &mut state.current {

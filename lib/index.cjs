@@ -34,6 +34,7 @@ const channel_calls_cjs_1 = require("./options/channel-calls.cjs");
 const checks_cjs_1 = require("./options/checks.cjs");
 const history_cjs_1 = require("./options/history.cjs");
 const inspection_cjs_1 = require("./options/inspection.cjs");
+const bus_receipt_cjs_1 = require("./server/bus-receipt.cjs");
 const on_demand_cjs_1 = require("./server/on-demand.cjs");
 const own_functions_cjs_1 = require("./worker/own-functions.cjs");
 const register_cjs_1 = require("./worker/register.cjs");
@@ -69,7 +70,7 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  * within 10 s
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called with `workerPath` in a worker of the pool
  * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: the system does not support Unix sockets or
- * `reusePort`, or the process has both `history` and `cluster`
+ * `reusePort`
  * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before it was done
  * @throws the reason of `signal`, if that was aborted before it was done
  *
@@ -95,6 +96,8 @@ async function start(options) {
  * many are missing.
  *
  * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: {@link start} was called with `history` before;
+ * pass `cluster` to it, or join first
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the process has already joined
  *
  * @example
@@ -388,6 +391,9 @@ exports.unsubscribeAll = load_cjs_1.native.unsubscribeAll;
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: `id` is empty or longer than 128 bytes, or
  * the channel has no history
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, on a channel with history, Redis
+ * is away or refused it. `stored` is `false`, or `'unknown'` where Redis may have it: publish it
+ * again with the same `id`
  *
  * @example
  * ```js
@@ -395,7 +401,8 @@ exports.unsubscribeAll = load_cjs_1.native.unsubscribeAll;
  * ```
  */
 async function publish(channel, data, options) {
-    return load_cjs_1.native.publishWithReceipt(channel, data, options);
+    const receipt = load_cjs_1.native.publishWithReceipt(channel, data, options);
+    return receipt.ticket === undefined ? receipt : (0, bus_receipt_cjs_1.receiptOf)(receipt.ticket, receipt.subscribers);
 }
 /**
  * Where the channel is now: at offset 0 before the first publish. Read the position first and the
@@ -403,8 +410,11 @@ async function publish(channel, data, options) {
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  */
 async function position(channel) {
+    if (load_cjs_1.native.hasHistoryBus())
+        return load_cjs_1.native.positionElsewhere((0, channel_calls_cjs_1.channelBytes)('position', channel));
     return load_cjs_1.native.historyPosition(channel);
 }
 /**
@@ -418,6 +428,7 @@ async function position(channel) {
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or an option has
  * a value that is not allowed
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  *
  * @example
  * ```js
@@ -426,6 +437,10 @@ async function position(channel) {
  */
 async function history(channel, options) {
     const [offset, epoch, limit, reverse] = (0, history_cjs_1.checkQuery)('history', options);
+    if (load_cjs_1.native.hasHistoryBus()) {
+        const name = (0, channel_calls_cjs_1.channelBytes)('history', channel);
+        return load_cjs_1.native.historyElsewhere(name, offset, epoch, limit, reverse);
+    }
     return load_cjs_1.native.readHistory(channel, offset, epoch, limit, reverse);
 }
 /**
@@ -448,6 +463,8 @@ async function history(channel, options) {
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the socket is subscribed to the channel already
  * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away, and what is in
+ * memory here does not reach back to `since`
  *
  * @example
  * ```js
@@ -461,6 +478,11 @@ async function history(channel, options) {
 async function recover(socketId, channel, since, options) {
     const [kind, offset, epoch] = (0, history_cjs_1.checkSince)('recover', since);
     const orReject = (0, history_cjs_1.checkRecover)('recover', options);
+    if (load_cjs_1.native.hasHistoryBus()) {
+        const id = (0, inspection_cjs_1.checkSocketId)('recover', socketId);
+        const name = (0, channel_calls_cjs_1.channelBytes)('recover', channel);
+        return load_cjs_1.native.recoverElsewhere(id, name, kind, offset, epoch, orReject);
+    }
     return load_cjs_1.native.recoverSocket(socketId, channel, kind, offset, epoch, orReject);
 }
 /**
@@ -473,9 +495,14 @@ async function recover(socketId, channel, since, options) {
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the channel has no history, or `before` is
  * not an offset
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster`, Redis is away or refused it
  */
 async function deleteHistory(channel, options) {
-    load_cjs_1.native.deleteHistory(channel, (0, history_cjs_1.checkDelete)('deleteHistory', options));
+    const before = (0, history_cjs_1.checkDelete)('deleteHistory', options);
+    if (load_cjs_1.native.hasHistoryBus()) {
+        return load_cjs_1.native.deleteHistoryElsewhere((0, channel_calls_cjs_1.channelBytes)('deleteHistory', channel), before);
+    }
+    load_cjs_1.native.deleteHistory(channel, before);
 }
 /**
  * Subscribes every socket that is subscribed to `from` to `to` as well. Anything published to `to`

@@ -445,8 +445,8 @@ test('a bind is needed, and options are checked', async (t) => {
   const attempt = (options) => failure(server.main((wsb, kit, file, given) => require(file).make(given).helper.configure(), fixture, options), {
     code: 'ERR_WSBROKER_INVALID_ARGUMENT',
   });
-  assert.match((await attempt({ bind: 'nowhere', maxPayload: 'x', serverOptions: { maxPayloadLength: 'y' } })).message, /"serverOptions\.maxPayloadLength" must be a number, got string/);
-  assert.match((await attempt({ bind: 'nowhere', maxPayload: 'x' })).message, /"maxPayload" must be a number, got string/);
+  assert.match((await attempt({ bind: 'nowhere', maxPayload: 'x', serverOptions: { maxPayloadLength: 'y' } })).message, /"serverOptions\.maxPayloadLength" must be a number of bytes, got string/);
+  assert.match((await attempt({ bind: 'nowhere', maxPayload: 'x' })).message, /"maxPayload" must be a number of bytes, got string/);
   for (const name of ['maxPayloadLength', 'backpressureLimit', 'sendPings']) {
     assert.match((await attempt({ serverOptions: { [name]: 'y' } })).message, new RegExp(`"serverOptions\\.${name}" must be .*, got string$`), 'as the application has called it');
   }

@@ -24,6 +24,12 @@ export const PEERS = {
     command: () => [newestNode() ?? fail('no other Node: run npm test -- package once, or name its file in BENCH_NODE_NEWEST'), join(servers, 'wsbroker.mjs')],
     isThere: () => newestNode() !== undefined,
   },
+  // Only when it is named: what a history in memory adds to a publish.
+  'wsbroker-history': {
+    title: 'wsbroker, Node, with history',
+    command: () => [process.execPath, join(servers, 'wsbroker.mjs'), '--history'],
+    isThere: () => false,
+  },
   'wsbroker-bun': { title: 'wsbroker, Bun', command: () => [bun(), join(servers, 'wsbroker.mjs')] },
   bun: { title: 'Bun.serve', command: () => [bun(), join(servers, 'bun.ts')] },
   ws: { title: 'ws, Node', command: () => [process.execPath, join(servers, 'ws.mjs')] },

@@ -1,0 +1,3 @@
+import { serveChannels } from 'wsbroker/channels';
+
+export default serveChannels({ authorize: () => ({ sender: 'bench' }) });

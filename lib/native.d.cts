@@ -173,8 +173,8 @@ export interface Native {
     workerCount(): number;
     /**
      * Resolves when that thread's worker, which has been superseded, has no connections any more and
-     * its handlers have settled; at once if there is none. To how many connections were closed with
-     * 1012 instead of moved.
+     * its handlers have settled, or at once if the thread has no worker. The result is the number of
+     * connections that were closed with 1012 instead of moved.
      */
     workerEmptied(thread: number): Promise<number>;
     /**

@@ -205,7 +205,6 @@ impl BrokerState {
     /// Whether a socket can recover from what is here. What is older, and what may be newer, has to
     /// be read.
     fn has_since(&self, ring: &HistoryRing, since: Since) -> bool {
-        // Of an earlier connection: better than nothing while there is none.
         let is_current = |ring: &HistoryRing| ring.is_live(self.histories.session());
         match since {
             Since::Now => is_current(ring),

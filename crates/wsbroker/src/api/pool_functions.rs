@@ -78,8 +78,8 @@ pub fn supersede_worker(thread: i32) {
 }
 
 /// Resolves when that thread's worker, which has been superseded, has no connections any more and
-/// its handlers have settled; at once if there is none. To how many connections were closed with
-/// 1012 instead of moved.
+/// its handlers have settled, or at once if the thread has no worker. The result is the number of
+/// connections that were closed with 1012 instead of moved.
 #[napi(ts_return_type = "Promise<number>")]
 pub fn worker_emptied(env: &Env, thread: i32) -> Result<Object<'_>> {
     let emptied = process::workers_on(thread).first().and_then(|worker| worker.emptied());

@@ -13,7 +13,7 @@ import WebSocket from 'ws';
 import { findNode, NODE_VERSIONS } from '../runner/runtimes.mjs';
 import { client, endsOnSigterm, refusal } from './checks.mjs';
 import { programs, read, root } from './pages.mjs';
-import { within } from './programs.mjs';
+import { must, within } from './programs.mjs';
 
 const closed = ({ ws }) => {
   const ended = new Promise((resolve) => {
@@ -243,6 +243,17 @@ export const GUIDES = {
     },
     h3: {
       on: ['node', 'bun'],
+      async ask(t, program) {
+        assert.equal(await (await http(program.ports, '8080', '/')).text(), 'a page');
+        const [ada, bob] = await clients(t, `${program.url}/ws`, `${program.url}/ws`);
+        ada.say('hello');
+        assert.equal(await bob.hear(), 'hello');
+        await endsOnSigterm(program);
+      },
+    },
+    nitro: {
+      on: ['node', 'bun'],
+      prepare: (folder) => void must(process.execPath, [path.join(root, 'node_modules/nitro/dist/cli/index.mjs'), 'build'], { cwd: folder }),
       async ask(t, program) {
         assert.equal(await (await http(program.ports, '8080', '/')).text(), 'a page');
         const [ada, bob] = await clients(t, `${program.url}/ws`, `${program.url}/ws`);

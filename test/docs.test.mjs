@@ -71,7 +71,7 @@ test('every block compiles', () => {
   const foreign = new Set(
     all.flatMap(({ text }) => [...text.matchAll(/(?:from|import|require\() *'([^'.][^']*)'/g)].map(([, name]) => name)).filter((name) => !/^(node:|wsbroker\b)/.test(name) && !typed(name)),
   );
-  writeFileSync(path.join(folder, 'ambient.d.ts'), `declare const Bun: any;\n${[...foreign].map((name) => `declare module '${name}';\n`).join('')}`);
+  writeFileSync(path.join(folder, 'ambient.d.ts'), `declare const Bun: any;\ndeclare module '*/.output/server/index.mjs';\n${[...foreign].map((name) => `declare module '${name}';\n`).join('')}`);
 
   const problems = [];
   for (const [language, more] of [['js', { strict: false, allowJs: true, checkJs: true }], ['ts', { allowImportingTsExtensions: true, noUncheckedIndexedAccess: true, experimentalDecorators: true, emitDecoratorMetadata: true }]]) {

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use wsbroker_core::{BusFailure, BusHistory, HistoryPosition, KeptMessage};
 
 use super::{
-    Numbered, body, lost,
+    NumberedChannel, body, lost,
     script_calls::{read_position, texts},
     unreadable,
 };
@@ -48,7 +48,7 @@ impl RedisBus {
 
     async fn fly(&self, channel: &[u8], whole: bool) -> Result<(), BusFailure> {
         let followed = self.followed(channel).ok_or_else(lost)?;
-        let numbered = Numbered::Followed(followed.clone());
+        let numbered = NumberedChannel::Followed(followed.clone());
         let confirmed = self.interest.await_confirmation(channel);
         let ready = async { confirmed.await.map_err(|_| lost()) };
         timeout(FOLLOW, ready).await.map_err(|_| lost())??;
@@ -72,7 +72,7 @@ impl RedisBus {
     pub(super) async fn read_from(
         &self,
         channel: &[u8],
-        numbered: &Numbered,
+        numbered: &NumberedChannel,
         from: u64,
     ) -> Result<BusHistory, BusFailure> {
         let (mut messages, mut first, mut next) = (Vec::new(), None, from);

@@ -9,7 +9,7 @@ use wsbroker_core::{
 };
 
 use super::{
-    Numbered, body, lost,
+    NumberedChannel, body, lost,
     queue::HistoryOperation,
     script_calls::{read_position, texts},
     unreadable,
@@ -85,7 +85,7 @@ impl HistoryBus for RedisBus {
             self.on_bus_thread(async move {
                 let followed = me.followed(&channel).ok_or_else(lost)?;
                 let text = before.map_or_else(String::new, |offset| offset.to_string());
-                let numbered = Numbered::Followed(followed.clone());
+                let numbered = NumberedChannel::Followed(followed.clone());
                 let answer = me.ask(&channel, &numbered, "delete", &[text.as_bytes()]).await?;
                 let position = texts(&answer).and_then(|texts| read_position(&texts)).ok_or_else(unreadable)?;
                 // What is published comes a moment later.

@@ -75,14 +75,14 @@ pub(super) struct BusHistories {
 }
 
 /// A channel whose messages Redis numbers.
-enum Numbered {
+enum NumberedChannel {
     /// The broker follows it.
     Followed(FollowedHistory),
     /// There is no broker, only what an emitter knows.
     Emitted(HistoryRule, Option<HistoryPosition>),
 }
 
-impl Numbered {
+impl NumberedChannel {
     fn rule(&self) -> &HistoryRule {
         match self {
             Self::Followed(followed) => followed.rule(),
@@ -235,12 +235,12 @@ impl RedisBus {
     }
 
     /// How messages of a channel are numbered, if they are.
-    fn numbered(&self, channel: &[u8]) -> Option<Numbered> {
+    fn numbered(&self, channel: &[u8]) -> Option<NumberedChannel> {
         if self.broker.is_some() {
-            return self.followed(channel).map(Numbered::Followed);
+            return self.followed(channel).map(NumberedChannel::Followed);
         }
         let rule = self.history.rule(channel)?.clone();
-        Some(Numbered::Emitted(rule, self.history.heads.lock().get(channel).copied()))
+        Some(NumberedChannel::Emitted(rule, self.history.heads.lock().get(channel).copied()))
     }
 
     /// Whether messages of this channel have to be numbered.

@@ -6,7 +6,7 @@ use wsbroker_core::{BusMessage, HistoryPosition, HistoryRule};
 
 use super::{
     body,
-    script_calls::{Call, Caller, HistoryCall},
+    script_calls::{Call, HistoryCall, ScriptCaller},
 };
 use crate::bus::{bus_envelope::InstanceId, link::SCRIPT};
 
@@ -52,7 +52,7 @@ impl PublishingScript {
         known: Option<HistoryPosition>,
         cluster: bool,
     ) -> Option<ScriptCall> {
-        let caller = Caller {
+        let caller = ScriptCaller {
             instance: self.instance,
             prefix: &self.prefix,
             channel: message.channel,

@@ -3,7 +3,7 @@
 use redis::{Cmd, Value};
 use wsbroker_core::{BusFailure, HistoryEpoch, HistoryPosition, HistoryRule};
 
-use super::{LIMIT, Numbered, failure, keys::HistoryKeys};
+use super::{LIMIT, NumberedChannel, failure, keys::HistoryKeys};
 use crate::bus::{
     RedisBus,
     bus_envelope::{self, InstanceId},
@@ -30,7 +30,7 @@ pub(super) struct HistoryCall {
 }
 
 /// Whose call it is, and of which channel.
-pub(super) struct Caller<'a> {
+pub(super) struct ScriptCaller<'a> {
     pub(super) instance: InstanceId,
     /// Of all names on the bus.
     pub(super) prefix: &'a str,
@@ -41,7 +41,7 @@ pub(super) struct Caller<'a> {
     pub(super) publish_command: &'a str,
 }
 
-impl Caller<'_> {
+impl ScriptCaller<'_> {
     pub(super) fn call(&self, Call { name, id, .. }: &Call<'_>) -> HistoryCall {
         let name = *name;
         let rule = self.rule;
@@ -90,8 +90,8 @@ pub(super) fn read_position(texts: &[&[u8]]) -> Option<HistoryPosition> {
 
 impl RedisBus {
     /// A call of the script for a channel.
-    pub(super) fn script(&self, link: &ScriptLink, channel: &[u8], numbered: &Numbered, call: Call<'_>) -> Cmd {
-        let caller = Caller {
+    pub(super) fn script(&self, link: &ScriptLink, channel: &[u8], numbered: &NumberedChannel, call: Call<'_>) -> Cmd {
+        let caller = ScriptCaller {
             instance: self.instance,
             prefix: &self.config.prefix,
             channel,
@@ -106,7 +106,7 @@ impl RedisBus {
     pub(super) async fn ask(
         &self,
         channel: &[u8],
-        numbered: &Numbered,
+        numbered: &NumberedChannel,
         call: &str,
         own: &[&[u8]],
     ) -> Result<Value, BusFailure> {

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use wsbroker_core::{BusReceipt, CloseCode, ReceiptSender};
 
 use super::{
-    LIMIT, Numbered,
+    LIMIT, NumberedChannel,
     queue::HistoryOperation,
     refusal,
     script_calls::{Call, read_position, texts},
@@ -34,7 +34,7 @@ enum Pending {
 /// A message that Redis has not answered.
 struct PendingPublish {
     channel: ChannelKey,
-    numbered: Numbered,
+    numbered: NumberedChannel,
     message: Vec<u8>,
     id: Option<Box<[u8]>>,
     receipt: Option<ReceiptSender>,
@@ -165,8 +165,8 @@ impl RedisBus {
                 self.published.fetch_add(u64::from(!receipt.duplicate), Ordering::Relaxed);
                 if !receipt.duplicate {
                     match &numbered {
-                        Numbered::Followed(followed) => followed.note(receipt.position),
-                        Numbered::Emitted(..) => self.history.remember(&channel, receipt.position),
+                        NumberedChannel::Followed(followed) => followed.note(receipt.position),
+                        NumberedChannel::Emitted(..) => self.history.remember(&channel, receipt.position),
                     }
                 }
             }

@@ -71,8 +71,8 @@ export declare class Emitter {
      * the calls. A message that is rejected uses up a number: receivers see a gap when a later one
      * arrives.
      *
-     * On a channel with `history` nothing is missed: instances that do not hear the message find it in
-     * Redis.
+     * On a channel with `history` nothing is missed: instances that do not hear the message find it
+     * in Redis.
      *
      * @param channel as in `sendToChannel`
      * @param data a string is sent as a text message, bytes as a binary message

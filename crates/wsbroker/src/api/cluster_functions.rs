@@ -349,7 +349,7 @@ impl NativeEmitter {
     /// Whether a channel has a history.
     #[napi]
     pub fn has_history(&self, #[napi(ts_arg_type = "Buffer")] channel: Copied) -> bool {
-        self.0.as_ref().is_some_and(|emitter| emitter.has_history(&channel.to_vec()))
+        self.0.as_ref().is_some_and(|emitter| emitter.has_history(&channel))
     }
 
     /// Resolves when Redis has the message. Waits for the bus for at most `limit` milliseconds.
@@ -428,7 +428,7 @@ impl NativePublishingScript {
     /// Whether a channel has a history.
     #[napi]
     pub fn has_history(&self, #[napi(ts_arg_type = "Buffer")] channel: Copied) -> bool {
-        self.0.has_history(&channel.to_vec())
+        self.0.has_history(&channel)
     }
 
     /// The call for a message; null for a channel without history. `known`: the newest position of
@@ -444,7 +444,7 @@ impl NativePublishingScript {
     ) -> Option<NativeScriptCall> {
         let (kind, payload) = payload(data);
         let message = BusMessage {
-            channel: &channel.to_vec(),
+            channel: &channel,
             form: MessageForm { kind, compress: Compress::Auto },
             payload: &payload,
             exclude: &[],

@@ -1,5 +1,6 @@
-import { type Publisher, type RedisClientLike } from './emitter-client.cjs';
+import { type Publisher } from './emitter-client.cjs';
 import type { NativeHistoryRule } from './native.cjs';
+import type { RedisClientLike } from './types/redis-client-like.cjs';
 export interface Numbering {
     hasHistory(channel: Buffer): boolean;
     publish: Publisher;

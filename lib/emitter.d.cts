@@ -1,14 +1,14 @@
-import { type RedisClientLike } from './emitter-client.cjs';
 import type { BusEvent, RedisOptions } from './types/cluster-options.cjs';
 import type { EmitterReceipt } from './types/emitter-receipt.cjs';
 import type { HistoryOptions } from './types/history.cjs';
 import type { Data } from './types/messages.cjs';
-export type { RedisClientLike } from './emitter-client.cjs';
+import type { RedisClientLike } from './types/redis-client-like.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type { BusEvent, RedisNode, RedisOptions, RedisTlsOptions, } from './types/cluster-options.cjs';
 export type { EmitterReceipt } from './types/emitter-receipt.cjs';
 export type { HistoryOptions } from './types/history.cjs';
 export type { Data } from './types/messages.cjs';
+export type { RedisClientLike } from './types/redis-client-like.cjs';
 /** @see {@link Emitter} */
 export interface EmitterOptions {
     /**

@@ -1,25 +1,9 @@
 // Publishing through a Redis client of the application.
 
 import { randomBytes } from 'node:crypto';
-import type { Buffer as Bytes } from './ambient.cjs';
 import { WSBrokerError } from './errors.cjs';
 import type { EmitterReceipt } from './types/emitter-receipt.cjs';
-
-/**
- * What the emitter needs of a Redis client of the application. Clients of the package ioredis have
- * all of this.
- */
-export interface RedisClientLike {
-  publish(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
-  /** For a Redis Cluster, which needs Redis 7. */
-  spublish?(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
-  /** For channels with history. */
-  evalsha?(sha: string, keys: number, ...rest: (string | Bytes)[]): Promise<unknown>;
-  eval?(script: string, keys: number, ...rest: (string | Bytes)[]): Promise<unknown>;
-  readonly isCluster?: boolean;
-  /** `ready` if it is connected. */
-  readonly status?: string;
-}
+import type { RedisClientLike } from './types/redis-client-like.cjs';
 
 export function isClient(value: unknown): value is RedisClientLike {
   return (

@@ -1,12 +1,13 @@
 // Publishing to channels with history through a Redis client of the application.
 
 import { createHash } from 'node:crypto';
-import { boundedClient, type Publisher, type RedisClientLike } from './emitter-client.cjs';
+import { boundedClient, type Publisher } from './emitter-client.cjs';
 import { WSBrokerError } from './errors.cjs';
 import type { NativeHistoryRule } from './native.cjs';
 import { native } from './native/load.cjs';
 import { wrongType, wrongValue } from './options/checks.cjs';
 import type { Position } from './types/history.cjs';
+import type { RedisClientLike } from './types/redis-client-like.cjs';
 
 /** Channels whose heads are remembered. More, and the oldest is forgotten. */
 const MAX_HEADS = 10_000;

@@ -1,4 +1,4 @@
-import { isClient, type Publisher, publisherFor, type RedisClientLike } from './emitter-client.cjs';
+import { isClient, type Publisher, publisherFor } from './emitter-client.cjs';
 import { numberingFor } from './emitter-numbering.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import type { NativeEmitter } from './native.cjs';
@@ -12,8 +12,8 @@ import type { BusEvent, RedisOptions } from './types/cluster-options.cjs';
 import type { EmitterReceipt } from './types/emitter-receipt.cjs';
 import type { HistoryOptions } from './types/history.cjs';
 import type { Data } from './types/messages.cjs';
+import type { RedisClientLike } from './types/redis-client-like.cjs';
 
-export type { RedisClientLike } from './emitter-client.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type {
   BusEvent,
@@ -24,6 +24,7 @@ export type {
 export type { EmitterReceipt } from './types/emitter-receipt.cjs';
 export type { HistoryOptions } from './types/history.cjs';
 export type { Data } from './types/messages.cjs';
+export type { RedisClientLike } from './types/redis-client-like.cjs';
 
 /** @see {@link Emitter} */
 export interface EmitterOptions {

@@ -97,6 +97,29 @@ async function publishes(t, program) {
   await endsOnSigterm(program);
 }
 
+/** The list has everybody, and the news comes to those who were there before. */
+async function isHere(t, program) {
+  const channel = 'here:lobby';
+  const enter = async (name, since) => {
+    const one = await speaker(t, program.url, name);
+    one.tell({ type: 'subscribe', channels: [{ channel, since }] });
+    const answer = await one.hears();
+    one.tell({ type: 'request', id: 1, data: null });
+    return { one, answer, list: (await one.hears()).data };
+  };
+  const ada = await enter('ada');
+  assert.deepEqual([ada.answer.type, ada.list], ['subscribed', ['ada']]);
+  const bob = await enter('bob');
+  assert.deepEqual(bob.list.toSorted(), ['ada', 'bob']);
+  assert.match(await ada.one.hears(), /{"came":"bob"}$/);
+  bob.one.ws.close();
+  await closed(bob.one);
+  assert.match(await ada.one.hears(), /{"left":"bob"}$/);
+  const again = await enter('bob', bob.answer.position);
+  assert.deepEqual([again.answer.recovered, again.list.toSorted()], [false, ['ada', 'bob']]);
+  await endsOnSigterm(program);
+}
+
 /** The page of the guide loses its connection, and misses nothing. */
 async function recovers(t, program) {
   const folder = mkdtempSync(path.join(tmpdir(), 'wsb-page-'));
@@ -522,7 +545,7 @@ export const GUIDES = {
     },
   },
   'docs/guide/troubleshooting.md': { code: { ask: shown } },
-  'docs/guide/channels.md': { channels: { ask: subscribes }, publishing: { ask: publishes } },
+  'docs/guide/channels.md': { channels: { ask: subscribes }, publishing: { ask: publishes }, presence: { ask: isHere } },
   'docs/guide/history.md': { history: { ask: recovers } },
   'docs/guide/client.md': { client: { from, ask: reconnects } },
   'docs/guide/performance.md': { measure: { ask: echo } },

@@ -65,7 +65,7 @@ function missing(one) {
     return undefined;
   }
   if (one === standIn) {
-    if (!works('x86_64-w64-mingw32-gcc', '--version')) lacks.push('MinGW (apt-get install gcc-mingw-w64-x86-64)');
+    if (!works('x86_64-w64-mingw32-gcc', '--version')) lacks.push('MinGW (apt-get install gcc-mingw-w64-x86-64-win32)');
   } else if (!flags.check) {
     const where = { win32: 'on Windows only', darwin: process.env.SDKROOT ? undefined : "on macOS, or with Apple's SDK in SDKROOT" }[os];
     if (where !== undefined) return `NOT BUILT: it is linked ${where}. Here it can be compiled: npm run cross -- --check ${name}`;

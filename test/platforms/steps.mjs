@@ -3,7 +3,7 @@
 // x86-64 with musl is a folder without glibc. ARM64 is emulated by qemu, which is slow, so it has only
 // some of the tests. Windows is Wine. With PLATFORMS=full, musl has the whole end-to-end suite and Wine
 // all of it that runs there; otherwise they have what a system can be different in. Continuous
-// integration leaves out a second runtime where it is emulated, and says so.
+// integration leaves out what has not been steady on a busy machine, and says so.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -36,7 +36,13 @@ function missing() {
 const missingRoot = () => missing() ?? (asRoot() ? undefined : { why: 'chroot and mounts need root', enable: 'sudo npm test -- platforms' });
 
 /** On Wine: the order of everything, how a process ends, and what threads do. */
-const ON_WINE = ['order', 'shutdown', 'workers', 'drain'];
+const ON_WINE = ['drain', 'order', 'shutdown', 'workers'];
+/** What else has been seen to run there. The rest has not been tried, or needs another program. */
+const MORE_ON_WINE = ['channels', 'close', 'deflate', 'history', 'http', 'http-mixed', 'inspection', 'open', 'plain-http', 'thread-end'];
+/** What fails there, by the names of the tests, and why. */
+const NOT_ON_WINE = [
+  { tests: 'though it takes a client longer than closeTimeout', why: 'a client that gets no turn for 400 ms is cut: Windows does not say what it has taken' },
+];
 
 const SYSTEMS = 'systems of other platforms';
 const BUILT = 'addons for other platforms';
@@ -123,7 +129,7 @@ const onArm64 = (name, libc, runtime) =>
       const lib = stage(target, addon(target));
       const args = [...TEST, '--test-concurrency=2', `--test-name-pattern=${EMULATED}`, ...paths(['order', 'start', 'close'])];
       const env = { WSB_RUNTIME: arm64(libc)[runtime], WSB_PACKAGE: path.join(lib, 'index.cjs'), WSB_DEADLINE: '60000' };
-      const left = everyTime ? 'Bun is not run there: npm test -- platforms' : '';
+      const left = everyTime ? 'not run: Bun there, and ARM64 with glibc: npm test -- platforms' : '';
       return tests(log, [process.execPath, args], { minutes: 15, env, left });
     },
     { after: ['TypeScript', BUILT] },
@@ -134,23 +140,23 @@ const onWine = step(
   [MINGW],
   (log) => {
     const lib = stage('win32-x64-msvc', addon(MINGW));
-    const possible = e2e.filter((name) => !(name in NOT_ON_WINE));
+    const possible = [...ON_WINE, ...MORE_ON_WINE].sort();
     const chosen = full ? possible : ON_WINE;
-    const args = ['wine64', '/node.exe', ...TEST, '--test-concurrency=1', ...paths(chosen)];
-    return tests(log, inside(wineRoot(), args, { lib, env: { ...WINE, WSB_DEADLINE: '60000' } }), { minutes: full ? 60 : 15, left: notAll(chosen, possible) });
+    const without = NOT_ON_WINE.map(({ tests: names }) => `--test-skip-pattern=${names}`);
+    const args = ['wine64', '/node.exe', ...TEST, ...without, '--test-concurrency=1', ...paths(chosen)];
+    const left = full ? `not run: ${NOT_ON_WINE.map(({ tests: names, why }) => `"… ${names}", since ${why}`).join('; ')}` : notAll(chosen, possible);
+    return tests(log, inside(wineRoot(), args, { lib, ownTmp: true, env: { ...WINE, WSB_DEADLINE: '60000' } }), { minutes: full ? 60 : 15, left });
   },
   { missing: missingRoot, after: ['TypeScript', BUILT] },
 );
 
-const onBun = (name, libc) => (everyTime ? [] : [onArm64(name, libc, 'bun')]);
-
 /** What is built and run, by target. */
 const RUN = [
-  { target: 'linux-x64-musl', steps: [onMusl('Node with musl', '/usr/bin/node'), onMusl('Bun with musl', '/usr/bin/bun')] },
-  { target: 'linux-arm64-gnu', steps: [onArm64('ARM64 with glibc on Node', 'gnu', 'node'), ...onBun('ARM64 with glibc on Bun', 'gnu')] },
-  { target: 'linux-arm64-musl', steps: [onArm64('ARM64 with musl on Node', 'musl', 'node'), ...onBun('ARM64 with musl on Bun', 'musl')] },
-  { target: MINGW, steps: [onWine] },
-];
+  { target: 'linux-x64-musl', always: true, steps: [onMusl('Node with musl', '/usr/bin/node'), onMusl('Bun with musl', '/usr/bin/bun')] },
+  { target: 'linux-arm64-musl', always: true, steps: [onArm64('ARM64 with musl on Node', 'musl', 'node'), ...(everyTime ? [] : [onArm64('ARM64 with musl on Bun', 'musl', 'bun')])] },
+  { target: 'linux-arm64-gnu', steps: [onArm64('ARM64 with glibc on Node', 'gnu', 'node'), onArm64('ARM64 with glibc on Bun', 'gnu', 'bun')] },
+  { target: MINGW, always: true, steps: [onWine] },
+].filter(({ always }) => always || !everyTime);
 const targets = RUN.map(({ target }) => target);
 const CHECKED = ['win32-x64-msvc', 'darwin-arm64'];
 

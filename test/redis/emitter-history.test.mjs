@@ -89,6 +89,16 @@ for (const own of [false, true]) {
       await Promise.all(Array.from({ length: count }, (_, i) => mine.publish('chat:1', `${round * count + i}`)));
     }
     assert.deepEqual(await reads.take(rounds * count), Array.from({ length: rounds * count }, (_, i) => `${i + 1} chat:1\n${i}`));
+    // The script goes while messages are under way.
+    const more = 400;
+    const sent = [];
+    for (let i = 0; i < more; i++) {
+      sent.push(mine.publish('chat:1', `${rounds * count + i}`));
+      if (i % 40 === 20) sent.push(admin.script('FLUSH'));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(sent);
+    assert.deepEqual(await reads.take(more), Array.from({ length: more }, (_, i) => `${rounds * count + i + 1} chat:1\n${rounds * count + i}`));
   });
 
   test(`an emitter says what became of a message that Redis did not answer${own ? ', with a client of one\'s own' : ''}`, async (t) => {
@@ -107,6 +117,38 @@ for (const own of [false, true]) {
     assert.deepEqual([refused.code, refused.stored], ['ERR_WSBROKER_BUS_LOST', false], String(refused));
   });
 }
+
+test('with a client of one\'s own, nothing new overtakes what is sent again for want of the script', async (t) => {
+  const run = [];
+  const fake = {
+    publish: async () => 1,
+    evalsha: (sha, keys, ...rest) => new Promise((resolve, reject) => run.push({ how: 'evalsha', text: String(rest.at(-1).subarray(1)), resolve, reject })),
+    eval: (script, keys, ...rest) => new Promise((resolve, reject) => run.push({ how: 'eval', text: String(rest.at(-1).subarray(1)), resolve, reject })),
+  };
+  const mine = emitter(t, { redis: fake });
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
+  const shown = () => run.map(({ how, text }) => `${how} ${text}`);
+  const gone = () => Object.assign(new Error('NOSCRIPT No matching script.'), { name: 'ReplyError' });
+  const publish = (text) => mine.publish('chat:1', text);
+  const all = [publish('1'), publish('2')];
+  await settled();
+  run[0].reject(gone());
+  await settled();
+  all.push(publish('3'));
+  await settled();
+  run[1].reject(gone());
+  await settled();
+  assert.deepEqual(shown(), ['evalsha 1', 'evalsha 2', 'eval 1', 'eval 2'], 'the third waits');
+  run[2].resolve(['e', '1', '0']);
+  run[3].resolve(['e', '2', '0']);
+  await settled();
+  all.push(publish('4'));
+  await settled();
+  assert.deepEqual(shown().slice(4), ['evalsha 3', 'evalsha 4']);
+  run[4].resolve(['e', '3', '0']);
+  run[5].resolve(['e', '4', '1']);
+  assert.deepEqual(await Promise.all(all), [1, 2, 3, 4].map((offset) => ({ offset, epoch: 'e', ...(offset === 4 && { duplicate: true }) })));
+});
 
 test('an emitter knows where a channel was, and tells a Redis that has lost something', async (t) => {
   const redis = await startRedis(t);

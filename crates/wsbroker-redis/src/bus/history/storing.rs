@@ -24,6 +24,9 @@ use crate::{
     server::printable::clean,
 };
 
+/// How often Redis is given the script for what it refused for want of it.
+const LOADS: usize = 3;
+
 /// What has to be done when the answers are there.
 enum Pending {
     Publish(PendingPublish),
@@ -93,7 +96,10 @@ impl RedisBus {
             }
         }
         let mut answers = link.run_all(commands, LIMIT).await?;
-        if answers.iter().any(is_scriptless) {
+        for _ in 0..LOADS {
+            if !answers.iter().any(is_scriptless) {
+                break;
+            }
             self.run_again(link, &pending, &mut answers).await?;
         }
         let mut answers = answers.into_iter();

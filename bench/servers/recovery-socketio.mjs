@@ -16,7 +16,7 @@ const io = new Server(http, {
 });
 
 io.on('connection', (socket) => {
-  // Whoever recovers is in its rooms already.
+  // A socket that has recovered is in its rooms already.
   if (!socket.recovered && socket.handshake.query.rooms) void socket.join(socket.handshake.query.rooms.split(','));
   socket.on('publish', (channel, data, done) => {
     io.to(channel).emit('message', channel, data);

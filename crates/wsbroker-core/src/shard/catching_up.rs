@@ -71,8 +71,8 @@ impl Connection {
         }
     }
 
-    /// Bytes that may wait before it falls behind. The last quarter of its limit is for what else is
-    /// sent to it: a reply must not find the outbox full because it reads a channel slowly.
+    /// Bytes that may wait before it falls behind. The last quarter of its limit is for what else
+    /// is sent to it: a reply must not find the outbox full because it reads a channel slowly.
     fn room_beside_others(&self) -> usize {
         let limit = self.endpoint.limits.max_backpressure;
         (limit - limit / 4).min(WAITING_MAX)

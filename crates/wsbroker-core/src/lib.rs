@@ -44,8 +44,8 @@ mod worker;
 
 pub use broker::{
     Broker, BusAsked, ClientSubscription, DrainConfig, DrainObserver, DrainProgress, DrainReport, FollowedHistory,
-    FollowedState, HistoryMessage, HistorySlice, NotSubscribed, Recovery, ShutdownReport, SocketInfo,
-    WeakBroker, WorkerHandle,
+    FollowedState, HistoryMessage, HistorySlice, NotSubscribed, Recovery, ShutdownReport, SocketInfo, WeakBroker,
+    WorkerHandle,
 };
 pub use bus::{
     Bus, BusEvent, BusEvents, BusFailure, BusListener, BusMessage, BusReceipt, BusState, BusStats, ClusterCount,

@@ -1,5 +1,5 @@
-// An instance of bench/recovery.mjs: channels with history on one Redis. Says its port; answers
-// 'stats' with what it holds.
+// An instance of bench/recovery.mjs: channels with history on one Redis, and without REDIS_URL, for
+// bench/slow-readers.mjs, in memory. Says its port; answers 'stats' with what it holds.
 import { start, stats } from 'wsbroker';
 
 const { PORT = '0', REDIS_URL } = process.env;
@@ -8,7 +8,7 @@ const server = await start({
   workerPath: new URL('recovery-worker.mjs', import.meta.url),
   threads: 1,
   history: [{ channels: 'bench:*', size: 2_000, maxBytes: 8 << 20, maxReplay: 2_000 }],
-  cluster: { redis: REDIS_URL, required: true },
+  cluster: REDIS_URL ? { redis: REDIS_URL, required: true } : undefined,
 });
 
 process.on('message', () => process.send({ stats: stats(), rss: process.memoryUsage.rss() }));

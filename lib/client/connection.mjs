@@ -74,6 +74,8 @@ export function openConnection(url, token, backoff, tellListeners, welcomed, rec
                 }
             };
             opened.onclose = ({ code, reason }) => fail(code, reason);
+            // A close always follows. The WebSocket of `ws` throws where nobody listens.
+            opened.onerror = () => { };
         }
         catch (error) {
             if (attempt !== attempts)

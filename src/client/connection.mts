@@ -94,6 +94,8 @@ export function openConnection(
         }
       };
       opened.onclose = ({ code, reason }) => fail(code, reason);
+      // A close always follows. The WebSocket of `ws` throws where nobody listens.
+      opened.onerror = () => {};
     } catch (error) {
       if (attempt !== attempts) return;
       tellListeners('error', error);

@@ -5,13 +5,7 @@ import WebSocket from 'ws';
 
 import { until } from './harness.mjs';
 
-globalThis.WebSocket ??= class extends WebSocket {
-  constructor(url, protocol) {
-    super(url, protocol);
-    // What goes wrong before it is open, which browsers tell by its close.
-    this.on('error', () => {});
-  }
-};
+globalThis.WebSocket ??= WebSocket;
 export const { connect } = await import('wsbroker/client');
 
 /** Somebody with a page, as far as the server can tell. */

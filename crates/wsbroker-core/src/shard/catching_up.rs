@@ -31,6 +31,9 @@ use crate::{
 
 /// Bytes that a connection is refilled with at once: other connections have their turns between.
 const REFILL: usize = 64 << 10;
+/// More than this does not wait for a connection, whatever its limit: the kernel has enough, and
+/// what waits costs memory for each connection, what is in the ring costs it once for all.
+const WAITING_MAX: usize = 2 * REFILL;
 /// What a message costs of that at least.
 const EACH: usize = 128;
 
@@ -68,16 +71,16 @@ impl Connection {
         }
     }
 
-    /// Bytes that may wait before it falls behind. The last quarter is for what else is sent to it:
-    /// a reply must not find the outbox full because it reads a channel slowly.
+    /// Bytes that may wait before it falls behind. The last quarter of its limit is for what else
+    /// is sent to it: a reply must not find the outbox full because it reads a channel slowly.
     fn room_beside_others(&self) -> usize {
         let limit = self.endpoint.limits.max_backpressure;
-        limit - limit / 4
+        (limit - limit / 4).min(WAITING_MAX)
     }
 
     fn enqueue_entry(&mut self, ctx: &mut ShardContext, entry: &HistoryEntry) {
         let length = entry.frame.len();
-        self.outbox.set_keeps(self.overflow_policy() == Overflow::DropOldest);
+        self.outbox.begin_entry(self.overflow_policy() == Overflow::DropOldest);
         if let Some(shared) = &entry.compressed
             && let Some((window, level)) = self.compression(entry.compress, payload_of(length))
             && self.takes_messages()
@@ -91,7 +94,7 @@ impl Connection {
         } else {
             self.enqueue(ctx, &entry.frame, 0, length, false);
         }
-        self.outbox.set_keeps(false);
+        self.outbox.end_entry();
     }
 
     /// Takes what it gets next out of the rings of the channels in which it is behind, once less

@@ -44,6 +44,8 @@ pub(super) struct Outbox {
     text_pong: bool,
     /// What is appended now must not be dropped for something newer.
     keeps: bool,
+    /// What is appended now has memory for itself, that others share.
+    shares: bool,
 }
 
 /// Frames, whole but for what was written of the first.
@@ -152,15 +154,23 @@ impl Outbox {
             self.push_copy(frame, spare);
         } else {
             self.len += frame.len();
-            let alone = !waits || frame.len() >= 64 << 10;
+            // A small part of an arena must not keep all of it for as long as a slow reader takes.
+            let alone = !waits || self.shares || frame.len() >= 64 << 10;
             let frame = if alone { arena.slice(start..end) } else { Bytes::copy_from_slice(frame) };
             self.pieces.push_back(Piece { kept: self.keeps, ..Piece::new(Chunk::Shared(frame)) });
         }
     }
 
-    /// Whether what is appended from now on must not be dropped for something newer.
-    pub(super) fn set_keeps(&mut self, keeps: bool) {
+    /// What is appended until [`end_entry`](Self::end_entry) is an entry of a history, which has
+    /// memory for itself. `keeps`: it must not be dropped for something newer.
+    pub(super) fn begin_entry(&mut self, keeps: bool) {
+        self.shares = true;
         self.keeps = keeps;
+    }
+
+    pub(super) fn end_entry(&mut self) {
+        self.shares = false;
+        self.keeps = false;
     }
 
     /// Appends a copy of whole frames.

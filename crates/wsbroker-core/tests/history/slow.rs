@@ -59,6 +59,22 @@ fn a_slow_subscriber_falls_behind_and_loses_nothing_whatever_the_overflow_is() {
     }
 }
 
+/// What waits costs memory for each subscriber, what is in the ring once for all.
+#[test]
+fn no_more_than_128_kib_wait_for_a_slow_subscriber_whatever_its_limit_is() {
+    let limits = SocketLimits { max_backpressure: 16 << 20, ..SocketLimits::default() };
+    let mut world = World::new(large(), limits);
+    let (mut slow, id) = world.connect();
+    let mut neighbour = neighbour_of(&world, id);
+    world.recover(id, "h:a", Since::Now);
+    publish_all(&mut world, &mut neighbour);
+    let waiting = world.broker.buffered_amount(id);
+    assert!((1..(128 << 10) + 2 * PAYLOAD).contains(&waiting), "{waiting}");
+    for offset in 1..=COUNT {
+        assert_eq!(next(&mut slow).0, offset);
+    }
+}
+
 #[test]
 fn while_send_memory_is_full_subscribers_take_everything_from_the_history() {
     let config = Config { io_threads: 1, max_send_memory: 64 << 10, history: vec![large()], ..Config::default() };

@@ -115,6 +115,21 @@ fn a_frame_of_any_size_is_dropped_whole() {
 }
 
 #[test]
+fn what_waits_of_an_arena_does_not_keep_it_and_entries_of_a_history_are_not_copied() {
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    let mut frame = Vec::new();
+    write_frame(&mut frame, Opcode::Binary, &[1; COPY_MAX]);
+    let frame = Bytes::from(frame);
+    outbox.push(&frame, 0, frame.len(), true, &mut spare);
+    assert!(frame.is_unique(), "it is copied");
+    outbox.begin_entry(false);
+    outbox.push(&frame, 0, frame.len(), true, &mut spare);
+    outbox.end_entry();
+    assert!(!frame.is_unique(), "it is shared");
+    assert_eq!(take(&mut outbox, usize::MAX, &mut spare), [&frame[..], &frame[..]].concat());
+}
+
+#[test]
 fn pings_and_the_newest_pong_stay() {
     let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
     outbox.push_pong(b"1", &mut spare);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 
-import { failure, launch, until } from './harness.mjs';
+import { failure, launch, onBun, until } from './harness.mjs';
 
 const gone = 999_999_999;
 
@@ -354,6 +354,59 @@ test('a large binary message is whole, and has memory of its own that can be tra
     const { type, ...seen } = await server.told.next('seen');
     assert.deepEqual(seen, { byteOffset: 0, own: length, moved: length, left: 0 });
   }
+});
+
+const echo = (wsb) => ({
+  handleTextMessage: (text, id) => void wsb.send(id, text),
+  handleBinaryMessage: (bytes, id) => void wsb.send(id, bytes),
+});
+
+test('long messages of several clients are whole, in memory that others had before them', async (t) => {
+  const server = await launch(t, { worker: echo, options: { maxPayload: 4 << 20 } });
+  const lengths = [16_383, 16_384, 40_000, 65_530, 131_072, 262_144, 700_001, 1_048_576, 2_097_153];
+  const clients = await Promise.all([0, 1, 2].map(() => server.connect()));
+  await Promise.all(
+    clients.map(async (client, first) => {
+      for (let i = 0; i < 36; i++) {
+        const length = lengths[(first * 3 + i) % lengths.length];
+        const bytes = randomBytes(length);
+        // Three bytes each, so that reads end within characters.
+        const message = i % 4 === 3 ? '€'.repeat(length / 3) + i : bytes;
+        if (i % 4 === 2) {
+          const cut = length >> 1;
+          client.ws.send(bytes.subarray(0, cut), { fin: false });
+          client.ws.ping();
+          client.ws.send(bytes.subarray(cut));
+        } else {
+          client.send(message);
+        }
+        const received = await client.next();
+        assert.ok(typeof message === 'string' ? received === message : received.equals(message), `message ${i}, ${length} bytes`);
+      }
+    }),
+  );
+});
+
+const glibc = !onBun && process.report?.getReport().header.glibcVersionRuntime;
+
+test('large messages use memory again, without asking the system', { skip: !glibc && 'only glibc is told so' }, async (t) => {
+  const server = await launch(t, { worker: echo });
+  const client = await server.connect();
+  const faults = () => server.main(() => process.resourceUsage().minorPageFault);
+  const message = randomBytes(1 << 20);
+  const turns = async (count) => {
+    for (let i = 0; i < count; i++) {
+      client.send(message);
+      await client.next();
+    }
+  };
+  // Long enough for the engine to have collected garbage.
+  await turns(50);
+  const before = await faults();
+  await turns(100);
+  const each = ((await faults()) - before) / 100;
+  t.diagnostic(`${each.toFixed(0)} page faults for each message of 256 pages`);
+  assert.ok(each < 64, `${each} page faults for each`);
 });
 
 test('a handler that transfers its token or its bytes away takes nothing from others', async (t) => {

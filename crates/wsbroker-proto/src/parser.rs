@@ -15,6 +15,10 @@ use crate::{mask, utf8};
 /// behind a header.
 const COPY_BLOCK: usize = 1024;
 
+/// Memory is lent for a message when one part in so many has arrived: a peer that announces a long
+/// one and then sends nothing must not hold memory for all of it.
+const LEND_SHARE: usize = 8;
+
 /// What the next byte belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
@@ -120,7 +124,57 @@ impl Parser {
     /// [`ProtocolError`]: the connection must be failed with [`ProtocolError::close_code`].
     #[inline]
     pub fn next<'a>(&mut self, input: &mut Input<'a>, limits: &Limits) -> Result<Option<Item<'a>>, ProtocolError> {
-        let result = self.step(input, limits);
+        self.next_in(input, limits, &mut |_| None)
+    }
+
+    /// As [`next`](Self::next), and a long message may be gathered in memory that is there already:
+    /// once an eighth of it has come, `lend` is asked for a vector with capacity for as many bytes
+    /// as the message will have. Its content is discarded. `None`, or one that is too small, and
+    /// the parser's own memory grows as the bytes arrive.
+    ///
+    /// What was lent comes back as the message's [`Payload::Owned`]. If the message never ends, it
+    /// is freed with the parser or at an error.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    #[inline]
+    pub fn next_in<'a>(
+        &mut self,
+        input: &mut Input<'a>,
+        limits: &Limits,
+        lend: &mut dyn FnMut(usize) -> Option<Vec<u8>>,
+    ) -> Result<Option<Item<'a>>, ProtocolError> {
+        let result = self.step(input, limits, lend);
+        if result.is_err() {
+            self.finish();
+        }
+        result
+    }
+
+    /// The memory of the unfinished message, and how many bytes of the current frame can be read
+    /// straight into it, behind what it holds. `None` between payloads of data frames, and unless
+    /// the memory has room for `least` bytes of this one.
+    ///
+    /// Tell [`appended`](Self::appended) how many they were, before anything else is called.
+    #[inline]
+    pub fn room_for_payload(&mut self, least: usize) -> Option<(&mut Vec<u8>, usize)> {
+        if self.remaining < least || self.phase != Phase::Payload || self.opcode.is_control() {
+            return None;
+        }
+        let room = self.remaining.min(self.buffer.capacity() - self.buffer.len());
+        if room < least { None } else { Some((&mut self.buffer, room)) }
+    }
+
+    /// Goes on with bytes, as they came from the peer, that were appended to the memory of
+    /// [`room_for_payload`](Self::room_for_payload): at most as many as that said.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn appended(&mut self, count: usize) -> Result<Option<Item<'static>>, ProtocolError> {
+        let count = count.min(self.remaining).min(self.buffer.len());
+        let start = self.buffer.len() - count;
+        let ascii = mask::apply(self.buffer.get_mut(start..).unwrap_or_default(), self.key);
+        let result = self.gathered(count, ascii);
         if result.is_err() {
             self.finish();
         }
@@ -128,7 +182,7 @@ impl Parser {
     }
 
     /// Heap memory held for an unfinished message, in bytes: 0 between messages, at most about
-    /// twice the bytes that arrived.
+    /// twice the bytes that arrived, or eight times if memory was lent.
     pub fn buffered(&self) -> usize {
         self.buffer.capacity()
     }
@@ -152,7 +206,12 @@ impl Parser {
     }
 
     #[inline]
-    fn step<'a>(&mut self, input: &mut Input<'a>, limits: &Limits) -> Result<Option<Item<'a>>, ProtocolError> {
+    fn step<'a>(
+        &mut self,
+        input: &mut Input<'a>,
+        limits: &Limits,
+        lend: &mut dyn FnMut(usize) -> Option<Vec<u8>>,
+    ) -> Result<Option<Item<'a>>, ProtocolError> {
         loop {
             match self.phase {
                 Phase::Header => {
@@ -174,7 +233,7 @@ impl Parser {
                     return Ok(None);
                 }
             }
-            if let Some(item) = self.gather(input, limits)? {
+            if let Some(item) = self.gather(input, limits, lend)? {
                 return Ok(Some(item));
             }
             if input.is_empty() {
@@ -290,20 +349,32 @@ impl Parser {
     /// Takes what `input` has of the current frame's payload, and gives the item that this
     /// completes.
     #[cold]
-    fn gather<'a>(&mut self, input: &mut Input<'_>, limits: &Limits) -> Result<Option<Item<'a>>, ProtocolError> {
+    fn gather<'a>(
+        &mut self,
+        input: &mut Input<'_>,
+        limits: &Limits,
+        lend: &mut dyn FnMut(usize) -> Option<Vec<u8>>,
+    ) -> Result<Option<Item<'a>>, ProtocolError> {
         let bytes = input.take(self.remaining);
-        self.reserve(bytes.len(), limits);
+        self.reserve(bytes.len(), limits, lend);
         let mut ascii = true;
         for block in bytes.chunks_mut(COPY_BLOCK) {
             ascii &= mask::apply(block, self.key);
             self.buffer.extend_from_slice(block);
         }
-        self.key = mask::advance(self.key, bytes.len());
-        self.remaining -= bytes.len();
+        self.gathered(bytes.len(), ascii)
+    }
+
+    /// Goes on behind the current frame's next `count` bytes, which are unmasked at the end of the
+    /// buffer. `ascii`: they are nothing else.
+    #[cold]
+    fn gathered<'a>(&mut self, count: usize, ascii: bool) -> Result<Option<Item<'a>>, ProtocolError> {
+        self.key = mask::advance(self.key, count);
+        self.remaining -= count;
 
         if self.opcode.is_control() {
             // At most 125 bytes in all, so the sum fits.
-            self.control_len += bytes.len() as u8;
+            self.control_len += count as u8;
             if self.remaining > 0 {
                 return Ok(None);
             }
@@ -315,7 +386,7 @@ impl Parser {
 
         let text = matches!(self.unfinished, Some(Unfinished { kind: MessageKind::Text, compressed: false }));
         if text && !(ascii && self.utf8_pending == 0) {
-            let start = self.buffer.len() - bytes.len() - usize::from(self.utf8_pending);
+            let start = self.buffer.len() - count - usize::from(self.utf8_pending);
             let pending = utf8::check_start(self.buffer.get(start..).unwrap_or_default())?;
             // 0 to 3.
             self.utf8_pending = pending as u8;
@@ -340,10 +411,21 @@ impl Parser {
     /// Makes room for `more` bytes that have arrived. Doubling keeps the copies amortised, also
     /// over many tiny fragments and over control frames in pieces between them; never more than
     /// twice what has arrived.
-    fn reserve(&mut self, more: usize, limits: &Limits) {
+    fn reserve(&mut self, more: usize, limits: &Limits, lend: &mut dyn FnMut(usize) -> Option<Vec<u8>>) {
         let len = self.buffer.len();
         let needed = len + more;
         if needed <= self.buffer.capacity() {
+            return;
+        }
+        let whole = len + self.remaining;
+        if self.fin
+            && needed >= whole / LEND_SHARE
+            && let Some(mut memory) = lend(whole)
+            && memory.capacity() >= whole
+        {
+            memory.clear();
+            memory.extend_from_slice(&self.buffer);
+            self.buffer = memory;
             return;
         }
         let doubled = needed.saturating_mul(2);

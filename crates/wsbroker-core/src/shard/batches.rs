@@ -6,6 +6,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use bytes::{Bytes, BytesMut};
 use rustc_hash::FxHashMap;
 
+use super::message_memory::{LONG, MessageMemory};
 use crate::{
     arena::Arenas,
     dispatch::{Dispatch, WorkerEntry},
@@ -31,6 +32,7 @@ const DATA_MAX: usize = 256 << 10;
 pub(super) struct Batches {
     building: Vec<Option<Building>>,
     arenas: Arenas,
+    pub(super) memory: MessageMemory,
     /// When this turn found sockets readable.
     pub(super) found: Option<Instant>,
     /// Events that a worker refused because it has ended, until the shard is told what it had not
@@ -93,12 +95,13 @@ impl Batches {
             MessageBytes::Borrowed(bytes) if bytes.len() > SHARE_MAX => {
                 EventPayload::Owned(Bytes::copy_from_slice(bytes))
             }
-            MessageBytes::Owned(bytes) if bytes.len() > SHARE_MAX => EventPayload::Owned(bytes.into()),
+            MessageBytes::Owned(bytes) if bytes.len() >= LONG => EventPayload::Owned(self.memory.lend(bytes)),
             small => {
                 let bytes = small.as_ref();
                 self.building(worker);
                 let Some(Some(Building { data, .. })) = self.building.get_mut(worker.index) else { return };
                 if data.capacity() == 0 {
+                    self.memory.batch();
                     *data = self.arenas.take(bytes.len());
                 }
                 let start = data.len() as u32;

@@ -23,6 +23,11 @@ use crate::{
 
 /// Reads of one connection per turn, so that one busy peer does not keep the others waiting.
 const READS: usize = 4;
+/// From so many bytes of payload on that are still to come, they are read straight into the memory
+/// of their message, and
+const STRAIGHT_MIN: usize = 16 << 10;
+/// this many at a time.
+const STRAIGHT_MAX: usize = 128 << 10;
 /// What they may cost besides, whatever the peer makes of so many bytes: that many bytes that are
 /// inflated, or, as [`ITEM`] says, 4,096 messages and control frames. One item may cost more, a
 /// slice of [`inflating`](super::inflating) at most.
@@ -47,18 +52,33 @@ impl Connection {
             if self.is_behind() {
                 return true;
             }
+            let straight = self.reads_straight();
+            if straight && !(self.within_rate(ctx) && self.room_for(ctx, 0)) {
+                return false;
+            }
             let Some(stream) = self.stream.as_mut() else { return false };
-            match stream.read(buffer) {
+            let (read, room) = match self.parser.room_for_payload(STRAIGHT_MIN) {
+                Some((memory, room)) if straight => {
+                    let room = room.min(STRAIGHT_MAX);
+                    (stream.read_behind(memory, room), room)
+                }
+                _ => (stream.read(buffer), buffer.len()),
+            };
+            match read {
                 Ok(0) => {
                     self.set_drained();
                     self.end_of_stream(ctx);
                     return false;
                 }
                 Ok(count) => {
-                    let drained = stream.is_drained(count, buffer.len());
+                    let drained = stream.is_drained(count, room);
                     self.seen(ctx);
                     ctx.tally.flow.wire_in += count as u64;
-                    self.take(ctx, buffer.get_mut(..count).unwrap_or_default());
+                    if straight {
+                        self.take_appended(ctx, count);
+                    } else {
+                        self.take(ctx, buffer.get_mut(..count).unwrap_or_default());
+                    }
                     if drained && !self.peer_ended && !self.is_behind() {
                         self.set_drained();
                         return false;
@@ -128,7 +148,8 @@ impl Connection {
                 break;
             }
             ctx.allowance = ctx.allowance.saturating_sub(ITEM);
-            match self.parser.next(&mut input, &limits) {
+            let memory = &ctx.batches.memory;
+            match self.parser.next_in(&mut input, &limits, &mut |length| memory.take(length)) {
                 Ok(None) => break,
                 Ok(Some(Item::Message { .. })) if self.phase != ConnectionPhase::Active => {}
                 Ok(Some(Item::Message { kind, payload, compressed: true })) => {
@@ -172,6 +193,32 @@ impl Connection {
         let waits = put_off || matches!(self.paused, Pause::Window | Pause::Worker | Pause::Rate | Pause::Moving);
         if waits && matches!(self.phase, ConnectionPhase::Active | ConnectionPhase::CloseSent) {
             self.leftover.extend(input.into_rest());
+        }
+        self.count_receive(ctx);
+    }
+
+    /// Whether what comes is a long payload that goes straight to the memory of its message.
+    #[inline]
+    fn reads_straight(&mut self) -> bool {
+        self.parser.room_for_payload(STRAIGHT_MIN).is_some()
+            && self.phase == ConnectionPhase::Active
+            && self.stream.as_ref().is_some_and(Stream::can_read_behind)
+    }
+
+    /// Goes on with payload that was read straight into the memory of its message.
+    fn take_appended(&mut self, ctx: &mut ShardContext, count: usize) {
+        match self.parser.appended(count) {
+            // Bytes of a data frame make nothing but a message.
+            Ok(Some(Item::Message { kind, payload, compressed: true })) => {
+                if let Err(error) = self.take_compressed(ctx, kind, payload) {
+                    self.violated(ctx, error);
+                }
+            }
+            Ok(Some(Item::Message { kind, payload, compressed: false })) => {
+                self.take_message(ctx, kind, MessageBytes::Owned(payload.into_vec()));
+            }
+            Ok(_) => {}
+            Err(error) => self.violated(ctx, error),
         }
         self.count_receive(ctx);
     }

@@ -26,6 +26,7 @@ mod inbound;
 mod inflating;
 mod leftover;
 mod long_commands;
+mod message_memory;
 mod meter;
 mod migrate;
 mod moving;

@@ -74,6 +74,20 @@ impl Stream {
         }
     }
 
+    /// Whether it has [`read_behind`](Self::read_behind).
+    pub(crate) fn can_read_behind(&self) -> bool {
+        cfg!(unix) && matches!(self, Self::Plain(_))
+    }
+
+    /// Reads at most `most` bytes into the spare capacity of `memory`, behind what it holds.
+    pub(crate) fn read_behind(&mut self, memory: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read_behind(memory, most),
+            // Not asked for: what a session decrypts lies in memory of its own.
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Whether the last read, of `count` bytes where there was room for `room`, emptied the stream,
     /// so that the next readiness event will tell of more.
     pub(crate) fn is_drained(&self, count: usize, room: usize) -> bool {

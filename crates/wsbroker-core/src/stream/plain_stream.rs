@@ -40,6 +40,20 @@ impl PlainStream {
         }
     }
 
+    /// Reads at most `most` bytes into the spare capacity of `memory`, behind what it holds.
+    #[cfg(unix)]
+    pub(crate) fn read_behind(&mut self, memory: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        match &self.kind {
+            StreamKind::Tcp(stream) => wsbroker_sys::read_behind(stream, memory, most),
+            StreamKind::Unix(stream) => wsbroker_sys::read_behind(stream, memory, most),
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn read_behind(&mut self, _: &mut Vec<u8>, _: usize) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = match &mut self.kind {
             StreamKind::Tcp(stream) => stream.write(bytes),

@@ -364,6 +364,47 @@ fn memory_grows_with_what_arrives_and_ends_with_the_message() {
     assert_eq!(parser.buffered(), 0);
 }
 
+#[test]
+fn memory_is_lent_once_an_eighth_of_a_message_has_come() {
+    let limits = Limits { max_message: 1 << 20, ..LIMITS };
+    let mut parser = Parser::new(Role::Server);
+    let mut message = frame(true, Opcode::Binary, &[7; 8000]);
+    let (start, rest) = message.split_at_mut(8 + 999);
+    let mut asked = Vec::new();
+    let mut lent = Some(vec![1; 9000]);
+    let address = lent.as_ref().map(|memory| memory.as_ptr());
+    for byte in start.chunks_mut(1) {
+        let item = parser.next_in(&mut Input::new(byte), &limits, &mut |length| {
+            asked.push(length);
+            None
+        });
+        assert_eq!(item, Ok(None));
+    }
+    assert_eq!(asked, [0; 0], "a peer must not hold more than eight times what it has sent");
+    assert!(parser.buffered() < 2000);
+    let (next, rest) = rest.split_at_mut(1025);
+    let item = parser.next_in(&mut Input::new(next), &limits, &mut |length| {
+        asked.push(length);
+        lent.take()
+    });
+    assert_eq!((item, asked.as_slice(), parser.buffered()), (Ok(None), &[8000][..], 9000));
+    let item = parser.next(&mut Input::new(rest), &limits);
+    let Ok(Some(Item::Message { payload: Payload::Owned(payload), .. })) = item else { panic!("{item:?}") };
+    assert_eq!(payload, [7; 8000], "what the memory held before is gone");
+    assert_eq!((Some(payload.as_ptr()), parser.buffered()), (address, 0));
+}
+
+#[test]
+fn memory_that_is_too_small_is_not_taken() {
+    let mut parser = Parser::new(Role::Server);
+    let mut message = frame(true, Opcode::Binary, &[7; 800]);
+    let (start, rest) = message.split_at_mut(500);
+    let item = parser.next_in(&mut Input::new(start), &LIMITS, &mut |length| Some(Vec::with_capacity(length - 1)));
+    assert_eq!((item, parser.buffered()), (Ok(None), 800));
+    let item = parser.next(&mut Input::new(rest), &LIMITS);
+    assert!(matches!(item, Ok(Some(Item::Message { payload, .. })) if payload.as_ref() == [7; 800]));
+}
+
 /// Autobahn 9.3 and 9.4 send such; each fragment must cost the same, however many came before.
 #[test]
 fn many_tiny_fragments_with_pings_in_pieces_between_them_reallocate_seldom() {

@@ -79,6 +79,44 @@ pub fn read<'a>(role: Role, limits: &Limits, parts: impl IntoIterator<Item = &'a
     outcome
 }
 
+/// As [`read`], in memory that is lent, and straight into it where there is room.
+pub fn read_straight<'a>(role: Role, limits: &Limits, parts: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let mut parser = Parser::new(role);
+    let mut outcome = Outcome { said: Vec::new(), error: None, failed_in: None };
+    for (index, mut part) in parts.into_iter().enumerate() {
+        while !part.is_empty() {
+            let (result, rest) = if let Some((memory, room)) = parser.room_for_payload(1) {
+                let (now, rest) = part.split_at(room.min(part.len()));
+                assert!(memory.capacity() - memory.len() >= now.len());
+                memory.extend_from_slice(now);
+                (parser.appended(now.len()).map(|item| item.map(Said::from)), rest)
+            } else {
+                // A little at a time, or whole frames would be seen.
+                let (now, rest) = part.split_at(part.len().min(3));
+                let mut buffer = now.to_vec();
+                let mut input = Input::new(&mut buffer);
+                let mut lend = |length: usize| Some(vec![0xa5; length]);
+                let mut result = Ok(None);
+                while !input.is_empty() && result.is_ok() {
+                    outcome.said.extend(result.ok().flatten().map(Said::from));
+                    result = parser.next_in(&mut input, limits, &mut lend);
+                }
+                (result.map(|item| item.map(Said::from)), rest)
+            };
+            part = rest;
+            match result {
+                Ok(said) => outcome.said.extend(said),
+                Err(error) => {
+                    assert!(parser.is_done());
+                    (outcome.error, outcome.failed_in) = (Some(error), Some(index));
+                    return outcome;
+                }
+            }
+        }
+    }
+    outcome
+}
+
 /// The same items and the same error, whatever the split, and the error at the same byte.
 ///
 /// `cuts` are turned into positions in the stream.
@@ -91,8 +129,10 @@ pub fn check_splits(role: Role, limits: &Limits, bytes: &[u8], cuts: &[usize]) -
     positions.extend([0, bytes.len()]);
     positions.sort_unstable();
     let parts: Vec<&[u8]> = positions.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+    let straight = read_straight(role, limits, parts.iter().copied());
     let split = read(role, limits, parts);
     assert_eq!((&split.said, split.error), (&whole.said, whole.error), "cut at {positions:?}");
+    assert_eq!(straight, split, "in memory that is lent");
 
     if let (Some(at), Some(part)) = (bytewise.failed_in, split.failed_in) {
         let range = positions[part]..positions[part + 1];

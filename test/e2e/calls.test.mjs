@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 
-import { failure, launch, onBun, until } from './harness.mjs';
+import { failure, launch, until } from './harness.mjs';
 
 const gone = 999_999_999;
 
@@ -385,28 +385,6 @@ test('long messages of several clients are whole, in memory that others had befo
       }
     }),
   );
-});
-
-const glibc = !onBun && process.report?.getReport().header.glibcVersionRuntime;
-
-test('large messages use memory again, without asking the system', { skip: !glibc && 'only glibc is told so' }, async (t) => {
-  const server = await launch(t, { worker: echo });
-  const client = await server.connect();
-  const faults = () => server.main(() => process.resourceUsage().minorPageFault);
-  const message = randomBytes(1 << 20);
-  const turns = async (count) => {
-    for (let i = 0; i < count; i++) {
-      client.send(message);
-      await client.next();
-    }
-  };
-  // Long enough for the engine to have collected garbage.
-  await turns(50);
-  const before = await faults();
-  await turns(100);
-  const each = ((await faults()) - before) / 100;
-  t.diagnostic(`${each.toFixed(0)} page faults for each message of 256 pages`);
-  assert.ok(each < 64, `${each} page faults for each`);
 });
 
 test('a handler that transfers its token or its bytes away takes nothing from others', async (t) => {

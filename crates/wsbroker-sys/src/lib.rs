@@ -1,9 +1,9 @@
-//! The three calls to the system that the broker needs and no safe library offers.
+//! The two calls to the system that the broker needs and no safe library offers.
 //!
 //! The broker forbids unsafe code. One call tells how much of what was written to a socket the
-//! other side has not taken yet; the standard library, rustix and socket2 do not wrap it. One reads
-//! into a part of a vector's spare capacity, where rustix would fill all of it. And one tells the C
-//! library how much freed memory to keep. All live here, behind a safe interface.
+//! other side has not taken yet; the standard library, rustix and socket2 do not wrap it. The other
+//! reads into a part of a vector's spare capacity, where rustix would fill all of it. Both live
+//! here, behind a safe interface.
 
 #![deny(unsafe_code)]
 
@@ -85,50 +85,6 @@ pub fn read_behind(source: impl std::os::fd::AsFd, memory: &mut Vec<u8>, most: u
     }
     Ok(count.min(room))
 }
-
-/// What glibc keeps of freed memory at the end of each of its heaps, in bytes. Engines free the
-/// buffers that JavaScript has let go of when they collect garbage, 32 MiB and more at a time.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const KEEP: libc::c_int = 64 << 20;
-/// The largest threshold that glibc takes, in bytes. Larger allocations are mapped one by one.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const MAPPED: libc::c_int = 32 << 20;
-
-/// Has the C library keep freed memory for the next large allocations of the process. Only the
-/// first call does something, and only with glibc.
-///
-/// By default glibc returns memory to the system as soon as 2 MiB or so are free at the end of a
-/// heap. A buffer for a large message is then made of pages that the system has to find and clear,
-/// which takes several times longer than to fill them.
-///
-/// It leaves everything as it is if the environment has settings for this:
-/// `MALLOC_TRIM_THRESHOLD_`, `MALLOC_MMAP_THRESHOLD_`, or `GLIBC_TUNABLES` with one of
-/// `glibc.malloc`.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-pub fn keep_freed_memory() {
-    use std::{env, sync::Once};
-
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let is_set =
-            ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"].iter().any(|name| env::var_os(name).is_some());
-        let tunables = env::var("GLIBC_TUNABLES").unwrap_or_default();
-        if is_set || tunables.contains("glibc.malloc") {
-            return;
-        }
-        // SAFETY: the call may be made at any time and from any thread, since it takes the locks
-        // that it needs. It changes two numbers, within their bounds.
-        #[allow(unsafe_code)]
-        unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED);
-            libc::mallopt(libc::M_TRIM_THRESHOLD, KEEP);
-        }
-    });
-}
-
-/// Nothing: only glibc has such settings.
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub fn keep_freed_memory() {}
 
 #[cfg(all(test, any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 mod tests {
@@ -212,69 +168,5 @@ mod tests {
     #[test]
     fn what_is_no_socket_tells_nothing() {
         assert_eq!(unacknowledged(File::open("/dev/null").unwrap()), None);
-    }
-}
-
-#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
-// Not all of it is in test functions, so clippy.toml does not see that this is a test.
-#[allow(clippy::unwrap_used)]
-mod memory_tests {
-    use std::{env, fs, hint::black_box, process::Command};
-
-    use super::keep_freed_memory;
-
-    const MIB: usize = 1 << 20;
-
-    /// Pages that the system had to find for this thread so far.
-    fn faults() -> usize {
-        let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
-        let behind_the_name = stat.rsplit(')').next().unwrap();
-        behind_the_name.split_whitespace().nth(7).unwrap().parse().unwrap()
-    }
-
-    /// Pages for each MiB that is allocated, filled and freed, 20 MiB at a time.
-    fn faults_of_a_mib() -> usize {
-        let round = || drop(black_box((0..20).map(|_| vec![1u8; MIB]).collect::<Vec<_>>()));
-        round();
-        let before = faults();
-        (0..10).for_each(|_| round());
-        (faults() - before) / 200
-    }
-
-    /// Runs a test that is otherwise ignored in a process of its own, since settings are for all of
-    /// it. Returns what it printed.
-    fn alone(name: &str, environment: &[(&str, &str)]) -> String {
-        let mut command = Command::new(env::current_exe().unwrap());
-        for name in ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"] {
-            command.env_remove(name);
-        }
-        let name = format!("memory_tests::{name}");
-        command.args(["--exact", &name, "--ignored", "--nocapture"]).envs(environment.iter().copied());
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    #[test]
-    fn freed_memory_is_used_again() {
-        assert!(alone("measure", &[]).contains("before: many, after: few"));
-    }
-
-    #[test]
-    fn the_settings_of_the_environment_stay() {
-        let set = [("MALLOC_TRIM_THRESHOLD_", "1000000"), ("GLIBC_TUNABLES", "glibc.malloc.trim_threshold=1000000")];
-        for variable in set {
-            assert!(alone("measure", &[variable]).contains("before: many, after: many"), "{variable:?}");
-        }
-    }
-
-    #[test]
-    #[ignore = "run by the others, in a process of its own"]
-    fn measure() {
-        let amount = |faults| if faults > 100 { "many" } else { "few" };
-        let before = faults_of_a_mib();
-        keep_freed_memory();
-        let after = faults_of_a_mib();
-        println!("before: {}, after: {} ({before}, {after})", amount(before), amount(after));
     }
 }

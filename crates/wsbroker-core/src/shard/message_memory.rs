@@ -10,9 +10,6 @@ use parking_lot::Mutex;
 const KEPT: usize = 8 << 20;
 /// Batches without a long message after which one piece of memory is given up.
 const PATIENCE: u32 = 64;
-/// From so many bytes on the C library would map memory for each message, or soon give it back to
-/// the system.
-const LARGE: usize = 128 << 10;
 /// Messages are long from so many bytes on.
 pub(super) const LONG: usize = 16 << 10;
 
@@ -48,9 +45,6 @@ impl MessageMemory {
     /// A message's bytes, whose memory comes back here from their last reader.
     pub(super) fn lend(&mut self, message: Vec<u8>) -> Bytes {
         self.idle = 0;
-        if message.len() >= LARGE {
-            wsbroker_sys::keep_freed_memory();
-        }
         if message.capacity() > KEPT / 4 {
             return message.into();
         }

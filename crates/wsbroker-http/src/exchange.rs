@@ -372,7 +372,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Fn() -> bool> Running<'_, '_, S, C> {
             self.progress.moved + self.exchange.forwarding.body_timeout
         };
         ready!(self.timer.poll_reached(deadline, cx));
-        // Either the client is waited for; or the server does not take the body, or does not answer.
+        // Else the server does not take the body, or does not answer.
         let stalled = !self.inner.down.is_empty() || (self.download.is_none() && self.upload.pace.is_waiting());
         Poll::Ready(Err(if stalled { Failure::Stalled } else { Failure::TooSlow }))
     }

@@ -10,8 +10,6 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use tokio::io::AsyncWrite;
 
-use crate::headers::is_allowed_in_trailers;
-
 /// Pieces of a body up to this length are copied behind what waits, so that they go out in one
 /// write.
 const COPIED: usize = 8 << 10;
@@ -125,15 +123,13 @@ impl Output {
         }
     }
 
-    /// The end of a chunked body, with its trailer fields.
+    /// The end of a chunked body, with the trailer fields that the decoder let through.
     pub(crate) fn last_chunk(&mut self, trailers: Option<&HeaderMap>) {
         // What waits in front has to stay in front.
         self.flatten();
         self.put(b"0\r\n");
         for (name, value) in trailers.into_iter().flatten() {
-            if is_allowed_in_trailers(name) {
-                self.field(name.as_str(), value.as_bytes());
-            }
+            self.field(name.as_str(), value.as_bytes());
         }
         self.put(b"\r\n");
     }
@@ -176,7 +172,8 @@ impl Output {
         }
     }
 
-    /// Puts another head in front, instead of the first `length` bytes. None of it has been written.
+    /// Puts another head in front, instead of the first `length` bytes. Nothing has been written
+    /// of them.
     pub(crate) fn replace_head(&mut self, length: usize, head: Self) {
         let mut before = head.before;
         before.extend_from_slice(&self.before[length.min(self.before.len())..]);
@@ -213,6 +210,15 @@ mod tests {
             got.extend(some.0);
         }
         assert!(got == expected.as_bytes());
+    }
+
+    #[test]
+    fn a_head_is_replaced_and_what_waits_behind_it_stays() {
+        let (mut output, mut head) = (Output::default(), Output::default());
+        output.put(b"old head, body");
+        head.put(b"a longer new head");
+        output.replace_head(8, head);
+        assert_eq!(output.before, "a longer new head, body");
     }
 
     /// Takes three bytes.

@@ -84,7 +84,7 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
     /// Reads a head from the front of `bytes`. `None` when there is more of it to come.
     ///
     /// # Errors
-    /// [`Failure::Broken`]: it is none, or one that can be understood in two ways.
+    /// [`Failure::Broken`]: it is not one, or it can be understood in two ways.
     pub(crate) fn parse(bytes: &'b [u8], room: &'h mut FieldRoom<'b>) -> Step<Option<Self>> {
         let broken = |why: &str| {
             tracing::debug!(why, "a response is refused");
@@ -107,7 +107,7 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
                 for option in listed.split(',').map(|option| option.trim_matches([' ', '\t'])) {
                     match option {
                         _ if option.eq_ignore_ascii_case("close") => keep_alive = false,
-                        // HTTP/1.0 that goes on is nobody's: such a connection is used once.
+                        // A connection of HTTP/1.0 is used once, whatever it says.
                         _ if is_hop_by_hop(option, &[]) => {}
                         _ => options.push(option),
                     }

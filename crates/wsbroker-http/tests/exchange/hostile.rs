@@ -90,6 +90,10 @@ async fn heads_that_are_too_large_or_not_well_formed_are_a_502() {
         "content-length: 1\r\ncontent-length: 2\r\n",
         "content-length: -1\r\n",
         "content-length: 1, 2\r\n",
+        "content-length: 1\r\ncontent-length: 1\r\n",
+        "transfer-encoding: gzip, chunked\r\n",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+        "a: b\r\n c\r\n",
     ] {
         let server = Server::start().await;
         let (mut client, served) = server.client();

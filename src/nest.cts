@@ -7,4 +7,4 @@
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export { NestAdapter, type NestAdapterOptions, type NestGatewayOptions } from './nest/adapter.cjs';
 export { NestClient, type NestMessage, NestServer, type NestTarget } from './nest/client.cjs';
-export { roomChannel } from './nest/rooms.cjs';
+export { gatewayChannel, roomChannel } from './nest/rooms.cjs';

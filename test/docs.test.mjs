@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -70,7 +71,7 @@ test('every block compiles', () => {
   const foreign = new Set(
     all.flatMap(({ text }) => [...text.matchAll(/(?:from|import|require\() *'([^'.][^']*)'/g)].map(([, name]) => name)).filter((name) => !/^(node:|wsbroker\b)/.test(name) && !typed(name)),
   );
-  writeFileSync(path.join(folder, 'ambient.d.ts'), `declare const Bun: any;\n${[...foreign].map((name) => `declare module '${name}';\n`).join('')}`);
+  writeFileSync(path.join(folder, 'ambient.d.ts'), `declare const Bun: any;\ndeclare module '*/.output/server/index.mjs';\n${[...foreign].map((name) => `declare module '${name}';\n`).join('')}`);
 
   const problems = [];
   for (const [language, more] of [['js', { strict: false, allowJs: true, checkJs: true }], ['ts', { allowImportingTsExtensions: true, noUncheckedIndexedAccess: true, experimentalDecorators: true, emitDecoratorMetadata: true }]]) {
@@ -190,4 +191,20 @@ test('the guide to monitoring has every number of stats()', () => {
   assert.ok(names.length > 60);
   const missing = names.filter((name) => !new RegExp(`\`${name}(\\[\\])?\``).test(page));
   assert.deepEqual(missing, []);
+});
+
+test('the picture of `wsbroker top` has the parts that the program shows', () => {
+  const require = createRequire(import.meta.url);
+  const { parseExposition } = require('../lib/cli/top/exposition.cjs');
+  const { Interval } = require('../lib/cli/top/interval.cjs');
+  const { view } = require('../lib/cli/top/view.cjs');
+  const picture = read('docs/guide/top.svg');
+  const words = (text) => text.trim().split(/ {2,}/).join(' ');
+  const shown = [...picture.matchAll(/<text class="heading"[^>]*>([^<]*)</g)].map(([, text]) => words(text));
+  const numbers = ['wsbroker_closes_total{cause="peer"} 1', 'wsbroker_slow_sockets 1', 'wsbroker_http_requests_total{outcome="answered"} 1'];
+  const scraped = parseExposition(numbers.join('\n'));
+  const headings = view(new Interval(scraped, scraped, 1), 'URL').filter(({ style }) => style === 'heading');
+  assert.deepEqual(shown.slice(1), headings.slice(1).map(({ text }) => words(text)), '`node scripts/top-view.mjs` makes it anew');
+  assert.match(shown[0], /^wsbroker \d\S* http:\S+ up .* over [\d.]+ s$/);
+  assert.match(picture, /<text class="alarm"[^>]*>\d+ STUCK/);
 });

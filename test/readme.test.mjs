@@ -20,11 +20,12 @@ for (const page of process.env.DOCS?.split(',') ?? PAGES) {
   const found = programs(page);
   for (const name of Object.keys(CHECKS[page] ?? {})) assert.ok(found.some((one) => one.name === name), `${page} has a program "${name}", as docs/checks.mjs says`);
   for (const program of found) {
-    const { on = [program.entry.endsWith('.ts') ? 'bun' : 'node'], from, prepare, ask } = CHECKS[page]?.[program.name] ?? {};
+    const { on = [program.entry.endsWith('.ts') ? 'bun' : 'node'], from, also, prepare, ask } = CHECKS[page]?.[program.name] ?? {};
     if (from) {
       const { files, entry } = found.find(({ name }) => name === from);
       Object.assign(program, { entry, files: { ...files, ...program.files } });
     }
+    if (also) program.files = { ...found.find(({ name }) => name === also).files, ...program.files };
     const skip = Object.values(program.files).some((text) => /\b6379\b/.test(text)) && noRedis;
     for (const runtime of on) {
       test(`${page} "${program.name}" runs on ${runtime} as pasted`, { skip }, async (t) => {

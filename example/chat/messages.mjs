@@ -1,5 +1,7 @@
-// What a browser may say, and how long it may be. Everything from a socket is untrusted, so each
-// message is checked here once, field by field. The rest of the code can rely on the values.
+// What a browser may say, and how long it may be. Everything from a socket is untrusted, so it is
+// checked here once, field by field. The rest of the code can rely on the values.
+
+import { RequestError } from 'wsbroker/channels';
 
 /**
  * The limits, in one place. The page gets those it needs with `welcome`, so that the two never
@@ -15,29 +17,17 @@ export const limits = {
   roomsJoined: 20,
   /** People in one room: the list of who is here is sent whole, so it must be bounded. */
   peopleInRoom: 500,
-  /** Messages a room remembers for those who come later. */
-  history: 50,
+  /** Messages of a room that a page shows at first. */
+  newest: 50,
   /**
-   * Bytes of one WebSocket message. A full `text` needs 6 KB when every character has the
-   * longest encoding.
+   * Bytes of one WebSocket message. A full `text` needs 12 KB when every character is escaped in
+   * JSON.
    */
   payload: 16 * 1024,
 };
 
 /** The one room everybody is in. */
 export const LOBBY = 'lobby';
-
-/**
- * Why a message was refused, in words that help the sender. `about` says which message, if that is
- * known.
- */
-export class Refused extends Error {
-  constructor(code, message, about) {
-    super(message);
-    this.code = code;
-    this.about = about;
-  }
-}
 
 /**
  * Control characters, and the marks that change the writing direction, which can make one name look
@@ -50,15 +40,17 @@ const INVISIBLE = /[\p{Cc}\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu;
  */
 const CONTROL = /(?![\n\t])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 
+// What these functions throw, the page shows: wsbroker passes a RequestError on to the client.
+
 const string = (value, field) => {
-  if (typeof value !== 'string') throw new Refused('bad-message', `${field}: expected a string, got ${kind(value)}`);
+  if (typeof value !== 'string') throw new RequestError(`${field}: expected a string, got ${kind(value)}`);
   return value;
 };
 
 const bounded = (value, field, max) => {
-  if (value.length === 0) throw new Refused('bad-message', `${field}: must not be empty`);
+  if (value.length === 0) throw new RequestError(`${field}: must not be empty`);
   if (value.length > max) {
-    throw new Refused('bad-message', `${field}: at most ${max} characters, got ${value.length}`);
+    throw new RequestError(`${field}: at most ${max} characters, got ${value.length}`);
   }
   return value;
 };
@@ -70,82 +62,77 @@ const name = (value, field) =>
   bounded(string(value, field).normalize('NFC').replace(INVISIBLE, '').replace(/\s+/gu, ' ').trim(), field, limits.name);
 
 const room = (value, field) => {
-  const clean = string(value, field).normalize('NFC').trim().toLowerCase().replace(/^#/u, '').replace(/\s+/gu, '-');
+  const clean = string(value, field);
   bounded(clean, field, limits.room);
-  if (!/^[\p{L}\p{N}][\p{L}\p{M}\p{N}_-]*$/u.test(clean)) {
-    throw new Refused('bad-message', `${field}: letters, digits, - and _ only`);
-  }
+  if (!isRoom(clean)) throw new RequestError(`${field}: small letters, digits, - and _ only`);
   return clean;
 };
 
-const text = (value, field) =>
-  bounded(string(value, field).replace(/\r\n?/gu, '\n').replace(CONTROL, '').trim(), field, limits.text);
+const isRoom = (value) =>
+  value.length <= limits.room && value === value.normalize('NFC').toLowerCase() && /^[\p{L}\p{N}][\p{L}\p{M}\p{N}_-]*$/u.test(value);
 
-/**
- * A random key from the page: the id of a message, or the secret that identifies the page after a
- * reconnect.
- */
+/** The random key of an open page. */
 const key = (value, field) => {
   if (!/^[0-9a-f]{32}$/u.test(string(value, field))) {
-    throw new Refused('bad-message', `${field}: expected 32 hexadecimal digits`);
+    throw new RequestError(`${field}: expected 32 hexadecimal digits`);
   }
   return value;
 };
 
-const roomList = (value, field) => {
-  if (!Array.isArray(value)) throw new Refused('bad-message', `${field}: expected a list, got ${kind(value)}`);
-  if (value.length > limits.roomsJoined) throw new Refused('bad-message', `${field}: at most ${limits.roomsJoined} rooms`);
-  return [...new Set(value.map((entry, index) => room(entry, `${field}[${index}]`)))];
-};
+/** What is said in a room. */
+export const checkText = (value) =>
+  bounded(string(value, 'text').replace(/\r\n?/gu, '\n').replace(CONTROL, '').trim(), 'text', limits.text);
+
+/** `room:garden` as ['room', 'garden']; undefined if it is no channel of the chat. */
+export function parseChannel(channel) {
+  const [, about, of] = /^(room|here):(.*)$/su.exec(channel) ?? [];
+  return about !== undefined && isRoom(of) ? [about, of] : undefined;
+}
+
+/** Who a page says it is: its token. Throws a `RequestError`. */
+export function parseToken(token) {
+  return fieldsOf(json(token ?? 'null'), 'token', { session: key, name });
+}
 
 /**
- * Every message a browser may send, with its fields. A Map, so that no type reaches
+ * Every request a page may make, with its fields. A Map, so that no type reaches
  * `Object.prototype`.
  */
-const shapes = new Map(
+const requests = new Map(
   Object.entries({
-    hello: { session: key, name, rooms: roomList },
-    name: { name },
-    join: { room },
+    people: { room },
+    newest: { room },
     leave: { room },
-    say: { room, id: key, text },
     typing: { room },
+    name: { name },
     rooms: {},
   }),
 );
 
 /**
- * Parses and checks one message. Returns a fresh object that has exactly the fields of its type:
- * anything else is removed. Throws `Refused`.
+ * Checks one request. Returns a fresh object that has exactly the fields of its type: anything else
+ * is removed. Throws a `RequestError`.
  */
-export function parseMessage(json) {
-  let raw;
-  try {
-    raw = JSON.parse(json);
-  } catch {
-    throw new Refused('bad-json', 'a message must be JSON');
-  }
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
-    throw new Refused('bad-message', `a message must be a JSON object, got ${kind(raw)}`);
-  }
-  const shape = shapes.get(raw.type);
-  if (!shape) {
-    throw new Refused('unknown-type', `type: expected one of ${[...shapes.keys()].join(', ')}`);
-  }
-  const message = { type: raw.type };
-  try {
-    for (const [field, check] of Object.entries(shape)) message[field] = check(raw[field], field);
-  } catch (error) {
-    if (error instanceof Refused) error.about = aboutOf(raw);
-    throw error;
-  }
-  return message;
+export function parseRequest(data) {
+  const type = data?.type;
+  const fields = requests.get(type);
+  if (!fields) throw new RequestError(`type: expected one of ${[...requests.keys()].join(', ')}`);
+  return { type, ...fieldsOf(data, 'request', fields) };
 }
 
-/**
- * Which message an error reply is about: the page needs the id to mark the right text as not sent.
- */
-const aboutOf = ({ type, id, room }) => ({ type, id: brief(id), room: brief(room) });
-const brief = (value) => (typeof value === 'string' && value.length <= limits.room ? value : undefined);
+function fieldsOf(value, what, fields) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new RequestError(`${what}: expected an object, got ${kind(value)}`);
+  }
+  return Object.fromEntries(Object.entries(fields).map(([field, check]) => [field, check(value[field], field)]));
+}
 
-const kind = (value) => (value === null ? 'null' : Array.isArray(value) ? 'a list' : `${typeof value}`);
+function json(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new RequestError('token: expected JSON');
+  }
+}
+
+const kind = (value) => (value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value);

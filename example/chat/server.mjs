@@ -1,6 +1,5 @@
-// The chat server: the page and the WebSockets on one port. Requests for the page come to this
-// thread; what happens on a socket never waits for it, because wsbroker has I/O threads and worker
-// threads of its own.
+// The chat server: the page and the WebSockets on one port. wsbroker serves both from threads of its
+// own, so this one only starts and stops it.
 //
 //   node example/chat/server.mjs        or        bun example/chat/server.mjs
 //
@@ -9,13 +8,17 @@
 //   PORT            port of the page and of the WebSockets, default 8080
 //   THREADS         worker threads, default 2: enough to show that nothing depends on being in the
 //                   same thread
+//   REDIS_URL       a Redis that keeps what was said, also when this process ends. Without it the
+//                   history is in this process.
 //   TLS_CERT        file of a certificate, and
 //   TLS_KEY         of its key: the port is encrypted then, https and wss. SIGHUP reads the files
 //                   again.
 //   PUBLIC_WS_URL   what the page connects to behind a proxy, such as
 //                   wss://chat.example.org/socket
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { shutdown, start } from 'wsbroker';
 import { limits } from './messages.mjs';
@@ -24,30 +27,19 @@ const host = process.env.HOST || '127.0.0.1';
 const port = numberFrom('PORT', 8080, 65_535);
 const threads = numberFrom('THREADS', 2, 64);
 
-const { TLS_CERT: cert, TLS_KEY: key } = process.env;
+const { TLS_CERT: cert, TLS_KEY: key, REDIS_URL: redis } = process.env;
 const tls = cert && key ? { cert, key } : undefined;
 
 // An IPv6 address is in brackets if a port follows.
 const authority = (name, number) => `${name.includes(':') ? `[${name}]` : name}:${number}`;
 
-// Read once, served from memory. The list is fixed, so no request can reach another file.
-const read = (name) => readFileSync(new URL(`public/${name}`, import.meta.url));
-const files = new Map([
-  ['/', { type: 'text/html; charset=utf-8', body: read('index.html') }],
-  ['/style.css', { type: 'text/css; charset=utf-8', body: read('style.css') }],
-  ['/icon.svg', { type: 'image/svg+xml', body: read('icon.svg') }],
-  ...['main', 'connection', 'dialogs', 'dom', 'frame', 'rooms', 'storage', 'view'].map((name) => [
-    `/${name}.js`,
-    { type: 'text/javascript; charset=utf-8', body: read(`${name}.js`) },
-  ]),
-  // The page asks for this before each connection, so that it finds the server even when it has
-  // moved.
-  ['/config.json', {
-    type: 'application/json',
-    body: JSON.stringify({ webSocketUrl: process.env.PUBLIC_WS_URL }),
-  }],
-]);
-
+const types = {
+  '.css': 'text/css; charset=utf-8',
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
 const headers = {
   // Texts are shown as text (see view.js). If that ever failed, the browser would still run no
   // script but ours.
@@ -59,30 +51,27 @@ const headers = {
   'cache-control': 'no-cache',
 };
 
-const answer = (request, response) => {
-  const file = files.get(request.url.split('?', 1)[0]);
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    response.writeHead(405, { ...headers, allow: 'GET, HEAD' }).end();
-  } else if (!file) {
-    response.writeHead(404, { ...headers, 'content-type': 'text/plain' }).end('not found\n');
-  } else {
-    response.writeHead(200, { ...headers, 'content-type': file.type });
-    response.end(request.method === 'HEAD' ? undefined : file.body);
-  }
-};
-
 const server = await start({
   bind: authority(host, port),
   workerPath: fileURLToPath(new URL('worker.mjs', import.meta.url)),
-  http: answer,
-  // Given without this thread: a load balancer sees that the process lives, and whether its workers
-  // have loaded.
-  answers: { '/healthz': 'health', '/readyz': 'ready' },
+  answers: {
+    ...page(),
+    // A load balancer sees that the process lives, and whether its workers have loaded.
+    '/healthz': 'health',
+    '/readyz': 'ready',
+  },
   threads,
   tls,
+  history: [
+    // What was said: for newcomers, and for those whose connection was away.
+    { channels: 'room:*', size: 500, ttl: 24 * 3_600_000 },
+    // Who comes, goes and types. Nobody is told of that later: they ask who is there (see worker.mjs).
+    { channels: 'here:*', size: 100, ttl: 60_000 },
+  ],
+  cluster: redis ? { redis } : undefined,
   maxPayload: limits.payload,
-  // What was said in each room: see history.mjs. Nobody subscribes to these, so no frames of them.
-  history: [{ channels: 'said:*', size: limits.history, ttl: 24 * 3_600_000, framed: false }],
+  // Who floods is disconnected. When a page comes back, its subscriptions are one message.
+  rateLimit: { messages: 20, burst: 100, action: 'close' },
   // After half of it in silence the server pings; without an answer in all of it the connection is
   // cut. Shorter than the default of 120 s, because in a chat people look at who is here.
   idleTimeout: 30_000,
@@ -108,6 +97,32 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
     await shutdown({ code: 1012, timeout: 3_000 });
     // Nothing keeps the process alive any more, so it ends without process.exit().
   });
+}
+
+/** The files of the page, and the client that it imports, by path. They are read once. */
+function page() {
+  const client = createRequire(import.meta.url).resolve('wsbroker/client');
+  const webSocketUrl = process.env.PUBLIC_WS_URL || '/';
+  return {
+    '/': file(new URL('public/index.html', import.meta.url)),
+    ...folder('/', fileURLToPath(new URL('public', import.meta.url))),
+    '/wsbroker/client.mjs': file(client),
+    ...folder('/wsbroker/client/', join(dirname(client), 'client')),
+    '/config.js': answer('.js', `export const webSocketUrl = ${JSON.stringify(webSocketUrl)};\n`),
+  };
+}
+
+function folder(path, from) {
+  const names = readdirSync(from).filter((name) => extname(name) in types);
+  return Object.fromEntries(names.map((name) => [`${path}${name}`, file(join(from, name))]));
+}
+
+function file(path) {
+  return answer(extname(`${path}`), readFileSync(path));
+}
+
+function answer(extension, body) {
+  return { status: 200, headers: { ...headers, 'content-type': types[extension] }, body };
 }
 
 /** Says what is wrong and what to do, instead of a stack that only shows where. */

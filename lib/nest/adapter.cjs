@@ -139,7 +139,7 @@ class NestAdapter {
         // `handleConnection` finds them in place, and no client is made for a connection that may not
         // have them.
         return this.#clients.accept(socketId, { protocol, headers }, () => {
-            load_cjs_1.native.subscribeMany(socketId, [...channels, (0, rooms_cjs_1.everyoneChannel)(path)]);
+            load_cjs_1.native.subscribeMany(socketId, [...channels, (0, rooms_cjs_1.gatewayChannel)(path)]);
             if (token !== undefined)
                 load_cjs_1.native.setToken(socketId, token);
             return new client_cjs_1.NestClient(socketId, request, path);

@@ -57,7 +57,7 @@ class NestClient {
     }
     /** Everyone connected to the gateway but this client. */
     get broadcast() {
-        return target((0, rooms_cjs_1.everyoneChannel)(this.path), this.id);
+        return target((0, rooms_cjs_1.gatewayChannel)(this.path), this.id);
     }
     close(code, reason) {
         load_cjs_1.native.close(this.id, code, reason);
@@ -97,7 +97,7 @@ class NestServer {
     }
     /** To everyone connected to the gateway, on all threads and instances. */
     emit(event, data) {
-        return target((0, rooms_cjs_1.everyoneChannel)(this.path)).emit(event, data);
+        return target((0, rooms_cjs_1.gatewayChannel)(this.path)).emit(event, data);
     }
     /** To everyone in a room. */
     to(room) {

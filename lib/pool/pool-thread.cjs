@@ -45,6 +45,8 @@ class PoolThread {
     onStable;
     /** Others take its place, so it is not replaced when it ends. */
     superseded = false;
+    /** It has ended, though not by itself after it was asked to: events may have been in hand. */
+    broken = false;
     #worker;
     #port;
     #startedAt = node_perf_hooks_1.performance.now();
@@ -53,6 +55,8 @@ class PoolThread {
     #pinned = Promise.resolve(0);
     #stable;
     #begun;
+    #asked = false;
+    #terminated = false;
     constructor(file, { workerData, options }, startTimeout, { generation, held, imports }) {
         const { port1, port2 } = new node_worker_threads_1.MessageChannel();
         const wsbroker = { file, port: port2, workerData, held, imports };
@@ -74,6 +78,8 @@ class PoolThread {
                 }
                 port1.close();
                 clearTimeout(this.#stable);
+                this.broken =
+                    !this.#asked || this.#terminated || code !== 0 || this.#error !== undefined;
                 resolve(this.#reason('ERR_WSBROKER_WORKER_DIED', `worker ${this.id} (${file}) exited with code ${code}`));
             });
         });
@@ -157,7 +163,7 @@ class PoolThread {
      * Lets the worker run `handleStop` first, if it is ready. A thread that a system call blocks
      * cannot be ended and is left behind.
      *
-     * @returns whether it has ended by itself
+     * @returns whether it has ended by itself, and not by an error
      */
     async stop(timeout) {
         const deadline = node_perf_hooks_1.performance.now() + timeout;
@@ -165,8 +171,10 @@ class PoolThread {
         if (this.wasReady) {
             this.#post({ type: 'stop', timeout: timeout - 2 * last });
             if (await (0, promises_cjs_1.within)(timeout - last, this.ended))
-                return true;
+                return !this.broken;
         }
+        this.#error ??= new Error(`it did not stop within ${Math.round(timeout)} ms`);
+        this.#terminated = true;
         await (0, promises_cjs_1.within)(deadline - node_perf_hooks_1.performance.now(), this.#worker.terminate());
         return false;
     }
@@ -175,6 +183,7 @@ class PoolThread {
      * runs if the thread still responds.
      */
     async cut() {
+        this.#error ??= new Error('its handlers had not settled in time');
         this.#post({ type: 'leave', timeout: CUT_TIMEOUT });
         if (await (0, promises_cjs_1.within)(2 * CUT_TIMEOUT, this.ended))
             return;
@@ -183,11 +192,13 @@ class PoolThread {
     /** Ends it at once. Its connections move to others even if it cannot be ended. */
     async terminate(error) {
         this.#error ??= error;
+        this.#terminated = true;
         void this.#worker.terminate();
         if (!(await (0, promises_cjs_1.within)(TERMINATION_TIMEOUT, this.ended)))
             load_cjs_1.native.giveUpWorker(this.id);
     }
     #post(message) {
+        this.#asked ||= message.type === 'stop' || message.type === 'leave';
         this.#port.postMessage(message);
     }
     #receive(message) {

@@ -30,6 +30,8 @@ export declare class PoolThread {
     onStable: (() => void) | undefined;
     /** Others take its place, so it is not replaced when it ends. */
     superseded: boolean;
+    /** It has ended, though not by itself after it was asked to: events may have been in hand. */
+    broken: boolean;
     constructor(file: string, { workerData, options }: CheckedThreadOptions, startTimeout: number, { generation, held, imports }: PoolThreadPlace);
     age(): number;
     /**
@@ -47,7 +49,7 @@ export declare class PoolThread {
      * Lets the worker run `handleStop` first, if it is ready. A thread that a system call blocks
      * cannot be ended and is left behind.
      *
-     * @returns whether it has ended by itself
+     * @returns whether it has ended by itself, and not by an error
      */
     stop(timeout: number): Promise<boolean>;
     /**

@@ -161,6 +161,8 @@ class Pool {
             await thread.cut();
             return true;
         }
+        if (thread.broken)
+            return true;
         return !(await thread.stop(Math.max(LEAST_FOR_STOP, time())));
     }
     /** @param next the module of a thread that is to take over: it is held until all are ready */
@@ -182,7 +184,7 @@ class Pool {
             this.#running.delete(thread);
             if (this.#stopping || thread.superseded) {
                 if (thread.wasReady)
-                    this.#notify({ type: 'stopped', workerId: thread.id });
+                    this.#tellStopped(thread, reason);
             }
             else if (thread.held) {
                 // It has not begun, and the take-over deals with that.
@@ -197,6 +199,13 @@ class Pool {
             }
         });
         return thread;
+    }
+    /** @param reason why it has ended, if it is {@link PoolThread.broken} */
+    #tellStopped({ id, broken }, reason) {
+        if (broken && this.watchers.size === 0) {
+            (0, report_cjs_1.reportError)(`worker ${id} had to be stopped before it was done`, reason);
+        }
+        this.#notify({ type: 'stopped', workerId: id, ...(broken && { reason }) });
     }
     #replace(thread, type, reason, place) {
         const { failures } = place;

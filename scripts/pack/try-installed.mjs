@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 const windows = process.platform === 'win32';
 const DEADLINE = 30_000;
@@ -33,8 +34,9 @@ export async function tryChat(installed, { runtime = process.execPath, WebSocket
     const url = await address(child, exited);
     const page = await fetch(url, { signal: AbortSignal.timeout(DEADLINE) });
     if (page.status !== 200) throw new Error(`the page of the chat answers ${page.status}`);
-    const [one, two] = await Promise.all(['Ada', 'Grace'].map((who) => guest(new WebSocket(url.replace('http', 'ws')), who)));
-    one.say('hello from the package');
+    const { connect } = await clientOf(installed, WebSocket);
+    const [one, two] = await Promise.all(['Ada', 'Grace'].map((who) => guest(connect, url, who)));
+    await within(one.say('hello from the package'), 'the chat does not take what is said');
     const heard = await two.hears('hello from the package');
     one.close();
     two.close();
@@ -63,14 +65,17 @@ function address(child, exited) {
   return within(found, 'the chat does not say its address');
 }
 
-/** A client that has joined the lobby. */
-async function guest(socket, name) {
+/** The client of the installed package, also in versions of Node that have no WebSocket. */
+async function clientOf(installed, WebSocket) {
+  globalThis.WebSocket ??= WebSocket;
+  return import(pathToFileURL(path.join(installed, 'lib/client.mjs')).href);
+}
+
+/** Somebody who is in the lobby. */
+async function guest(connect, url, name) {
   const heard = [];
   let notify = () => undefined;
-  socket.addEventListener('message', ({ data }) => {
-    heard.push(String(data));
-    notify();
-  });
+  const client = connect(url, { token: () => JSON.stringify({ session: randomBytes(16).toString('hex'), name }) });
   const hears = (text) =>
     within(new Promise((resolve) => {
       notify = () => {
@@ -79,16 +84,18 @@ async function guest(socket, name) {
       };
       notify();
     }), () => `${name} does not hear ${JSON.stringify(text)}, but ${heard.join(' ')}`);
-  const tell = (message) => socket.send(JSON.stringify(message));
-  await within(new Promise((resolve, reject) => {
-    socket.addEventListener('open', resolve);
-    socket.addEventListener('error', () => reject(new Error('the chat refuses the connection')));
-  }), `${name} is not connected`);
-  const key = () => randomBytes(16).toString('hex');
-  tell({ type: 'hello', session: key(), name, rooms: [] });
-  // From then on it gets what others say.
-  await hears('"type":"room"');
-  return { hears, say: (text) => tell({ type: 'say', room: 'lobby', id: key(), text }), close: () => socket.close() };
+  const inLobby = ['here:lobby', 'room:lobby'].map((channel) => new Promise((resolve, reject) => {
+    client.subscribe(channel, {
+      getState: () => resolve(),
+      onMessage({ data }) {
+        heard.push(data);
+        notify();
+      },
+      onEnd: (reason) => reject(new Error(`the chat refuses ${channel}: ${reason}`)),
+    });
+  }));
+  await within(Promise.all(inLobby), `${name} is not in the lobby`);
+  return { hears, say: (text) => client.publish('room:lobby', text), close: () => client.close() };
 }
 
 function within(promise, what) {

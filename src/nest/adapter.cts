@@ -18,7 +18,7 @@ import { PINNED } from '../worker/handlers.cjs';
 import { PinnedSockets } from '../worker/pinned-sockets.cjs';
 import { checkVerdict } from '../worker/verdict.cjs';
 import { NestClient, type NestMessage, NestServer } from './client.cjs';
-import { everyoneChannel } from './rooms.cjs';
+import { gatewayChannel } from './rooms.cjs';
 
 /** Options of {@link NestAdapter}. */
 export interface NestAdapterOptions {
@@ -192,7 +192,7 @@ export class NestAdapter implements WebSocketAdapter<NestServer, NestClient, Nes
     // `handleConnection` finds them in place, and no client is made for a connection that may not
     // have them.
     return this.#clients.accept(socketId, { protocol, headers }, () => {
-      native.subscribeMany(socketId, [...channels, everyoneChannel(path)]);
+      native.subscribeMany(socketId, [...channels, gatewayChannel(path)]);
       if (token !== undefined) native.setToken(socketId, token);
       return new NestClient(socketId, request, path);
     });

@@ -2,7 +2,7 @@ import type { Subscription } from 'rxjs' with { 'resolution-mode': 'import' };
 import { native } from '../native/load.cjs';
 import type { Data, SendResult } from '../types/messages.cjs';
 import type { OpenRequest } from '../types/worker-interface.cjs';
-import { everyoneChannel, roomChannel } from './rooms.cjs';
+import { gatewayChannel, roomChannel } from './rooms.cjs';
 
 const OPEN = 1;
 const CLOSING = 2;
@@ -73,7 +73,7 @@ export class NestClient {
 
   /** Everyone connected to the gateway but this client. */
   get broadcast(): NestTarget {
-    return target(everyoneChannel(this.path), this.id);
+    return target(gatewayChannel(this.path), this.id);
   }
 
   close(code?: number, reason?: string): void {
@@ -121,7 +121,7 @@ export class NestServer implements NestTarget {
 
   /** To everyone connected to the gateway, on all threads and instances. */
   emit(event: string, data?: unknown): number {
-    return target(everyoneChannel(this.path)).emit(event, data);
+    return target(gatewayChannel(this.path)).emit(event, data);
   }
 
   /** To everyone in a room. */

@@ -59,6 +59,8 @@ export class PoolThread {
   onStable: (() => void) | undefined;
   /** Others take its place, so it is not replaced when it ends. */
   superseded = false;
+  /** It has ended, though not by itself after it was asked to: events may have been in hand. */
+  broken = false;
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #startedAt = performance.now();
@@ -67,6 +69,8 @@ export class PoolThread {
   #pinned: Promise<number> = Promise.resolve(0);
   #stable: NodeJS.Timeout | undefined;
   #begun: (() => void) | undefined;
+  #asked = false;
+  #terminated = false;
 
   constructor(
     file: string,
@@ -94,6 +98,8 @@ export class PoolThread {
         }
         port1.close();
         clearTimeout(this.#stable);
+        this.broken =
+          !this.#asked || this.#terminated || code !== 0 || this.#error !== undefined;
         resolve(
           this.#reason(
             'ERR_WSBROKER_WORKER_DIED',
@@ -195,15 +201,17 @@ export class PoolThread {
    * Lets the worker run `handleStop` first, if it is ready. A thread that a system call blocks
    * cannot be ended and is left behind.
    *
-   * @returns whether it has ended by itself
+   * @returns whether it has ended by itself, and not by an error
    */
   async stop(timeout: number): Promise<boolean> {
     const deadline = performance.now() + timeout;
     const last = Math.min(MAX_FOR_TERMINATION, timeout / 4);
     if (this.wasReady) {
       this.#post({ type: 'stop', timeout: timeout - 2 * last });
-      if (await within(timeout - last, this.ended)) return true;
+      if (await within(timeout - last, this.ended)) return !this.broken;
     }
+    this.#error ??= new Error(`it did not stop within ${Math.round(timeout)} ms`);
+    this.#terminated = true;
     await within(deadline - performance.now(), this.#worker.terminate());
     return false;
   }
@@ -213,6 +221,7 @@ export class PoolThread {
    * runs if the thread still responds.
    */
   async cut(): Promise<void> {
+    this.#error ??= new Error('its handlers had not settled in time');
     this.#post({ type: 'leave', timeout: CUT_TIMEOUT });
     if (await within(2 * CUT_TIMEOUT, this.ended)) return;
     await this.terminate();
@@ -221,11 +230,13 @@ export class PoolThread {
   /** Ends it at once. Its connections move to others even if it cannot be ended. */
   async terminate(error?: unknown): Promise<void> {
     this.#error ??= error;
+    this.#terminated = true;
     void this.#worker.terminate();
     if (!(await within(TERMINATION_TIMEOUT, this.ended))) native.giveUpWorker(this.id);
   }
 
   #post(message: ToWorker): void {
+    this.#asked ||= message.type === 'stop' || message.type === 'leave';
     this.#port.postMessage(message);
   }
 

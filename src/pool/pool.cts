@@ -170,6 +170,7 @@ export class Pool {
       await thread.cut();
       return true;
     }
+    if (thread.broken) return true;
     return !(await thread.stop(Math.max(LEAST_FOR_STOP, time())));
   }
 
@@ -193,7 +194,7 @@ export class Pool {
     void thread.ended.then((reason) => {
       this.#running.delete(thread);
       if (this.#stopping || thread.superseded) {
-        if (thread.wasReady) this.#notify({ type: 'stopped', workerId: thread.id });
+        if (thread.wasReady) this.#tellStopped(thread, reason);
       } else if (thread.held) {
         // It has not begun, and the take-over deals with that.
       } else if (thread.wasReady) {
@@ -204,6 +205,14 @@ export class Pool {
       }
     });
     return thread;
+  }
+
+  /** @param reason why it has ended, if it is {@link PoolThread.broken} */
+  #tellStopped({ id, broken }: PoolThread, reason: WSBrokerError): void {
+    if (broken && this.watchers.size === 0) {
+      reportError(`worker ${id} had to be stopped before it was done`, reason);
+    }
+    this.#notify({ type: 'stopped', workerId: id, ...(broken && { reason }) });
   }
 
   #replace(

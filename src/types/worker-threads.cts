@@ -16,12 +16,14 @@ export interface WorkerEvent {
    * workers until it takes events again. Reported once each time, also for workers on threads of
    * your own.
    *
-   * `stopped`: the worker ended because of {@link shutdown} or {@link reloadWorkers}.
+   * `stopped`: the worker ended because of {@link shutdown} or {@link reloadWorkers}. Then `reason`
+   * is present if it did not end by itself after its handlers had settled: it crashed, hung, or was
+   * not done in time. The events that its handlers were at are not run again.
    */
   readonly type: 'started' | 'died' | 'failed' | 'stuck' | 'stopped';
   /** The thread's `threadId` of `node:worker_threads`. */
   readonly workerId: number;
-  /** Why, with `died`, `failed` and `stuck`. */
+  /** Why, with `died`, `failed`, `stuck`, and with a `stopped` that was not orderly. */
   readonly reason?: Error;
   /**
    * With `stuck`: the handler that has not returned. Absent if no handler has: then a timer or the
@@ -78,8 +80,8 @@ export interface ReloadReport {
   /** Worker threads that have ended. */
   readonly stopped: number;
   /**
-   * Those of them that were not done in time. Their connections have moved all the same; the events
-   * that their handlers were at are not run again.
+   * Those of them that were not done in time, crashed, or were ended by the watchdog. Their
+   * connections have moved all the same; the events that their handlers were at are not run again.
    */
   readonly cut: number;
   /**

@@ -4,6 +4,7 @@
 //   on      runtimes: 'node', 'bun', 'newest', 'compiled' (see programs.mjs). By default Node, and
 //           Bun for a program in TypeScript
 //   from    the NAME of a program on the page that starts this one, a worker module
+//   also    the NAME of a program on the page whose other files this one needs
 //   prepare called with the folder that the program is pasted into, before it starts
 //   ask     called with (t, { url, urls, ports, child, exited, said }); `url` is where the program
 //           listens first

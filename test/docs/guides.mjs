@@ -13,7 +13,7 @@ import WebSocket from 'ws';
 import { findNode, NODE_VERSIONS } from '../runner/runtimes.mjs';
 import { client, endsOnSigterm, refusal } from './checks.mjs';
 import { programs, read, root } from './pages.mjs';
-import { within } from './programs.mjs';
+import { must, within } from './programs.mjs';
 
 const closed = ({ ws }) => {
   const ended = new Promise((resolve) => {
@@ -94,6 +94,29 @@ async function publishes(t, program) {
   ada.tell({ type: 'publish', id: '2', channel: 'chat:1', data: 'hello' });
   const heard = [await ada.hears(), await ada.hears()];
   assert.ok(heard.includes('1 chat:1\n{"from":"ada","text":"hello"}'));
+  await endsOnSigterm(program);
+}
+
+/** The list has everybody, and the news comes to those who were there before. */
+async function isHere(t, program) {
+  const channel = 'here:lobby';
+  const enter = async (name, since) => {
+    const one = await speaker(t, program.url, name);
+    one.tell({ type: 'subscribe', channels: [{ channel, since }] });
+    const answer = await one.hears();
+    one.tell({ type: 'request', id: 1, data: null });
+    return { one, answer, list: (await one.hears()).data };
+  };
+  const ada = await enter('ada');
+  assert.deepEqual([ada.answer.type, ada.list], ['subscribed', ['ada']]);
+  const bob = await enter('bob');
+  assert.deepEqual(bob.list.toSorted(), ['ada', 'bob']);
+  assert.match(await ada.one.hears(), /{"came":"bob"}$/);
+  bob.one.ws.close();
+  await closed(bob.one);
+  assert.match(await ada.one.hears(), /{"left":"bob"}$/);
+  const again = await enter('bob', bob.answer.position);
+  assert.deepEqual([again.answer.recovered, again.list.toSorted()], [false, ['ada', 'bob']]);
   await endsOnSigterm(program);
 }
 
@@ -206,7 +229,99 @@ async function shown(t, { url }) {
   }
 }
 
+/** The site of a guide to sessions: who has logged in there is known at its sockets, and nobody else. */
+const site = ({ log, cookieName, forged, ask }) => async (t, program) => {
+  const { url, ports } = program;
+  const origin = `http://127.0.0.1:${ports.get('8080')}`;
+  /** A browser's cookies: those that answers have set so far. */
+  const jar = new Map();
+  const cookie = () => [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
+  const post = async (where, fields, encode = (given) => new URLSearchParams(given)) => {
+    const body = fields && encode(fields);
+    const headers = { cookie: cookie(), origin, ...(typeof body === 'string' ? { 'content-type': 'application/json' } : {}) };
+    return kept(await fetch(origin + where, { method: 'POST', redirect: 'manual', headers, body }));
+  };
+  const get = async (where) => kept(await fetch(origin + where, { headers: { cookie: cookie() } }));
+  function kept(answer) {
+    for (const text of answer.headers.getSetCookie?.() ?? []) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(text);
+      jar.set(name, value);
+    }
+    return answer;
+  }
+  assert.equal(await refusal(`${url}/ws`, { origin }), 401, 'nobody');
+  await log({ post, get });
+  assert.ok(jar.get(cookieName), `${cookieName} is among ${[...jar.keys()]}`);
+  for (const wrong of [...forged, `${jar.get(cookieName).slice(0, -6)}AAAAAA`]) {
+    assert.equal(await refusal(`${url}/ws`, { origin, headers: { cookie: `${cookieName}=${wrong}` } }), 401, wrong);
+  }
+  const foreign = { origin: 'http://elsewhere.example', headers: { cookie: cookie() } };
+  assert.equal(await refusal(`${url}/ws`, foreign), 403);
+  const ada = await client(t, `${url}/ws`, { origin, headers: { cookie: `theme=dark; ${cookie()}` } });
+  ada.say('hello');
+  assert.equal(await ada.hear(), 'ada said: hello');
+  await ask?.({ post, ada, again: () => refusal(`${url}/ws`, { origin, headers: { cookie: cookie() } }) });
+  await endsOnSigterm(program);
+};
+const nonsense = ['', 's%3Aunknown.x', 'unknown.x', '%E0', '%00', 'a'.repeat(2000)];
+
 export const GUIDES = {
+  'docs/guide/sessions.md': {
+    express: {
+      on: ['node', 'bun'],
+      ask: site({
+        log: ({ post }) => post('/login'),
+        cookieName: 'connect.sid',
+        forged: nonsense,
+        async ask({ post, ada, again }) {
+          const ended = closed(ada);
+          await post('/logout');
+          assert.deepEqual(await ended, [4401, 'logged out']);
+          assert.equal(await again(), 401, 'the session has ended');
+        },
+      }),
+    },
+    passport: {
+      on: ['node', 'bun'],
+      also: 'express',
+      ask: site({
+        async log({ post }) {
+          assert.equal((await post('/login', { username: 'ada', password: 'wrong' })).status, 401);
+          assert.equal((await post('/login', { username: 'ada', password: 'secret' })).status, 200);
+        },
+        cookieName: 'connect.sid',
+        forged: nonsense,
+      }),
+    },
+    fastify: {
+      on: ['node', 'bun'],
+      ask: site({ log: ({ post }) => post('/login'), cookieName: 'sessionId', forged: nonsense }),
+    },
+    better: {
+      on: ['newest'],
+      ask: site({
+        async log({ post }) {
+          const ada = { name: 'ada', email: 'ada@example.com', password: 'long enough' };
+          const answer = await post('/api/auth/sign-up/email', ada, JSON.stringify);
+          assert.equal(answer.status, 200, await answer.text());
+        },
+        cookieName: 'better-auth.session_token',
+        forged: nonsense,
+      }),
+    },
+    authjs: {
+      on: ['node', 'bun'],
+      ask: site({
+        async log({ post, get }) {
+          const { csrfToken } = await (await get('/auth/csrf')).json();
+          await post('/auth/callback/credentials', { csrfToken, username: 'ada', password: 'wrong' });
+          await post('/auth/callback/credentials', { csrfToken, username: 'ada', password: 'secret' });
+        },
+        cookieName: 'authjs.session-token',
+        forged: nonsense,
+      }),
+    },
+  },
   'docs/server-helper.md': {
     bun: { on: ['bun'], ask: helped },
     native: { on: ['node', 'bun'], ask: helped },
@@ -251,6 +366,17 @@ export const GUIDES = {
         await endsOnSigterm(program);
       },
     },
+    nitro: {
+      on: ['node', 'bun'],
+      prepare: (folder) => void must(process.execPath, [path.join(root, 'node_modules/nitro/dist/cli/index.mjs'), 'build'], { cwd: folder }),
+      async ask(t, program) {
+        assert.equal(await (await http(program.ports, '8080', '/')).text(), 'a page');
+        const [ada, bob] = await clients(t, `${program.url}/ws`, `${program.url}/ws`);
+        ada.say('hello');
+        assert.equal(await bob.hear(), 'hello');
+        await endsOnSigterm(program);
+      },
+    },
     graphql: {
       async ask(t, program) {
         const ada = await client(t, `${program.url}/graphql`, 'graphql-transport-ws');
@@ -277,23 +403,6 @@ export const GUIDES = {
         const foreign = { headers: { cookie }, origin: 'https://elsewhere.example' };
         assert.equal(await refusal(url, foreign), 403);
         const ada = await client(t, url, { headers: { cookie: `theme=dark; ${cookie}` }, origin });
-        ada.say('hello');
-        assert.equal(await ada.hear(), 'ada said: hello');
-        await endsOnSigterm(program);
-      },
-    },
-    express: {
-      on: ['node', 'bun'],
-      async ask(t, program) {
-        const { url, ports } = program;
-        const origin = `http://127.0.0.1:${ports.get('8080')}`;
-        const answer = await http(ports, '8080', '/login', { method: 'POST' });
-        const cookie = answer.headers.get('set-cookie').split(';')[0];
-        assert.equal(await refusal(`${url}/ws`, { origin }), 401);
-        for (const wrong of [`${cookie}x`, 'connect.sid=s%3Aunknown.x', 'connect.sid=', 'connect.sid=%E0']) {
-          assert.equal(await refusal(`${url}/ws`, { origin, headers: { cookie: wrong } }), 401);
-        }
-        const ada = await client(t, `${url}/ws`, { origin, headers: { cookie: `theme=dark; ${cookie}` } });
         ada.say('hello');
         assert.equal(await ada.hear(), 'ada said: hello');
         await endsOnSigterm(program);
@@ -522,7 +631,7 @@ export const GUIDES = {
     },
   },
   'docs/guide/troubleshooting.md': { code: { ask: shown } },
-  'docs/guide/channels.md': { channels: { ask: subscribes }, publishing: { ask: publishes } },
+  'docs/guide/channels.md': { channels: { ask: subscribes }, publishing: { ask: publishes }, presence: { ask: isHere } },
   'docs/guide/history.md': { history: { ask: recovers } },
   'docs/guide/client.md': { client: { from, ask: reconnects } },
   'docs/guide/performance.md': { measure: { ask: echo } },

@@ -163,7 +163,8 @@ test('publishing to a channel with a subscriber that never reads: the others get
     }
     return slowest;
   }, rounds);
-  assert.ok(slowest < 1000, `a call took ${slowest} ms`);
+  // What waited for the subscriber would wait much longer; a thread that is not let run may be late.
+  assert.ok(slowest < 10_000, `a call took ${slowest} ms`);
   for (const reader of readers) {
     const got = await reader.take(rounds);
     assert.deepEqual(got.map((bytes) => bytes.readUInt32BE(0)), Array.from({ length: rounds }, (_, n) => n));

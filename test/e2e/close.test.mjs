@@ -86,15 +86,15 @@ for (const [how, code, close] of [
   ['shutdown', 1001, (wsb) => void wsb.shutdown({ timeout: 30_000 })],
 ]) {
   test(`what was sent before ${how} arrives, though it takes a client longer than closeTimeout`, async (t) => {
-    const closeTimeout = 400;
+    const closeTimeout = 1500;
     const server = await launch(t, { options: { closeTimeout, maxBackpressure: 64 << 20 } });
     const raw = await open(server);
     const { id } = await server.told.next('open');
     const began = Date.now();
-    // 64 KiB every 5 ms.
+    // 64 KiB every 10 ms.
     raw.socket.on('data', () => {
       raw.socket.pause();
-      setTimeout(() => raw.socket.resume(), 5);
+      setTimeout(() => raw.socket.resume(), 10);
     });
     await server.main((wsb, kit, id) => {
       for (let i = 0; i < 512; i++) wsb.send(id, Buffer.alloc(65_536, i));

@@ -63,7 +63,7 @@ const CASES = [
     waiting.write(request());
     await server.told.next('asked');
     await server.refused();
-  }, { worker: (wsb, kit) => ({ handleOpen: () => (kit.tell('asked'), new Promise((resolve) => setTimeout(resolve, 500))) }) }],
+  }, { worker: (wsb, kit) => ({ handleOpen: () => (kit.tell('asked'), new Promise(() => {})) }) }],
   ['rejected', 'workerGone', { threads: 1 }, (server) => server.refused(), { worker: () => ({ handleOpen: () => process.exit(1) }) }],
 
   ['closes', 'peer', {}, async (server) => (await server.connect()).close(1000)],
@@ -132,7 +132,14 @@ const CASES = [
     raw.write(request());
     await server.told.next('asked');
     raw.destroy();
-  }, { worker: (wsb, kit) => ({ handleOpen: () => (kit.tell('asked'), new Promise((resolve) => setTimeout(resolve, 300))) }), rejected: { gone: 1 } }],
+    await until(async () => (await stats(server)).rejected.gone === 1, 'that it is gone');
+    server.file('go', '');
+  }, { worker: (wsb, kit) => ({
+    async handleOpen() {
+      kit.tell('asked');
+      while (!require('node:fs').existsSync('go')) await new Promise((resolve) => setTimeout(resolve, 10));
+    },
+  }), rejected: { gone: 1 } }],
 
   ['dropped', 'dropNewest', { maxBackpressure: 65_536, overflow: 'dropNewest' }, async (server) => flood(server, (await deaf(server))[1], 32 << 20)],
   ['dropped', 'dropOldest', { maxBackpressure: 65_536, overflow: 'dropOldest' }, async (server) => flood(server, (await deaf(server))[1], 32 << 20)],

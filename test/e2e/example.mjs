@@ -10,8 +10,9 @@ const DEADLINE = Number(process.env.WSB_DEADLINE || 15_000);
 /**
  * Runs `script` on free ports and waits for the line with its address.
  *
- * @returns {Promise<{ url: string, ports: { PORT: string, WS_PORT: string }, output: () => string, stop: () => Promise<number | string> }>}
+ * @returns {Promise<{ url: string, ports: { PORT: string, WS_PORT: string }, output: () => string, stop: () => Promise<number | string>, kill: () => Promise<void> }>}
  * `ports` can be given as `env` again, to start it at the same address. `stop` resolves to the exit code, or the signal that was needed.
+ * `kill` ends it without a chance to say anything.
  */
 export async function startExample(script, env = {}) {
   const child = spawn(runtime, [script], {
@@ -44,6 +45,10 @@ export async function startExample(script, env = {}) {
     url: `http://127.0.0.1:${ports.PORT}`,
     ports,
     output: () => said,
+    async kill() {
+      child.kill('SIGKILL');
+      await exited;
+    },
     async stop() {
       child.kill('SIGTERM');
       const late = setTimeout(() => child.kill('SIGKILL'), DEADLINE);

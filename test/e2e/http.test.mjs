@@ -100,7 +100,7 @@ test('a long URL passes as long as the head fits', async (t) => {
 });
 
 test('handshakeTimeout: a client that says nothing, or half of it, or a byte at a time, is cut', async (t) => {
-  const server = await launch(t, { options: { handshakeTimeout: 300 } });
+  const server = await launch(t, { options: { handshakeTimeout: 2000 } });
   const began = Date.now();
   const silent = await tcp(server);
   const half = await tcp(server);
@@ -118,10 +118,11 @@ test('handshakeTimeout: a client that says nothing, or half of it, or a byte at 
     assert.ok(raw.status === undefined || raw.status === 408, raw.head);
   }
   const took = Date.now() - began;
-  assert.ok(took >= 250 && took < 10_000, `${took} ms`);
+  assert.ok(took >= 1900, `${took} ms`);
   // A connection that made it is not touched by that clock.
   const client = await server.connect();
-  await until(() => Date.now() - began > took + 400, 'the deadline to pass');
+  const connected = Date.now();
+  await until(() => Date.now() - connected > 2500, 'the deadline to pass');
   assert.deepEqual(await client.fence(), []);
 });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { failure, launch, until } from './harness.mjs';
-import { open, PONG, PING, frame } from './raw.mjs';
+import { fill, open, PONG, PING, frame } from './raw.mjs';
 
 test('getSockets has the open ones in order and in pages, on any thread', async (t) => {
   const server = await launch(t, { options: { threads: 2, ioThreads: 2 } });
@@ -54,19 +54,15 @@ test('roundTrip is what the last answered ping took', async (t) => {
 });
 
 test('slowSockets has those that do not read, the worst first, and what they missed', async (t) => {
-  const server = await launch(t, { options: { maxBackpressure: 1 << 20, overflow: 'dropNewest' } });
+  const server = await launch(t, { options: { ioThreads: 1, maxBackpressure: 1 << 20, overflow: 'dropNewest' } });
   const raws = [await open(server), await open(server)];
   const [one, two] = [await server.told.next('open'), await server.told.next('open')].map(({ id }) => id);
+  const neighbour = await server.connect();
   for (const raw of raws) raw.stopReading();
   assert.deepEqual(await server.main((wsb) => wsb.slowSockets()), []);
   const from = Date.now();
-  const fill = (id, bytes) => until(() => server.main((wsb, kit, id, bytes) => {
-    const part = 'x'.repeat(50_000);
-    while (wsb.bufferedAmount(id) < bytes) wsb.send(id, part);
-    return new Promise((resolve) => setTimeout(() => resolve(wsb.bufferedAmount(id) >= bytes), 20));
-  }, id, bytes), 'a socket to be slow');
-  await fill(one, 1 << 18);
-  await fill(two, 1 << 20);
+  await fill(server, neighbour, one, 1 << 18);
+  await fill(server, neighbour, two, 1 << 20);
   const dropped = await server.main((wsb, kit, id) => [wsb.send(id, 'a'), wsb.send(id, 'b')], two);
   assert.deepEqual(dropped, [0, 0]);
   const slow = await server.main((wsb) => wsb.slowSockets());

@@ -48,21 +48,21 @@ test('a ping is answered with its own payload, also between the fragments of a m
 });
 
 test('pings: after half of idleTimeout in silence the server asks; a client that answers lives on', async (t) => {
-  const server = await launch(t, { options: { idleTimeout: 800 } });
+  const server = await launch(t, { options: { idleTimeout: 4000 } });
   const raw = await open(server);
   const began = Date.now();
-  for (let i = 0; i < 4; i++) {
+  for (let i = 0; i < 3; i++) {
     const ping = await raw.frame(PING, i);
     raw.write(frame(PONG, ping.payload));
   }
   const took = Date.now() - began;
-  assert.ok(took >= 1200, `four pings in ${took} ms`);
+  assert.ok(took >= 5500, `three pings in ${took} ms`);
   raw.write(frame(TEXT, 'alive'));
   assert.equal((await server.told.next('text')).data, 'alive');
 });
 
 test('idleTimeout: a client that does not even answer pings is cut, and handleClose sees 1006', async (t) => {
-  const server = await launch(t, { options: { idleTimeout: 600 } });
+  const server = await launch(t, { options: { idleTimeout: 3000 } });
   const other = await server.connect(); // answers pings by itself
   const raw = await open(server);
   const began = Date.now();
@@ -70,7 +70,7 @@ test('idleTimeout: a client that does not even answer pings is cut, and handleCl
   await raw.frame(PING);
   await raw.end();
   const took = Date.now() - began;
-  assert.ok(took >= 500 && took < 6000, `cut after ${took} ms`);
+  assert.ok(took >= 2900, `cut after ${took} ms`);
   const close = await server.told.next('close');
   assert.deepEqual([close.id, close.code], [id, 1006]);
   assert.equal(raw.frames.some((one) => one.opcode === CLOSE), false);
@@ -103,17 +103,17 @@ test('pingInterval: 0 asks nobody', async (t) => {
 });
 
 test('any byte counts as a sign of life, also part of a frame', async (t) => {
-  const server = await launch(t, { options: { idleTimeout: 600, pings: false } });
+  const server = await launch(t, { options: { idleTimeout: 3000, pings: false } });
   const raw = await open(server);
-  const bytes = frame(TEXT, 'drop by drop');
+  const bytes = frame(TEXT, 'drops');
   const began = Date.now();
   for (const byte of bytes) {
     raw.write(Buffer.from([byte]));
-    const next = Date.now() + 100;
+    const next = Date.now() + 400;
     await until(() => Date.now() >= next, 'the next drop');
   }
-  assert.ok(Date.now() - began > 1200);
-  assert.equal((await server.told.next('text')).data, 'drop by drop');
+  assert.ok(Date.now() - began > 4000);
+  assert.equal((await server.told.next('text')).data, 'drops');
 });
 
 test('idleTimeout: 0 is off', async (t) => {
@@ -180,7 +180,7 @@ test('maxInFlight: a message larger than the window passes when nothing else hol
 
 test('the idle clock stands still while we ourselves do not read', async (t) => {
   const server = await launch(t, {
-    options: { maxInFlight: { messages: 2, bytes: 4096 }, idleTimeout: 500, handlerTimeout: 0 },
+    options: { maxInFlight: { messages: 2, bytes: 4096 }, idleTimeout: 2500, handlerTimeout: 0 },
     worker: (wsb, kit) => ({
       ...kit.standard(wsb),
       handleBinaryMessage(bytes, id) {
@@ -195,7 +195,7 @@ test('the idle clock stands still while we ourselves do not read', async (t) => 
   for (let n = 0; n < 20; n++) paused.write(frame(BINARY, Buffer.alloc(2048, n)));
   await server.told.next('got');
   const began = Date.now();
-  await until(() => Date.now() - began > 1500, 'three times the idle timeout');
+  await until(() => Date.now() - began > 5000, 'twice the idle timeout');
   assert.equal(paused.ended, false, 'not cut as idle');
   await other.run(() => globalThis.release());
   await until(() => server.told.of('got').length === 20, 'every message');

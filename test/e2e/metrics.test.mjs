@@ -7,6 +7,7 @@ import { test } from 'node:test';
 
 import { failure, launch, until } from './harness.mjs';
 import { families, get, missing, parse, scraping } from './prometheus.mjs';
+import { fill, open } from './raw.mjs';
 
 const require = createRequire(import.meta.url);
 const OPTIONS = { path: '/ws', answers: { '/metrics': 'metrics' } };
@@ -102,6 +103,42 @@ test('each number moves by what it counts', async (t) => {
   assert.equal(handled[1], 7);
   assert.ok(now.get('wsbroker_io_thread_turn_duration_seconds_count{thread="0"}') > 3);
   assert.ok(now.get('wsbroker_io_thread_turn_duration_seconds_sum{thread="0"}') < 60);
+});
+
+test('slow sockets are counted, and the worst have ranks until they have caught up', async (t) => {
+  const server = await launch(t, { options: { ...OPTIONS, ioThreads: 1, maxBackpressure: 1 << 20, overflow: 'dropNewest' } });
+  const raws = [];
+  for (let i = 0; i < 3; i++) raws.push(await open(server, { target: '/ws' }));
+  const ids = [];
+  for (const raw of raws) {
+    raw.stopReading();
+    ids.push((await server.told.next('open')).id);
+  }
+  const neighbour = await server.connect('/ws');
+  const rank = (series, what, number) => series.get(`wsbroker_slow_socket_${what}{rank="${number}"}`);
+  const before = await scrape(server);
+  assert.equal(before.get('wsbroker_slow_sockets'), 0);
+  const began = Date.now();
+  await fill(server, neighbour, ids[1], 1 << 18);
+  await fill(server, neighbour, ids[2], 1 << 20);
+  assert.deepEqual(await server.main((wsb, kit, id) => [wsb.send(id, 'a'), wsb.send(id, 'b')], ids[2]), [0, 0]);
+  const now = await scrape(server);
+  const seconds = (Date.now() - began) / 1000;
+  assert.deepEqual([...now.keys()], [...before.keys()], 'every series was there');
+  assert.equal(now.get('wsbroker_slow_sockets'), 2);
+  assert.deepEqual([1, 2, 3, 10].map((number) => rank(now, 'id', number)), [ids[2], ids[1], 0, 0]);
+  assert.equal(rank(now, 'id', 11), undefined);
+  assert.ok(rank(now, 'send_queue_bytes', 1) >= 1 << 20 && rank(now, 'send_queue_bytes', 2) >= 1 << 18);
+  assert.ok(rank(now, 'dropped_messages', 1) >= 2 && rank(now, 'dropped_messages', 2) === 0);
+  for (const number of [1, 2]) {
+    const waited = rank(now, 'duration_seconds', number);
+    assert.ok(waited > 0 && waited <= seconds + 0.1, `${waited} of ${seconds} s`);
+  }
+  raws[2].reset();
+  raws[1].socket.resume();
+  let later;
+  await until(async () => (later = await scrape(server)).get('wsbroker_slow_sockets') === 0, 'that none is slow');
+  assert.deepEqual(['id', 'send_queue_bytes', 'duration_seconds', 'dropped_messages'].map((what) => rank(later, what, 1)), [0, 0, 0, 0]);
 });
 
 test('what channels with history keep, replay and refuse is counted', async (t) => {

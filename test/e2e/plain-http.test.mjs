@@ -148,18 +148,18 @@ test('health is answered while every worker hangs', async (t) => {
   const worker = (wsb, kit) => ({
     handleTextMessage() {
       kit.tell('hangs');
-      const until = Date.now() + 3000;
-      while (Date.now() < until);
+      while (!require('node:fs').existsSync('go'));
+      kit.tell('goes on');
     },
   });
   const server = await launchWith(t, mirror, { onWorker: undefined }, { worker });
   const client = await server.connect('/ws');
   client.send('x');
   await server.told.next('hangs');
-  const began = Date.now();
   assert.equal((await ask(server, '/healthz')).status, 200);
   assert.equal((await ask(server, '/page')).status, 200);
-  assert.ok(Date.now() - began < 2500);
+  server.file('go', '');
+  await server.told.next('goes on');
 });
 
 test('setReady takes a process out, and in again after shutdown', async (t) => {
@@ -334,8 +334,8 @@ for (const [how, end] of [
       const { createServer } = globalThis.require('node:http');
       return createServer((request, response) => {
         if (request.url !== '/slow') return response.end();
+        kit.slow = response;
         kit.tell('slow');
-        setTimeout(() => response.end('done'), 500);
       });
     };
     const server = await launchWith(t, make);
@@ -347,6 +347,7 @@ for (const [how, end] of [
     await server.main(end);
     await idle.end();
     assert.deepEqual(server.told.of('ended'), [], 'the request is still in hand');
+    await server.main((wsb, kit) => void kit.slow.end('done'));
     const { status, body } = await slow;
     assert.deepEqual([status, body], [200, 'done']);
     await server.told.next('ended');

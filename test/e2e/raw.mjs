@@ -203,3 +203,22 @@ export async function open(server, { target = '/', headers = {}, behind = '', ..
   if (status !== 101) throw new Error(`refused: ${raw.head}`);
   return raw;
 }
+
+/**
+ * Sends to a socket whose client does not read, until this many bytes wait that the system does not take. `neighbour` is a
+ * client of the same I/O thread, of which there must be one only: what it hears says that the thread has tried.
+ */
+export const fill = (server, neighbour, id, bytes) =>
+  until(
+    async () => {
+      const more = (wsb, kit, id, bytes) => {
+        const part = 'x'.repeat(50_000);
+        while (wsb.bufferedAmount(id) < bytes) wsb.send(id, part);
+      };
+      await server.main(more, id, bytes);
+      for (let i = 0; i < 3; i++) await neighbour.fence();
+      return server.main((wsb, kit, id, bytes) => wsb.slowSockets(100).some((slow) => slow.socketId === id && slow.bufferedBytes >= bytes), id, bytes);
+    },
+    'a socket to be slow',
+    60_000,
+  );

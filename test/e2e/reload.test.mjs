@@ -27,6 +27,9 @@ const versioned = (wsb, kit) => {
         await new Promise((resolve) => (release.onmessage = resolve));
         release.close();
         wsb.send(id, `${version} end of ${text}`);
+        if (text === 'slow exit') process.exit(3);
+        if (text === 'slow throw') setImmediate(() => { throw new Error('on purpose'); });
+        if (text === 'slow throw') await new Promise(() => {});
       }
       if (text === 'hang') for (;;);
       if (text === 'hold') await new Promise(() => {});
@@ -257,7 +260,7 @@ test('onWorker hears of new workers when they begin, and that the old ones stopp
   const server = await launch(t, { start: false, worker: withVersion('v1') });
   server.at = await server.main((wsb, kit, options) => kit.start({
     ...options,
-    onWorker: ({ type, workerId }) => kit.tell('worker', { event: type, workerId }),
+    onWorker: ({ type, workerId, reason }) => kit.tell('worker', { event: type, workerId, reason }),
   }), { ...server.defaults, threads: 1 });
   server.told.skip('worker');
   await reload(server);
@@ -265,4 +268,53 @@ test('onWorker hears of new workers when they begin, and that the old ones stopp
   const [first, second, third] = server.told.of('worker');
   assert.deepEqual([first.event, second.event, third.event], ['started', 'started', 'stopped']);
   assert.equal(third.workerId, first.workerId);
+  assert.equal(third.reason, undefined);
+});
+
+/** Reloads one worker that does `what`, and returns what became of it. */
+async function reloadBroken(t, what, { timeout = 20_000, after = 1000 } = {}) {
+  const server = await launch(t, { start: false, worker: withVersion('v1') });
+  server.standard = true;
+  server.at = await server.main((wsb, kit, options) => kit.start({
+    ...options,
+    onWorker: ({ type, workerId, reason }) => kit.tell('worker', { event: type, workerId, reason: reason?.message }),
+  }), { ...server.defaults, threads: 1, watchdog: { after, action: 'replace' } });
+  const client = await server.connect();
+  client.send(what);
+  await server.told.next('text', ({ data }) => data === what);
+  client.send('next');
+  const old = (await server.told.next('worker', ({ event }) => event === 'started')).workerId;
+  const reloading = reload(server, { workerPath: server.workerFile(withVersion('v2')), timeout });
+  await server.told.next('worker', ({ event }) => event === 'started');
+  await release(server);
+  const report = await reloading;
+  const end = await server.told.next('worker', ({ event, workerId }) => workerId === old && event !== 'stuck');
+  await server.told.next('text', ({ data, version }) => data === 'next' && version === 'v2');
+  assert.deepEqual(server.told.of('close'), []);
+  return { report, end };
+}
+
+for (const [what, reason, options] of [
+  ['slow exit', /exited with code 3/],
+  ['slow throw', /on purpose/],
+  ['hold', /its handlers had not settled in time/, { timeout: 100 }],
+]) {
+  test(`an old worker that does not leave in order is cut, and onWorker is told why: ${what}`, async (t) => {
+    const { report, end } = await reloadBroken(t, what, options);
+    assert.deepEqual(report, { started: 1, stopped: 1, cut: 1, closed: 0 });
+    assert.equal(end.event, 'stopped');
+    assert.match(end.reason, reason);
+  });
+}
+
+test('an old worker that the watchdog ends during a reload is cut, and onWorker is told why', async (t) => {
+  for (let after = 500; ; after *= 4) {
+    const { report, end } = await reloadBroken(t, 'hang', { after });
+    // It was ended, and replaced, before the new code was loaded: with more time it is not.
+    if (end.event === 'died' && after < 20_000) continue;
+    assert.deepEqual(report, { started: 1, stopped: 1, cut: 1, closed: 0 });
+    assert.equal(end.event, 'stopped');
+    assert.match(end.reason, /handleTextMessage of socket \d+ does not return/);
+    return;
+  }
 });

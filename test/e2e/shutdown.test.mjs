@@ -32,8 +32,8 @@ const shutdown = (server, options) => server.main(async (wsb, kit, options) => {
   return { ...report, took: performance.now() - start };
 }, options);
 
-/** For a busy machine. What used to overrun took longer. */
-const SLACK = 1000;
+/** For a busy machine. What overruns has no end: handlers that hang, do not settle, or never return. */
+const SLACK = 5000;
 
 const settled = async (server, client, text) => {
   client.send(text);
@@ -107,10 +107,10 @@ test('all workers die one after the other: the next one comes without a pause, a
   const client = await server.connect();
   server.file('broken', '');
   client.send('exit');
-  // From then on the pause is 3.2 s.
-  await until(() => server.told.of('worker', ({ event }) => event === 'failed').length === 6, 'the sixth failure', undefined, () => server.note());
+  // From then on the pause is 6.4 s.
+  await until(() => server.told.of('worker', ({ event }) => event === 'failed').length === 7, 'the seventh failure', 60_000, () => server.note());
   await server.main(() => require('node:fs').rmSync('broken'));
-  await shutdown(server, { timeout: 2800 });
+  await shutdown(server, { timeout: 6000 });
   assert.deepEqual(server.told.of('close').map(({ id }) => id), [client.id]);
 });
 

@@ -1,5 +1,6 @@
 // Workers that hang: new clients go to others, and `onWorker` reports it.
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { test } from 'node:test';
 
 import { failure, launch, until } from './harness.mjs';
@@ -126,17 +127,22 @@ test('of a worker that hangs outside of a handler no handler is named', async (t
   const server = await launchHanging(t, { threads: 1, watchdog: { after: 100 } }, (wsb, kit) => ({
     handleOpen: (id, ip, headers) => kit.tell('open', { id, tag: headers['x-tag'] }),
     handleTextMessage(text) {
-      if (text === 'later') setImmediate(() => { const end = performance.now() + 1500; while (performance.now() < end); kit.tell('over'); });
-      kit.tell('text', { data: text });
+      if (!text.startsWith('later ')) return;
+      setImmediate(() => {
+        kit.tell('hangs');
+        while (!require('node:fs').existsSync(text.slice(6)));
+        kit.tell('over');
+      });
     },
   }));
   const client = await server.connect();
-  client.send('later');
-  await server.told.next('text');
+  client.send(`later ${path.join(server.folder, 'go')}`);
+  await server.told.next('hangs');
   client.send('next');
   const stuck = await server.told.next('worker', ({ event }) => event === 'stuck');
   assert.deepEqual([stuck.handler, stuck.socketId], [undefined, undefined]);
   assert.match(stuck.reason.message, /not necessarily a handler/);
+  server.file('go', '');
   await server.told.next('over');
 });
 

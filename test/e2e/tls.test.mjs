@@ -111,7 +111,7 @@ test('what is no TLS does not get in, and a client that trusts nobody hears the 
 });
 
 test('handshakeTimeout: covers the TLS handshake', async (t) => {
-  const server = await launch(t, { options: { tls: pair(first), handshakeTimeout: 400 } });
+  const server = await launch(t, { options: { tls: pair(first), handshakeTimeout: 2000 } });
   const silent = await tcp(server);
   const spoke = await handshake(server);
   await Promise.all([silent.end(), spoke.end()]);

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { launch, packageFile, until, within } from './harness.mjs';
+import { fill, open } from './raw.mjs';
 
 const require = createRequire(import.meta.url);
 const lib = new URL('.', `file://${packageFile}`);
@@ -46,6 +47,29 @@ test('it shows what a server does', async (t) => {
   assert.match(out, /^0 +1 +0 B +\d+ +\d+ % +\d/m, 'the I/O thread');
   assert.match(out, /^readable to handler +\d+/m);
   assert.doesNotMatch(out, /\x1b|undefined|NaN/);
+});
+
+test('it shows the slow sockets while there are any', async (t) => {
+  const server = await launch(t, { options: { ...OPTIONS, ioThreads: 1, maxBackpressure: 4 << 20 } });
+  const raws = [];
+  for (let i = 0; i < 12; i++) raws.push(await open(server, { target: '/ws' }));
+  const ids = await Promise.all(raws.map(() => server.told.next('open').then(({ id }) => id)));
+  const neighbour = await server.connect('/ws');
+  const none = await run(`127.0.0.1:${server.port}`, '--once', '--interval', '0.1');
+  assert.match(none.out, /^slow +0$/m);
+  assert.doesNotMatch(none.out, /SLOW SOCKET/);
+  for (const [i, raw] of raws.entries()) {
+    raw.stopReading();
+    await fill(server, neighbour, ids[i], (i + 1) << 18);
+  }
+  const { out } = await run(`127.0.0.1:${server.port}`, '--once', '--interval', '0.1');
+  assert.match(out, /^slow +12$/m);
+  const [, panel] = /^SLOW SOCKET +send queue +for +dropped\n((?:.+\n)+)$/m.exec(out) ?? assert.fail(out);
+  const lines = panel.trimEnd().split('\n');
+  assert.equal(lines.pop(), 'and 2 more');
+  // Sizes differ by more than what a message adds.
+  const worst = [...ids].reverse().slice(0, 10);
+  assert.deepEqual(lines.map((line) => Number(/^(\d+) +[\d.]+ [KM]iB +\d+ (?:s|min) +0$/.exec(line)?.[1])), worst, panel);
 });
 
 test('it says what is wrong', async (t) => {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { failure, launch, until } from '../e2e/harness.mjs';
+import { startRedis } from '../redis/redis.mjs';
 
 /** The chat of a crossws application. What its hooks see is told. */
 const worker = (wsb, kit) => {
@@ -280,6 +281,24 @@ test('topics reach the peers of a namespace on all threads, without the publishe
   assert.equal(await one.next(), '{"said":"gone"}');
   assert.equal(await elsewhere.next(), '{"said":"gone"}');
   assert.deepEqual(await before(two), []);
+});
+
+test('topics reach the peers of another instance, by their namespace', async (t) => {
+  const redis = `redis://127.0.0.1:${(await startRedis(t)).port}`;
+  const options = { threads: 1, cluster: { redis } };
+  const [here, there] = [await launch(t, { worker, options }), await launch(t, { worker, options })];
+  const [one, two, elsewhere] = [await open(here), await open(there), await open(there, '/other')];
+  const listens = (server, ...topics) => server.main(async (wsb, kit, given) => {
+    const { topicChannel } = require(process.env.WSB_PACKAGE.replace(/index\.cjs$/, 'crossws.cjs'));
+    return Promise.all(given.map((topic) => wsb.listening(topicChannel(...topic))));
+  }, topics);
+  assert.deepEqual(await listens(there, ['chat', '/chat'], ['chat', '/other'], ['chat']), [true, true, true]);
+  assert.deepEqual(await listens(here, ['chat']), [true]);
+  one.send('say hello');
+  assert.equal(await two.next(), 'hello');
+  one.send('all hear this');
+  for (const client of [one, two, elsewhere]) assert.equal(await client.next(), '{"said":"hear this"}');
+  assert.deepEqual(await before(one), [], 'a publisher does not hear itself');
 });
 
 test('an upgrade hook names the namespace', async (t) => {

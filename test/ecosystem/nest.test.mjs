@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { launch, until } from '../e2e/harness.mjs';
+import { startRedis } from '../redis/redis.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.resolve(here, '../..');
@@ -158,6 +159,25 @@ test('rooms span workers, and clients of a worker that ends are closed with 1012
   say(ada, 'die');
   assert.equal((await ada.end()).code, 1012);
   assert.deepEqual(await ask(bob, 'later', { text: 'still here' }), 'still here');
+});
+
+test('rooms span instances, as does all of a gateway', async (t) => {
+  const cluster = { redis: `redis://127.0.0.1:${(await startRedis(t)).port}` };
+  const servers = [await onWorkers(t, { threads: 1, cluster }), await onWorkers(t, { threads: 1, cluster })];
+  const [ada, bob] = [await open(servers[0], 'ada'), await open(servers[1], 'bob')];
+  for (const one of [ada, bob]) await ask(one, 'join', 'tea', 'joined');
+  const room = pathToFileURL(path.join(root, 'lib/nest.cjs')).href;
+  for (const server of servers) {
+    const heard = await server.main(async (wsb, kit, url) => {
+      const { gatewayChannel, roomChannel } = await kit.load(url);
+      return Promise.all([roomChannel('/chat', 'tea'), gatewayChannel('/chat')].map((channel) => wsb.listening(channel)));
+    }, room);
+    assert.deepEqual(heard, [true, true]);
+  }
+  say(ada, 'say', { room: 'tea', text: 'hot' });
+  assert.deepEqual(await hear(bob, 'said'), { from: 'ada', text: 'hot' });
+  say(bob, 'shout', 'hello');
+  for (const one of [ada, bob]) assert.equal(await hear(one, 'shouted'), 'hello');
 });
 
 test('closing the application closes its clients', async (t) => {

@@ -236,7 +236,7 @@ const helper = (() => {
  * What others have written for servers like this one: the oldest Node that each of them supports,
  * by its own package.json. What tests nobody else's code runs everywhere.
  */
-const OLDEST_NODE = { graphql: 20, h3: 20, hocuspocus: 22, nest: 20, runners: 22 };
+const OLDEST_NODE = { graphql: 20, h3: 20, hocuspocus: 22, nest: 20, nitro: 20, runners: 22 };
 const ecosystem = [
   ...[18, 26].map((node) => ({ name: `Node ${node}`, node, find: () => findNode(NODE_VERSIONS.find((version) => version.startsWith(`${node}.`))) })),
   { name: 'Bun', node: Infinity, find: findBun },

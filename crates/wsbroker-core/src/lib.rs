@@ -44,8 +44,7 @@ mod worker;
 
 pub use broker::{
     Broker, ClientSubscription, DrainConfig, DrainObserver, DrainProgress, DrainReport, FollowedHistory, FollowedState,
-    HistoryMessage, HistorySlice, NotSubscribed, Recovery, ShutdownReport, SlowSocket, SocketInfo, WeakBroker,
-    WorkerHandle,
+    HistoryMessage, HistorySlice, NotSubscribed, Recovery, ShutdownReport, SocketInfo, WeakBroker, WorkerHandle,
 };
 pub use bus::{
     Bus, BusEvent, BusEvents, BusFailure, BusListener, BusMessage, BusReceipt, BusState, BusStats, ClusterCount,
@@ -58,7 +57,7 @@ pub use config::{
 pub use cork::{Cork, PendingReceipt, PublishReceipt, SendOutcome, Staged};
 pub use counters::{
     CauseCounts, CloseCause, DropCause, HandlerKind, HistogramStats, Histograms, HistoryStats, HttpFailureCause,
-    HttpStats, RejectCause, ShardStats, Stats, Traffic, WorkerStats,
+    HttpStats, RejectCause, Scrape, ShardStats, SlowSocket, SlowSummary, Stats, Traffic, WorkerStats,
 };
 pub use error::{BindError, CidrError, HistoryError, JoinError, ListenError, StartError, SubscribeError, TlsError};
 pub use event::{Batch, Event, EventKind, EventPayload, LostMessages};

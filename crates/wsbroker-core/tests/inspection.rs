@@ -116,6 +116,9 @@ fn slow_sockets_are_those_that_do_not_take_what_they_are_sent() {
         cork.send(id(2), staged);
     }
     assert_eq!(broker.slow_sockets(1)[0].dropped, 3);
+    let summary = broker.scrape().slow;
+    assert_eq!(summary.worst.iter().map(|one| (one.id.get(), one.dropped)).collect::<Vec<_>>(), [(2, 3), (1, 0)]);
+    assert_eq!(summary.count, 2);
     // It is no longer slow once it has taken everything, and neither is one that has gone.
     drop(slower);
     until("it has gone", || ids(10) == [1]);

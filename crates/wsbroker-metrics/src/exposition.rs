@@ -7,7 +7,7 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, prometheus_text, text},
     registry::Registry,
 };
-use wsbroker_core::{BusState, BusStats, Stats, WorkerId, WorkerStats};
+use wsbroker_core::{BusState, BusStats, Scrape, SlowSocket, SlowSummary, Stats, WorkerId, WorkerStats};
 
 use crate::{
     families::{Families, Labelled, bytes, family, seconds},
@@ -23,6 +23,8 @@ pub struct Numbers {
     pub stats: Stats,
     /// Of its bus, if it has one.
     pub bus: Option<BusStats>,
+    /// The sockets that do not take what they are sent.
+    pub slow: SlowSummary,
     /// The number by which users know the thread of each worker. Workers of one thread are taken
     /// together, and those that are not in it are left out.
     pub threads: Vec<(WorkerId, i32)>,
@@ -55,6 +57,7 @@ impl Collector for Numbers {
         self.connections(&mut families)?;
         self.messages(&mut families)?;
         self.memory(&mut families)?;
+        self.slow_sockets(&mut families)?;
         self.latency(&mut families)?;
         self.workers(&mut families)?;
         self.io_threads(&mut families)?;
@@ -180,6 +183,42 @@ impl Numbers {
             out.gauge(family, value as f64)?;
         }
         Ok(())
+    }
+
+    /// The worst by rank, which no client can choose: rank 1 is now one socket and now another.
+    fn slow_sockets(&self, out: &mut Families<'_>) -> fmt::Result {
+        let SlowSummary { count, worst } = &self.slow;
+        out.gauge(
+            family("wsbroker_slow_sockets", "Connections to which the system takes no more, as they do not read."),
+            *count as f64,
+        )?;
+        let ranks = |of: fn(&SlowSocket) -> f64| {
+            Labelled::new("rank", (0..Scrape::SLOWEST).map(|index| (index + 1, worst.get(index).map_or(0.0, of))))
+        };
+        out.gauges(
+            family(
+                "wsbroker_slow_socket_id",
+                "The socketId of the slow socket that has most bytes waiting (rank 1), the second most and so on; 0 \
+                 without one.",
+            ),
+            ranks(|slow| slow.id.get() as f64),
+        )?;
+        out.gauges(
+            bytes("wsbroker_slow_socket_send_queue", "Bytes that wait for the socket of this rank."),
+            ranks(|slow| slow.buffered as f64),
+        )?;
+        out.gauges(
+            seconds("wsbroker_slow_socket_duration", "For how long something has waited for the socket of this rank."),
+            // A clock that was set back says that it was just now.
+            ranks(|slow| slow.since.elapsed().unwrap_or_default().as_secs_f64()),
+        )?;
+        out.gauges(
+            family(
+                "wsbroker_slow_socket_dropped_messages",
+                "Messages that the socket of this rank has not got since then, as it was too slow.",
+            ),
+            ranks(|slow| slow.dropped as f64),
+        )
     }
 
     fn latency(&self, out: &mut Families<'_>) -> fmt::Result {

@@ -3,7 +3,7 @@
 import { el } from './dom.js';
 import { closeDrawers } from './frame.js';
 import { roomNameOf } from './rooms.js';
-import { $ } from './view.js';
+import { $, sentence } from './view.js';
 
 for (const dialog of document.querySelectorAll('dialog')) {
   dialog.addEventListener('click', (event) => {
@@ -13,8 +13,7 @@ for (const dialog of document.querySelectorAll('dialog')) {
 }
 
 /**
- * Asks for a name. `submit` sends it and says whether that was possible. The server decides, so
- * the dialog stays until `accept` or `refuse` is called.
+ * Asks for a name. The server decides: `submit` rejects with what is wrong, and the dialog stays.
  */
 export function nameDialog({ current, submit }) {
   const dialog = $('name-dialog');
@@ -26,27 +25,20 @@ export function nameDialog({ current, submit }) {
     dialog.showModal();
     $('name').select();
   });
-  dialog.addEventListener('submit', (event) => {
+  dialog.addEventListener('submit', async (event) => {
     event.preventDefault();
     const name = $('name').value.trim();
-    if (name === current()) dialog.close();
-    else if (name === '') problem.textContent = 'A name must not be empty.';
-    else if (!submit(name)) problem.textContent = 'You are offline. Try again when the connection is back.';
+    try {
+      if (name === '') throw new Error('a name must not be empty');
+      if (name !== current()) await submit(name);
+      dialog.close();
+    } catch (error) {
+      problem.textContent = sentence(error.message);
+    }
   });
-  return {
-    accept: () => dialog.close(),
-    /** False if the dialog is closed. */
-    refuse(reason) {
-      if (dialog.open) problem.textContent = reason;
-      return dialog.open;
-    },
-  };
 }
 
-/**
- * Asks for a room. `ask` requests the list, which goes to `offer` when it arrives; `choose` gets
- * the name.
- */
+/** Asks for a room. `ask` resolves with those that there are; `choose` gets the name. */
 export function roomPicker({ ask, choose }) {
   const dialog = $('picker');
   const input = $('room');
@@ -84,7 +76,13 @@ export function roomPicker({ ask, choose }) {
     draw();
     dialog.showModal();
     input.focus();
-    ask();
+    // Offline there is no list; a room can be named all the same.
+    ask().then(offer, () => {});
+  }
+
+  function offer(rooms) {
+    offered = rooms;
+    draw();
   }
 
   $('open-picker').addEventListener('click', open);
@@ -105,10 +103,4 @@ export function roomPicker({ ask, choose }) {
     const button = event.target.closest('button');
     if (button) take(button.dataset.room);
   });
-  return {
-    offer(rooms) {
-      offered = rooms;
-      draw();
-    },
-  };
 }

@@ -1,19 +1,19 @@
 // The page: what the user does goes to the server, what the server says goes to the rooms, and the
-// view draws them.
+// view draws them. `wsbroker/client` keeps the connection, brings what was missed meanwhile, and
+// says when something is gone.
 
-import { Connection } from './connection.js';
+import { connect } from './wsbroker/client.mjs';
+import { webSocketUrl } from './config.js';
 import { nameDialog, roomPicker } from './dialogs.js';
 import { closeDrawers } from './frame.js';
 import { Room, roomNameOf } from './rooms.js';
 import { store, stored } from './storage.js';
 import {
   $, addressOf, drawEntries, drawPeople, drawRooms, drawSeconds, drawStatus, drawTyping, isAtEnd, paintAvatar, scrollToEnd,
-  showJump, toast,
+  sentence, showJump, toast,
 } from './view.js';
 
 const LOBBY = 'lobby';
-/** A text that is not confirmed by then is in a dead connection. */
-const CONFIRMED_WITHIN = 10_000;
 const TYPING_EVERY = 2_000;
 
 /** 32 random hexadecimal digits. `crypto.randomUUID` would be nicer but is missing on http:// in a local network. */
@@ -39,7 +39,7 @@ const me = { id: undefined, wanted: isName(stored.name) ? stored.name : guestNam
  * tabs are two people.
  */
 const session = randomKey();
-/** Ids of what this page sent, to recognize our own texts when they come back. */
+/** Ids of what this page wrote, to recognize our own texts when they come back. */
 const mine = new Set();
 const limits = { name: 24, room: 32, text: 2000 };
 /** @type {Map<string, Room>} in the order in which they were joined, the lobby first */
@@ -48,13 +48,13 @@ let active;
 let lastTyping = 0;
 let unseenBelow = 0;
 
-const connection = new Connection(async () => {
-  const { webSocketUrl } = await (await fetch('/config.json', { cache: 'no-store' })).json();
-  const protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
-  return webSocketUrl ?? `${protocol}//${location.host}`;
+const client = connect(webSocketUrl, {
+  token: () => JSON.stringify({ session, name: me.wanted }),
+  backoff: { max: 10_000 },
 });
 
-const send = (message) => connection.send(message);
+/** What is not worth repeating when the connection breaks. */
+const tell = (request) => client.request(request, { timeout: 2_000 }).catch(() => {});
 
 // ---- Rooms
 
@@ -63,18 +63,46 @@ function roomNamed(name) {
   if (!room) {
     room = new Room(name);
     rooms.set(name, room);
+    enter(room);
   }
   return room;
+}
+
+/** Both channels of a room, from now on and after each reconnect. */
+function enter(room) {
+  const { name } = room;
+  client.subscribe(`here:${name}`, {
+    async getState() {
+      room.setPeople(await client.request({ type: 'people', room: name }));
+      changed(room);
+    },
+    onMessage: ({ data }) => hearNews(room, JSON.parse(data)),
+    onEnd: () => drop(name),
+  });
+  client.subscribe(`room:${name}`, {
+    /** At the start, and when messages are gone. */
+    async getState() {
+      const messages = await client.request({ type: 'newest', room: name });
+      let fresh = 0;
+      for (const message of messages) fresh += hear(room, message);
+      // What was said before we first joined is not unread; what was said while we were away is.
+      if (room.hasHistory && !isSeen(room)) room.unread += fresh;
+      room.hasHistory = true;
+      changed(room);
+    },
+    onMessage: ({ data }) => hearMessage(room, JSON.parse(data)),
+    onLost() {
+      room.noteGap();
+      changed(room);
+    },
+  });
 }
 
 /** Shows a room; joins it first if we are not in it. */
 function show(name) {
   const isNew = !rooms.has(name);
   const room = roomNamed(name);
-  if (isNew) {
-    saveRooms();
-    send({ type: 'join', room: name });
-  }
+  if (isNew) saveRooms();
   if (active) active.draft = $('text').value;
   active = room;
   active.unread = 0;
@@ -93,11 +121,15 @@ function show(name) {
 
 function leave(name) {
   if (name === LOBBY || !rooms.has(name)) return;
-  send({ type: 'leave', room: name });
   drop(name);
+  tell({ type: 'leave', room: name });
 }
 
 function drop(name) {
+  client.unsubscribe(`here:${name}`);
+  client.unsubscribe(`room:${name}`);
+  // There is no other room to show, even if the lobby is full.
+  if (name === LOBBY || !rooms.has(name)) return;
   rooms.get(name).forgetPeople();
   rooms.delete(name);
   saveRooms();
@@ -129,76 +161,32 @@ const hears = {
     showMe(name);
   },
 
-  room({ room: name, people, messages }) {
-    // Ignore a room that the page has not asked for, or has left in the meantime.
-    const room = rooms.get(name);
-    if (!room) return;
-    room.setPeople(people);
-    let fresh = 0;
-    for (const message of messages) fresh += hear(room, message);
-    // What was said before we first joined is not unread; what was said while we were offline is.
-    if (room.hasHistory && !isSeen(room)) room.unread += fresh;
-    room.hasHistory = true;
-    // Not among the last messages, so it was lost with the connection. It has kept its id: arriving
-    // twice is harmless.
-    for (const entry of room.pending) deliver(room, entry);
-    changed(room);
-  },
-
-  joined: (message) => changePeople(message),
-  left: (message) => changePeople(message),
-  named: (message) => changePeople(message),
-
-  message({ room: name, ...message }) {
-    const room = rooms.get(name);
-    if (!room) return;
-    const isNew = hear(room, message);
-    room.stopTyping(message.from);
-    if (isNew && !isSeen(room) && !mine.has(message.id)) room.unread += 1;
-    changed(room);
-    if (isNew && room === active && !isAtEnd()) showJump((unseenBelow += 1));
-  },
-
-  typing({ room: name, id }) {
-    const room = rooms.get(name);
-    if (!room) return;
-    room.startTyping(id, () => room === active && drawTyping(room));
-    if (room === active) drawTyping(room);
-  },
-
-  rooms: ({ rooms: found }) => picker.offer(found),
-
-  error({ message, about }) {
-    if (about?.type === 'say' && about.id) {
-      for (const room of rooms.values()) {
-        const entry = room.known.get(about.id);
-        if (entry) room.add({ ...entry, state: 'failed' });
-        if (entry) changed(room);
-      }
-    }
-    if (about?.type === 'join' && rooms.has(about.room) && about.room !== LOBBY) drop(about.room);
-    if (about?.type === 'name' && naming.refuse(sentence(message))) return;
-    // A missing typing indicator does no harm.
-    if (about?.type !== 'typing') toast(sentence(message));
-  },
+  refused: ({ reason }) => toast(sentence(reason)),
 };
+
+client.on('message', (message) => hears[message.type]?.(message));
+
+function hearMessage(room, message) {
+  const isNew = hear(room, message);
+  room.stopTyping(message.from);
+  if (isNew && !isSeen(room) && !mine.has(message.id)) room.unread += 1;
+  changed(room);
+  if (isNew && room === active && !isAtEnd()) showJump((unseenBelow += 1));
+}
 
 /** Returns 1 if the message is new on this page. */
 function hear(room, message) {
   return Number(room.add({ ...message, mine: mine.has(message.id), state: 'sent' }));
 }
 
-function changePeople(message) {
-  if (message.type === 'named' && message.id === me.id) {
-    me.wanted = message.name;
-    store({ name: message.name });
-    showMe(message.name);
-    naming.accept();
+function hearNews(room, news) {
+  if (news.type === 'typing') {
+    room.startTyping(news.id, () => room === active && drawTyping(room));
+    if (room === active) drawTyping(room);
+  } else {
+    room.changePeople(news);
+    changed(room);
   }
-  const room = rooms.get(message.room);
-  if (!room) return;
-  room.changePeople(message);
-  changed(room);
 }
 
 function changed(room) {
@@ -206,22 +194,19 @@ function changed(room) {
   else drawRooms([...rooms.values()], active.name, LOBBY);
 }
 
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
-
-connection.addEventListener('message', ({ detail }) => hears[detail.type]?.(detail));
-
 let countdown;
-connection.addEventListener('state', ({ detail: { state, retryAt } }) => {
+client.on('state', ({ state, retryAt }) => {
   clearInterval(countdown);
-  drawStatus(state, () => connection.retry());
-  if (state === 'waiting') {
-    drawSeconds(retryAt);
-    countdown = setInterval(drawSeconds, 1_000, retryAt);
-    for (const room of rooms.values()) room.forgetPeople();
-    drawAll();
-  }
-  if (state === 'open') send({ type: 'hello', session, name: me.wanted, rooms: [...rooms.keys()].slice(0, 20) });
+  drawStatus(state);
+  if (state !== 'waiting') return;
+  drawSeconds(retryAt);
+  countdown = setInterval(drawSeconds, 1_000, retryAt);
+  for (const room of rooms.values()) room.forgetPeople();
+  drawAll();
 });
+
+// A state that could not be read, because the connection broke meanwhile: it is read again.
+client.on('error', (error) => console.warn(error));
 
 // ---- Writing
 
@@ -234,19 +219,18 @@ function say(text) {
 }
 
 /**
- * Sends a text, or sends it again. Offline it stays pending, and is sent when the room is back (see
- * `room`).
+ * Sends a text, or sends it again. Offline it waits, and after a broken connection the client
+ * repeats it by itself: it has an id, so it is said once.
  */
 function deliver(room, { id, text }) {
-  if (!send({ type: 'say', room: room.name, id, text })) return;
-  clearTimeout(deadlines.get(id));
-  deadlines.set(id, setTimeout(() => {
-    deadlines.delete(id);
-    if (room.known.get(id)?.state === 'pending') connection.restart();
-  }, CONFIRMED_WITHIN));
+  client.publish(`room:${room.name}`, text, { id }).catch((error) => {
+    const entry = room.known.get(id);
+    if (entry?.state !== 'pending') return;
+    room.add({ ...entry, state: 'failed' });
+    changed(room);
+    if (error.reason === 'error') toast(sentence(error.message));
+  });
 }
-
-const deadlines = new Map();
 
 function fitText() {
   const text = $('text');
@@ -278,7 +262,7 @@ $('text').addEventListener('input', () => {
   fitText();
   if ($('text').value.trim() === '' || Date.now() - lastTyping < TYPING_EVERY) return;
   lastTyping = Date.now();
-  send({ type: 'typing', room: active.name });
+  if (client.state === 'open') tell({ type: 'typing', room: active.name });
 });
 
 // ---- Names and rooms to choose
@@ -289,13 +273,19 @@ function showMe(name) {
   paintAvatar($('me-avatar'), name);
 }
 
-const naming = nameDialog({
+nameDialog({
   current: () => me.name,
-  submit: (name) => send({ type: 'name', name }),
+  async submit(wanted) {
+    if (client.state !== 'open') throw new Error('you are offline, try again when the connection is back');
+    const name = await client.request({ type: 'name', name: wanted });
+    me.wanted = name;
+    store({ name });
+    showMe(name);
+  },
 });
 
-const picker = roomPicker({
-  ask: () => send({ type: 'rooms' }),
+roomPicker({
+  ask: () => client.request({ type: 'rooms' }),
   choose(name) {
     show(name);
     $('text').focus();
@@ -369,4 +359,3 @@ showMe(me.wanted);
 const last = Array.isArray(stored.rooms) ? stored.rooms.map(roomNameOf).filter(Boolean) : [];
 for (const name of [LOBBY, ...last]) roomNamed(name);
 show(roomInAddress() ?? LOBBY);
-connection.connect();

@@ -29,8 +29,6 @@ export class Room {
     this.draft = '';
     /** id -> timer of those who are typing. */
     this.typing = new Map();
-    /** Arrivals and departures that came before the list. */
-    this.early = [];
     /** id -> entry */
     this.known = new Map();
     this.hasHistory = false;
@@ -39,28 +37,21 @@ export class Room {
   /** The connection is lost: who is here is no longer known. What was said stays on the page. */
   forgetPeople() {
     this.people = undefined;
-    this.early = [];
     for (const timer of this.typing.values()) clearTimeout(timer);
     this.typing.clear();
   }
 
-  /**
-   * The server lists the room at one moment while others come and go, so what was announced before
-   * the list may be newer than it. Applying it again is right in both cases: each step
-   * describes a state, not a change.
-   */
   setPeople(people) {
     this.people = new Map(people.map(({ id, name }) => [id, name]));
-    const early = this.early;
-    this.early = [];
-    for (const step of early) this.changePeople(step);
   }
 
+  /**
+   * Somebody came, left, or has another name. The list may have it already: each step describes a
+   * state, not a change, so twice is as good as once.
+   */
   changePeople({ type, id, name }) {
-    if (!this.people) {
-      this.early.push({ type, id, name });
-      return;
-    }
+    // The connection is lost, and this came just before.
+    if (!this.people) return;
     const before = this.people.get(id);
     if (type === 'left') {
       this.people.delete(id);
@@ -75,6 +66,12 @@ export class Room {
 
   #note(text) {
     if (this.people.size <= ANNOUNCED_UP_TO) this.add({ id: `note-${(notes += 1)}`, note: text, at: Date.now() });
+  }
+
+  /** What was said behind the last text that we have may be gone. */
+  noteGap() {
+    const last = this.entries.findLast(({ state }) => state === 'sent');
+    this.add({ id: `note-${(notes += 1)}`, note: 'Some messages may be missing here', at: last?.at ?? Date.now() });
   }
 
   /**
@@ -95,10 +92,6 @@ export class Room {
     this.known.set(entry.id, entry);
     if (this.entries.length > MESSAGES_KEPT) this.known.delete(this.entries.shift().id);
     return !known;
-  }
-
-  get pending() {
-    return this.entries.filter(({ state }) => state === 'pending');
   }
 
   startTyping(id, changed) {

@@ -173,19 +173,19 @@ function dayName(date) {
 }
 
 /** The seconds until the next attempt are not read out: only the change of state is news. */
-export function drawStatus(state, retry) {
+export function drawStatus(state) {
   document.documentElement.dataset.connection = state;
   $('status').replaceChildren(el('span', {}, { open: 'Connected', connecting: 'Connecting…', waiting: 'Offline' }[state]));
   $('me-state').textContent = { open: 'online', connecting: 'connecting', waiting: 'offline' }[state];
-  if (state !== 'waiting') return;
-  const button = el('button', { type: 'button' }, 'Try now');
-  button.addEventListener('click', retry);
-  $('status').append(el('span', { class: 'seconds', id: 'seconds', 'aria-hidden': 'true' }), button);
+  if (state === 'waiting') $('status').append(el('span', { class: 'seconds', id: 'seconds', 'aria-hidden': 'true' }));
 }
 
 export function drawSeconds(retryAt) {
   $('seconds').textContent = `again in ${Math.max(1, Math.ceil((retryAt - Date.now()) / 1000))} s`;
 }
+
+/** What the server says, as a sentence. */
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 
 export function toast(text) {
   const box = el('p', { class: 'toast' }, text);

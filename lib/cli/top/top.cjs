@@ -11,7 +11,7 @@ const view_cjs_1 = require("./view.cjs");
 /** The command. */
 exports.top = {
     usage: 'URL [--interval SECONDS] [--once]',
-    summary: 'shows connections, traffic, latency, workers and I/O threads of a running server',
+    summary: 'shows connections, traffic, latency, slow sockets, workers and I/O threads of a server',
     details: [
         'URL is where the server answers with its metrics, such as http://127.0.0.1:8080/metrics. It',
         "needs the option answers: { '/metrics': 'metrics' }. Without a path, /metrics is asked for.",

@@ -22,6 +22,7 @@ function view(interval, url, trouble) {
         ...connections(interval),
         ...latency(interval),
         ...causes(interval),
+        ...slowSockets(interval),
         ...workers(interval),
         ...ioThreads(interval),
         ...http(interval),
@@ -40,9 +41,9 @@ function header(all, url, trouble) {
     };
     const descriptors = [all.value('process_open_fds'), all.value('process_max_fds')].map(numbers_cjs_1.formatCount);
     lines.push(plain(`memory ${(0, numbers_cjs_1.formatBytes)(all.value('process_resident_memory_bytes'))}   ` +
-        `send queue ${of('wsbroker_send_queue_bytes', 'wsbroker_send_queue_limit_bytes')}   ` +
-        `descriptors ${descriptors.join(' of ')}   ` +
-        `CPU ${(0, numbers_cjs_1.formatPart)(all.rate('process_cpu_seconds_total'))}`), plain(''));
+        `CPU ${(0, numbers_cjs_1.formatPart)(all.rate('process_cpu_seconds_total'))}   ` +
+        `descriptors ${descriptors.join(' of ')}`), plain(`send queue ${of('wsbroker_send_queue_bytes', 'wsbroker_send_queue_limit_bytes')}   ` +
+        `unfinished messages ${of('wsbroker_receive_buffer_bytes', 'wsbroker_receive_buffer_limit_bytes')}`), plain(''));
     return lines;
 }
 function connections(all) {
@@ -58,6 +59,7 @@ function connections(all) {
         row(['closed', '', rate('wsbroker_connections_closed_total')], 14, 12),
         row(['rejected', '', rate('wsbroker_rejects_total')], 14, 12),
         row(['channels', (0, numbers_cjs_1.formatCount)(all.value('wsbroker_channels')), ''], 14, 12),
+        row(['slow', (0, numbers_cjs_1.formatCount)(all.value('wsbroker_slow_sockets')), ''], 14, 12),
     ];
     const right = [
         row(['TRAFFIC', 'in', 'out'], 10, 14),
@@ -103,6 +105,29 @@ function causes(all) {
         }
     }
     return lines.length === 1 ? [] : [...lines, plain('')];
+}
+/** The worst, by rank. They are told by their ids: `info` says on the server who that is. */
+function slowSockets(all) {
+    const count = all.value('wsbroker_slow_sockets') ?? 0;
+    if (count === 0)
+        return [];
+    const lines = all
+        .values('wsbroker_slow_socket_id', 'rank')
+        .map((rank) => ({ rank, id: all.value('wsbroker_slow_socket_id', { rank }) ?? 0 }))
+        .filter(({ id }) => id > 0)
+        .map(({ rank, id }) => {
+        const cells = [
+            String(id),
+            (0, numbers_cjs_1.formatBytes)(all.value('wsbroker_slow_socket_send_queue_bytes', { rank })),
+            (0, numbers_cjs_1.formatAge)(all.value('wsbroker_slow_socket_duration_seconds', { rank })),
+            (0, numbers_cjs_1.formatCount)(all.value('wsbroker_slow_socket_dropped_messages', { rank })),
+        ];
+        return plain(row(cells, 18, 12));
+    });
+    const more = count - lines.length;
+    if (more > 0)
+        lines.push(plain(`and ${(0, numbers_cjs_1.formatCount)(more)} more`));
+    return [heading(row(['SLOW SOCKET', 'send queue', 'for', 'dropped'], 18, 12)), ...lines, plain('')];
 }
 function workers(all) {
     const lines = all.values('wsbroker_worker_connections', 'worker').map((worker) => {

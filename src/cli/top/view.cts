@@ -31,6 +31,7 @@ export function view(interval: Interval, url: string, trouble?: string): Line[] 
     ...connections(interval),
     ...latency(interval),
     ...causes(interval),
+    ...slowSockets(interval),
     ...workers(interval),
     ...ioThreads(interval),
     ...http(interval),
@@ -51,9 +52,12 @@ function header(all: Interval, url: string, trouble: string | undefined): Line[]
   lines.push(
     plain(
       `memory ${formatBytes(all.value('process_resident_memory_bytes'))}   ` +
-        `send queue ${of('wsbroker_send_queue_bytes', 'wsbroker_send_queue_limit_bytes')}   ` +
-        `descriptors ${descriptors.join(' of ')}   ` +
-        `CPU ${formatPart(all.rate('process_cpu_seconds_total'))}`,
+        `CPU ${formatPart(all.rate('process_cpu_seconds_total'))}   ` +
+        `descriptors ${descriptors.join(' of ')}`,
+    ),
+    plain(
+      `send queue ${of('wsbroker_send_queue_bytes', 'wsbroker_send_queue_limit_bytes')}   ` +
+        `unfinished messages ${of('wsbroker_receive_buffer_bytes', 'wsbroker_receive_buffer_limit_bytes')}`,
     ),
     plain(''),
   );
@@ -73,6 +77,7 @@ function connections(all: Interval): Line[] {
     row(['closed', '', rate('wsbroker_connections_closed_total')], 14, 12),
     row(['rejected', '', rate('wsbroker_rejects_total')], 14, 12),
     row(['channels', formatCount(all.value('wsbroker_channels')), ''], 14, 12),
+    row(['slow', formatCount(all.value('wsbroker_slow_sockets')), ''], 14, 12),
   ];
   const right = [
     row(['TRAFFIC', 'in', 'out'], 10, 14),
@@ -120,6 +125,28 @@ function causes(all: Interval): Line[] {
     }
   }
   return lines.length === 1 ? [] : [...lines, plain('')];
+}
+
+/** The worst, by rank. They are told by their ids: `info` says on the server who that is. */
+function slowSockets(all: Interval): Line[] {
+  const count = all.value('wsbroker_slow_sockets') ?? 0;
+  if (count === 0) return [];
+  const lines = all
+    .values('wsbroker_slow_socket_id', 'rank')
+    .map((rank) => ({ rank, id: all.value('wsbroker_slow_socket_id', { rank }) ?? 0 }))
+    .filter(({ id }) => id > 0)
+    .map(({ rank, id }) => {
+      const cells = [
+        String(id),
+        formatBytes(all.value('wsbroker_slow_socket_send_queue_bytes', { rank })),
+        formatAge(all.value('wsbroker_slow_socket_duration_seconds', { rank })),
+        formatCount(all.value('wsbroker_slow_socket_dropped_messages', { rank })),
+      ];
+      return plain(row(cells, 18, 12));
+    });
+  const more = count - lines.length;
+  if (more > 0) lines.push(plain(`and ${formatCount(more)} more`));
+  return [heading(row(['SLOW SOCKET', 'send queue', 'for', 'dropped'], 18, 12)), ...lines, plain('')];
 }
 
 function workers(all: Interval): Line[] {

@@ -7,8 +7,9 @@ use std::{
 
 use super::{Broker, BrokerState};
 use crate::{
-    ids::{SocketId, WorkerId},
-    registry::Socket,
+    counters::SlowSocket,
+    ids::{NamespaceId, SocketId, WorkerId},
+    registry::{SlowEntry, Socket},
 };
 
 /// What is known of one socket. Counts are those of its shard at the moment.
@@ -37,22 +38,6 @@ pub struct SocketInfo {
     pub worker: Option<WorkerId>,
 }
 
-/// A socket that does not take what it is sent.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SlowSocket {
-    /// Its id.
-    pub id: SocketId,
-    /// The client's address; `None` for a unix socket.
-    pub ip: Option<IpAddr>,
-    /// Bytes that wait for it.
-    pub buffered: usize,
-    /// Since when something has waited.
-    pub since: SystemTime,
-    /// Messages that were dropped since then, as it was too slow or memory was used up.
-    pub dropped: u64,
-}
-
 impl Broker {
     /// The raw sockets that are open, with ids above `after`, ascending, at most `limit`. Looks at
     /// every socket, whatever the limit is.
@@ -65,15 +50,8 @@ impl Broker {
     /// Looks at those only.
     #[must_use]
     pub fn slow_sockets(&self, count: usize) -> Vec<SlowSocket> {
-        let worst = self.state().slow.worst(count).into_iter();
-        let slow = worst.map(|(entry, buffered)| SlowSocket {
-            id: entry.socket.id(),
-            ip: entry.socket.origin().and_then(|origin| origin.ip),
-            buffered,
-            since: entry.since,
-            dropped: entry.dropped,
-        });
-        slow.collect()
+        let slowest = self.state().slow.slowest(Some(NamespaceId::RAW), count);
+        slowest.worst.into_iter().map(SlowSocket::from).collect()
     }
 
     /// What the last answered ping of a socket took, until the thread that reads it noticed. Pings
@@ -106,5 +84,17 @@ impl SocketInfo {
             round_trip: socket.round_trip(),
             worker: socket.worker(),
         })
+    }
+}
+
+impl From<(SlowEntry, usize)> for SlowSocket {
+    fn from((entry, buffered): (SlowEntry, usize)) -> Self {
+        Self {
+            id: entry.socket.id(),
+            ip: entry.socket.origin().and_then(|origin| origin.ip),
+            buffered,
+            since: entry.since,
+            dropped: entry.dropped,
+        }
     }
 }

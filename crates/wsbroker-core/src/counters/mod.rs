@@ -3,12 +3,14 @@
 
 mod histogram;
 mod metrics;
+mod scrape;
 mod stats;
 mod tally;
 
 pub use self::{
     histogram::HistogramStats,
     metrics::{CloseCause, DropCause, HandlerKind, HttpFailureCause, RejectCause},
+    scrape::{Scrape, SlowSocket, SlowSummary},
     stats::{CauseCounts, Histograms, HistoryStats, HttpStats, ShardStats, Stats, Traffic, WorkerStats},
 };
 pub(crate) use self::{

@@ -30,7 +30,7 @@ use super::{
     socket::Transport,
     upgrade,
 };
-use crate::counters::Stats;
+use crate::counters::Scrape;
 
 /// Room that is kept for what comes behind a request.
 const KEPT_AHEAD: usize = 4 << 10;
@@ -244,9 +244,8 @@ async fn give<T: Transport>(
         FixedAnswer::Metrics(metrics) => {
             let accept: Vec<_> =
                 head.headers.get_all("accept").iter().filter_map(|value| value.to_str().ok()).collect();
-            let broker = &connection.broker;
-            let bus = broker.channels.bus().map(|bus| bus.stats());
-            let MetricsText { content_type, text } = metrics.write(Stats::of(broker), bus, &accept.join(","));
+            let scrape = Scrape::of(&connection.broker);
+            let MetricsText { content_type, text } = metrics.write(scrape, &accept.join(","));
             let headers = [("Content-Type".to_owned(), content_type.to_owned())];
             response::fixed(200, &headers, &text.into(), is_head, keeps)
         }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use wsbroker_http::{Forwarding, HeaderName};
 
-use crate::{admission::Endpoint, bus::BusStats, counters::Stats, error::ListenError};
+use crate::{admission::Endpoint, counters::Scrape, error::ListenError};
 
 /// What an address does with requests that are not its WebSocket upgrades.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ pub enum FixedAnswer {
 #[derive(Clone)]
 pub struct MetricsAnswer(Arc<WriteMetrics>);
 
-type WriteMetrics = dyn Fn(Stats, Option<BusStats>, &str) -> MetricsText + Send + Sync;
+type WriteMetrics = dyn Fn(Scrape, &str) -> MetricsText + Send + Sync;
 
 /// A body, and what it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,14 +63,14 @@ pub struct MetricsText {
 }
 
 impl MetricsAnswer {
-    /// `write` gets the numbers of the broker and of its bus, and the value of the request's
-    /// `Accept` header, empty if there is none. It must not wait for anything.
-    pub fn new(write: impl Fn(Stats, Option<BusStats>, &str) -> MetricsText + Send + Sync + 'static) -> Self {
+    /// `write` gets the numbers of the broker, and the value of the request's `Accept` header,
+    /// empty if there is none. It must not wait for anything.
+    pub fn new(write: impl Fn(Scrape, &str) -> MetricsText + Send + Sync + 'static) -> Self {
         Self(Arc::new(write))
     }
 
-    pub(super) fn write(&self, stats: Stats, bus: Option<BusStats>, accept: &str) -> MetricsText {
-        (self.0)(stats, bus, accept)
+    pub(super) fn write(&self, scrape: Scrape, accept: &str) -> MetricsText {
+        (self.0)(scrape, accept)
     }
 }
 

@@ -21,6 +21,6 @@ mod sockets;
 pub(crate) use channels::{Channel, ChannelId, ChannelSet, Channels};
 pub(crate) use namespace_state::NamespaceState;
 pub(crate) use request_lines::RequestLines;
-pub(crate) use slow_sockets::SlowSockets;
+pub(crate) use slow_sockets::{SlowEntry, SlowSockets, Slowest};
 pub(crate) use sockets::{Awaited, Membership, SocketOrigin, SocketState, Sockets};
 pub use sockets::{Socket, Token};

@@ -51,6 +51,25 @@ fn raw_calls_take_a_namespace_s_socket_for_one_that_is_gone() {
 }
 
 #[test]
+fn a_slow_socket_of_a_namespace_is_counted_and_not_listed_with_raw_ones() {
+    let broker = broker(1);
+    let namespace = broker.namespace(settings());
+    let mut thread = HelperThread::new(&broker, &namespace);
+    let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
+    let (client, id) = thread.client(port, "a");
+    assert_eq!(broker.scrape().slow.count, 0);
+    let large = "x".repeat(100_000);
+    until("it is slow", || {
+        thread.send(id, &large);
+        broker.scrape().slow.count == 1
+    });
+    assert_eq!(broker.scrape().slow.worst[0].id, id);
+    assert!(broker.slow_sockets(10).is_empty());
+    drop(client);
+    until("it is gone", || broker.scrape().slow.count == 0);
+}
+
+#[test]
 fn a_namespace_reaches_neither_raw_sockets_nor_those_of_another_namespace() {
     let broker = broker(1);
     let (_worker, log) = logging(&broker, Handlers::ALL);

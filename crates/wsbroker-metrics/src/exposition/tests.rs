@@ -1,4 +1,6 @@
-use wsbroker_core::{CloseCause, DropCause, RejectCause};
+use std::time::{Duration, SystemTime};
+
+use wsbroker_core::{CloseCause, DropCause, RejectCause, SocketId};
 
 use super::*;
 
@@ -11,7 +13,14 @@ fn zero() -> Numbers {
         cpu_seconds: Some(0.5),
         start_time: 6.25,
     };
-    Numbers { stats: Stats::default(), bus: None, threads: Vec::new(), process, version: "1.2.3" }
+    Numbers {
+        stats: Stats::default(),
+        bus: None,
+        slow: SlowSummary::default(),
+        threads: Vec::new(),
+        process,
+        version: "1.2.3",
+    }
 }
 
 /// The lines of one family, without its comments.
@@ -75,4 +84,38 @@ fn a_bus_that_is_lost_is_told_from_no_bus() {
     let text = render(joined, Format::Prometheus);
     assert_eq!(lines(&text, "wsbroker_bus_lost"), ["wsbroker_bus_lost 1.0"]);
     assert_eq!(lines(&text, "wsbroker_bus_gaps_total"), ["wsbroker_bus_gaps_total 7"]);
+}
+
+#[test]
+fn slow_sockets_have_ranks_and_those_that_nobody_has_are_zero() {
+    let slow = |id, buffered, seconds, dropped| SlowSocket {
+        id: SocketId::new(id).expect("it is one"),
+        ip: None,
+        buffered,
+        since: SystemTime::now() - Duration::from_secs(seconds),
+        dropped,
+    };
+    let worst = vec![slow((1 << 53) - 1, 5_000_000, 90, 7), slow(3, 100, 0, 0)];
+    let text = render(Numbers { slow: SlowSummary { count: 1234, worst }, ..zero() }, Format::Prometheus);
+    assert_eq!(lines(&text, "wsbroker_slow_sockets"), ["wsbroker_slow_sockets 1234.0"]);
+    let ranks = |name| {
+        let values = lines(&text, name).into_iter().enumerate().map(|(index, line)| {
+            let value = line.strip_prefix(&format!("{name}{{rank=\"{}\"}} ", index + 1));
+            value.and_then(|value| value.parse::<f64>().ok()).expect(line)
+        });
+        values.collect::<Vec<_>>()
+    };
+    assert_eq!(ranks("wsbroker_slow_socket_id"), padded([9_007_199_254_740_991.0, 3.0]));
+    assert_eq!(ranks("wsbroker_slow_socket_send_queue_bytes"), padded([5_000_000.0, 100.0]));
+    assert_eq!(ranks("wsbroker_slow_socket_dropped_messages"), padded([7.0, 0.0]));
+    let seconds = ranks("wsbroker_slow_socket_duration_seconds");
+    assert!((90.0..1000.0).contains(&seconds[0]) && (0.0..900.0).contains(&seconds[1]), "{seconds:?}");
+    assert_eq!(seconds[2..], [0.0; 8]);
+}
+
+/// Zeros behind the first two ranks.
+fn padded([first, second]: [f64; 2]) -> [f64; 10] {
+    let mut all = [0.0; 10];
+    (all[0], all[1]) = (first, second);
+    all
 }

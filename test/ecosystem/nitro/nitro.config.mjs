@@ -1,0 +1,6 @@
+export default {
+  preset: 'standard',
+  serverDir: './',
+  features: { websocket: true },
+  logLevel: 1,
+};

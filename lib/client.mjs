@@ -42,10 +42,9 @@ export function connect(url, options) {
         const message = parse(data);
         if (!message)
             tell('error', new Error('not of wsbroker.v1: use sendMessage'));
-        else if ('type' in message)
-            control[message.type]?.(message);
+        // What it says makes no sense to the client: that is told, too.
         else
-            subscriptions.frame(message);
+            listeners.call(('type' in message ? control[message.type] : subscriptions.frame), message);
     }, (refused) => {
         subscriptions.down();
         calls.down(refused);

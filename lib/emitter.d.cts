@@ -1,21 +1,14 @@
-import type { Buffer as Bytes } from './ambient.cjs';
 import type { BusEvent, RedisOptions } from './types/cluster-options.cjs';
+import type { EmitterReceipt } from './types/emitter-receipt.cjs';
+import type { HistoryOptions } from './types/history.cjs';
 import type { Data } from './types/messages.cjs';
+import type { RedisClientLike } from './types/redis-client-like.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type { BusEvent, RedisNode, RedisOptions, RedisTlsOptions, } from './types/cluster-options.cjs';
+export type { EmitterReceipt } from './types/emitter-receipt.cjs';
+export type { HistoryOptions } from './types/history.cjs';
 export type { Data } from './types/messages.cjs';
-/**
- * What the emitter needs of a Redis client of the application. Clients of the package ioredis have
- * all of this.
- */
-export interface RedisClientLike {
-    publish(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
-    /** For a Redis Cluster, which needs Redis 7. */
-    spublish?(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
-    readonly isCluster?: boolean;
-    /** `ready` if it is connected. */
-    readonly status?: string;
-}
+export type { RedisClientLike } from './types/redis-client-like.cjs';
 /** @see {@link Emitter} */
 export interface EmitterOptions {
     /**
@@ -33,10 +26,24 @@ export interface EmitterOptions {
      */
     timeout?: number;
     /**
+     * The option `history` of the instances. Redis then numbers and keeps what is published to these
+     * channels, as if an instance had published it; without it such messages have no number, are
+     * not delivered there, and are counted as `unnumbered`. @default no channel has a history
+     */
+    history?: readonly HistoryOptions[];
+    /**
      * Called for every change of the connection, and for warnings. Not called with a client of the
      * application.
      */
     onBus?: (event: BusEvent) => void;
+}
+/** Options of a publish of an emitter. */
+export interface EmitterPublishOptions {
+    /**
+     * On a channel with `history`: makes the publish repeatable. Within 5 minutes a message with the
+     * same id is not published again. 1 to 128 bytes. @default none
+     */
+    readonly id?: string | undefined;
 }
 /**
  * Publishes to channels from a process without sockets of its own, such as a cron job or an API.
@@ -64,16 +71,23 @@ export declare class Emitter {
      * the calls. A message that is rejected uses up a number: receivers see a gap when a later one
      * arrives.
      *
+     * On a channel with `history` nothing is missed: instances that do not hear the message find it
+     * in Redis.
+     *
      * @param channel as in `sendToChannel`
      * @param data a string is sent as a text message, bytes as a binary message
      * @returns a promise that resolves when Redis has the message; the number of subscribers is not
      * known
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+     * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: `id` is empty or longer than 128 bytes, or
+     * the channel has no history
      * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis cannot be reached, was lost before it
      * answered, or refused the message; no instance was heard again in time; or more than 8 MiB are
-     * waiting for Redis. ERR_WSBROKER_SHUT_DOWN: {@link close} was called
+     * waiting for Redis. On a channel with `history`, `stored` is `false` or, where Redis may have
+     * it, `'unknown'`: publish it again with the same `id`. ERR_WSBROKER_SHUT_DOWN: {@link close} was
+     * called
      */
-    publish(channel: Data, data: Data): Promise<void>;
+    publish(channel: Data, data: Data, options?: EmitterPublishOptions): Promise<EmitterReceipt>;
     /**
      * Waits for publishes that are under way, each within its timeout, and ends the connection.
      * Afterwards nothing keeps the process alive.

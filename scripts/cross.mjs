@@ -17,6 +17,7 @@ import { parseArgs } from 'node:util';
 
 import { command, works } from './cross/commands.mjs';
 import { fetchTools, root, rustc, standardLibrary, tools, zig, zigbuild } from './cross/tools.mjs';
+import { mismatch } from './pack/format.mjs';
 import { pathFlags } from './path-flags.mjs';
 import { platform } from './platforms.mjs';
 
@@ -64,7 +65,7 @@ function missing(one) {
     return undefined;
   }
   if (one === standIn) {
-    if (!works('x86_64-w64-mingw32-gcc', '--version')) lacks.push('MinGW (apt-get install gcc-mingw-w64-x86-64)');
+    if (!works('x86_64-w64-mingw32-gcc', '--version')) lacks.push('MinGW (apt-get install gcc-mingw-w64-x86-64-win32)');
   } else if (!flags.check) {
     const where = { win32: 'on Windows only', darwin: process.env.SDKROOT ? undefined : "on macOS, or with Apple's SDK in SDKROOT" }[os];
     if (where !== undefined) return `NOT BUILT: it is linked ${where}. Here it can be compiled: npm run cross -- --check ${name}`;
@@ -122,6 +123,8 @@ function make(one) {
   const file = { win32: 'wsbroker.dll', darwin: 'libwsbroker.dylib' }[os] ?? 'libwsbroker.so';
   const made = path.join(root, 'target', triple, flags.debug ? 'debug' : 'release', file);
   if (!existsSync(made)) return `FAILED: ${path.relative(root, made)} is not there`;
+  const wrong = mismatch(one, made);
+  if (wrong !== undefined) return `FAILED: ${path.relative(root, made)} ${wrong}`;
   mkdirSync(path.dirname(outcome(one)), { recursive: true });
   // A new file: overwriting one that a process has loaded would crash it.
   rmSync(outcome(one), { force: true });
@@ -170,7 +173,18 @@ function compilers(triple) {
   };
   const id = triple.replaceAll('-', '_');
   return {
-    [`CC_${id}`]: written(`cc-${triple}`, `#!/bin/sh\nexec zig cc -target ${target} "$@"\n`),
-    [`AR_${id}`]: written(`ar-${triple}`, '#!/bin/sh\nexec zig ar "$@"\n'),
+    // The target that build scripts give is one that zig has under another name.
+    [`CC_${id}`]: written(
+      `cc-${triple}`,
+      `#!/bin/sh
+for given do
+  shift
+  case $given in --target=*) ;; *) set -- "$@" "$given" ;; esac
+done
+exec zig cc -target ${target} "$@"
+`,
+    ),
+    // They archive as MSVC does it.
+    [`AR_${id}`]: written(`ar-${triple}`, '#!/bin/sh\nexec zig lib "$@"\n'),
   };
 }

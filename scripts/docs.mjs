@@ -16,6 +16,7 @@ const parse = (name) => {
 };
 const index = parse('index.cts');
 const emitter = parse('emitter.cts');
+const emitterReceipt = parse('types/emitter-receipt.cts');
 const page = path.join(root, 'docs/reference.md');
 const WIDTH = 100;
 
@@ -214,6 +215,8 @@ function emitterSection() {
     callable('Emitter', create, 'new Emitter'),
     ...methods.map((method) => callable(method.name.text, method, `emitter.${method.name.text}`)),
     members('EmitterOptions', options, ['Option', 'Means']),
+    members('EmitterPublishOptions', found.get('EmitterPublishOptions'), ['Option', 'Means']),
+    members('EmitterReceipt', declarations(emitterReceipt).get('EmitterReceipt')),
   ];
 }
 

@@ -10,7 +10,8 @@
 //                                          them with paths of the machine that it was built on
 //   npm run pack -- --to folder            into another folder
 //
-// Addons are taken from platforms/<platform>/, where `npm run cross` puts them, and from lib/.
+// Addons are taken from platforms/<platform>/, where `npm run cross` puts them, and from lib/. One
+// that was built for another processor, system or C library than its package names is refused.
 //
 // WSBROKER_REPOSITORY is the address of the repository, such as https://git.example/acme/wsbroker.
 // It fills "repository", "bugs" and "homepage", and links to files that are not packed lead there.
@@ -22,6 +23,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { mismatch } from './pack/format.mjs';
 import { packedLinks } from './pack/links.mjs';
 import { billOfMaterials } from './notices.mjs';
 import { loaderSource, mainManifest, platformsOf, root, scoped } from './packages.mjs';
@@ -44,6 +46,8 @@ export function packRelease({ to, scope, repository, all = false, addonOf: find 
   const missing = found.filter(({ addon }) => addon === undefined).map(({ name }) => name);
   if (all && missing.length > 0) throw new Error(`no addon for ${missing.join(', ')}: each is expected in platforms/<platform>/ or lib/`);
   const platforms = found.filter(({ addon }) => addon !== undefined);
+  const wrong = platforms.map((one) => [one, mismatch(one, one.addon)]).filter(([, problem]) => problem !== undefined);
+  if (wrong.length > 0) throw new Error(wrong.map(([one, problem]) => `the addon for ${one.name}, ${path.relative(root, one.addon)}, ${problem}: build it again`).join('; '));
   const personal = all ? platforms.filter(({ addon }) => REGISTRY.test(readFileSync(addon, 'latin1'))).map(({ name }) => name) : [];
   if (personal.length > 0) throw new Error(`the addon for ${personal.join(', ')} has paths of the machine that it was built on: build it for release, with the flags of scripts/path-flags.mjs`);
   if (platforms.length === 0) throw new Error('there is no addon to pack: run npm run build');

@@ -60,8 +60,8 @@ export function connect(url: ClientUrl, options?: ClientOptions): Client {
     (data) => {
       const message = parse(data);
       if (!message) tell('error', new Error('not of wsbroker.v1: use sendMessage'));
-      else if ('type' in message) control[message.type]?.(message);
-      else subscriptions.frame(message);
+      // What it says makes no sense to the client: that is told, too.
+      else listeners.call(('type' in message ? control[message.type] : subscriptions.frame) as (message: object) => void, message);
     },
     (refused) => {
       subscriptions.down();

@@ -1,13 +1,18 @@
-import { randomBytes } from 'node:crypto';
-import type { Buffer as Bytes } from './ambient.cjs';
+import { isClient, type Publisher, publisherFor } from './emitter-client.cjs';
+import { numberingFor } from './emitter-numbering.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import type { NativeEmitter } from './native.cjs';
 import { busEventReporter } from './native/join-cluster.cjs';
 import { native } from './native/load.cjs';
-import { duration, knownKeys, wrongType } from './options/checks.cjs';
+import { duration, knownKeys, optional, wrongType, wrongValue } from './options/checks.cjs';
 import { checkClusterOptions } from './options/cluster.cjs';
+import { checkHistory } from './options/history.cjs';
+import { storedOrThrow } from './server/bus-receipt.cjs';
 import type { BusEvent, RedisOptions } from './types/cluster-options.cjs';
+import type { EmitterReceipt } from './types/emitter-receipt.cjs';
+import type { HistoryOptions } from './types/history.cjs';
 import type { Data } from './types/messages.cjs';
+import type { RedisClientLike } from './types/redis-client-like.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type {
@@ -16,20 +21,10 @@ export type {
   RedisOptions,
   RedisTlsOptions,
 } from './types/cluster-options.cjs';
+export type { EmitterReceipt } from './types/emitter-receipt.cjs';
+export type { HistoryOptions } from './types/history.cjs';
 export type { Data } from './types/messages.cjs';
-
-/**
- * What the emitter needs of a Redis client of the application. Clients of the package ioredis have
- * all of this.
- */
-export interface RedisClientLike {
-  publish(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
-  /** For a Redis Cluster, which needs Redis 7. */
-  spublish?(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
-  readonly isCluster?: boolean;
-  /** `ready` if it is connected. */
-  readonly status?: string;
-}
+export type { RedisClientLike } from './types/redis-client-like.cjs';
 
 /** @see {@link Emitter} */
 export interface EmitterOptions {
@@ -48,10 +43,25 @@ export interface EmitterOptions {
    */
   timeout?: number;
   /**
+   * The option `history` of the instances. Redis then numbers and keeps what is published to these
+   * channels, as if an instance had published it; without it such messages have no number, are
+   * not delivered there, and are counted as `unnumbered`. @default no channel has a history
+   */
+  history?: readonly HistoryOptions[];
+  /**
    * Called for every change of the connection, and for warnings. Not called with a client of the
    * application.
    */
   onBus?: (event: BusEvent) => void;
+}
+
+/** Options of a publish of an emitter. */
+export interface EmitterPublishOptions {
+  /**
+   * On a channel with `history`: makes the publish repeatable. Within 5 minutes a message with the
+   * same id is not published again. 1 to 128 bytes. @default none
+   */
+  readonly id?: string | undefined;
 }
 
 /**
@@ -68,9 +78,10 @@ export interface EmitterOptions {
  * ```
  */
 export class Emitter {
-  readonly #publish: (channel: Buffer, data: string | Buffer) => Promise<void>;
+  readonly #publish: Publisher;
+  readonly #hasHistory: (channel: Buffer) => boolean;
   readonly #close: () => void;
-  readonly #waiting = new Set<Promise<void>>();
+  readonly #waiting = new Set<Promise<unknown>>();
   #closed = false;
 
   /**
@@ -81,6 +92,7 @@ export class Emitter {
   constructor(options: EmitterOptions) {
     const bag = knownKeys('Emitter', 'options', options, KNOWN_OPTIONS);
     const timeout = duration('Emitter', 'timeout', bag['timeout'], 0) ?? 5_000;
+    const history = checkHistory('Emitter', bag['history']) ?? [];
     const client = bag['redis'];
     if (isClient(client)) {
       const request = checkClusterOptions(
@@ -89,18 +101,29 @@ export class Emitter {
         { ...bag, redis: 'redis://127.0.0.1' },
         KNOWN_OPTIONS,
       );
-      this.#publish = publisherFor(client, request.native.prefix, timeout);
+      const { prefix } = request.native;
+      const plain = publisherFor(client, prefix, timeout);
+      const numbering = history.length === 0 ? undefined : numberingFor(client, prefix, history, timeout);
+      this.#hasHistory = (channel) => numbering?.hasHistory(channel) ?? false;
+      this.#publish = (channel, data, id) =>
+        numbering?.hasHistory(channel)
+          ? numbering.publish(channel, data, id)
+          : plain(channel, data).then(() => ({}));
       this.#close = () => undefined;
       return;
     }
     const request = checkClusterOptions('Emitter', 'options', bag, KNOWN_OPTIONS);
     let emitter: NativeEmitter;
     try {
-      emitter = new native.NativeEmitter(request.native, busEventReporter(request.onBus));
+      emitter = new native.NativeEmitter(request.native, history, busEventReporter(request.onBus));
     } catch (error) {
       throw fromNative(error);
     }
-    this.#publish = (channel, data) => emitter.publish(channel, data, timeout);
+    this.#hasHistory = (channel) => emitter.hasHistory(channel);
+    this.#publish = async (channel, data, id) => {
+      const receipt = await emitter.publish(channel, data, id, timeout);
+      return receipt === null ? {} : storedOrThrow(receipt);
+    };
     this.#close = () => emitter.close();
   }
 
@@ -109,30 +132,39 @@ export class Emitter {
    * the calls. A message that is rejected uses up a number: receivers see a gap when a later one
    * arrives.
    *
+   * On a channel with `history` nothing is missed: instances that do not hear the message find it
+   * in Redis.
+   *
    * @param channel as in `sendToChannel`
    * @param data a string is sent as a text message, bytes as a binary message
    * @returns a promise that resolves when Redis has the message; the number of subscribers is not
    * known
    * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: `id` is empty or longer than 128 bytes, or
+   * the channel has no history
    * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis cannot be reached, was lost before it
    * answered, or refused the message; no instance was heard again in time; or more than 8 MiB are
-   * waiting for Redis. ERR_WSBROKER_SHUT_DOWN: {@link close} was called
+   * waiting for Redis. On a channel with `history`, `stored` is `false` or, where Redis may have
+   * it, `'unknown'`: publish it again with the same `id`. ERR_WSBROKER_SHUT_DOWN: {@link close} was
+   * called
    */
-  async publish(channel: Data, data: Data): Promise<void> {
+  async publish(channel: Data, data: Data, options?: EmitterPublishOptions): Promise<EmitterReceipt> {
     if (this.#closed) {
       throw new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'publish: the emitter is closed');
     }
-    const to = bytes('channel', channel);
-    const task = this.#publish(
-      Buffer.from(to),
-      typeof data === 'string' ? data : bytes('data', data),
-    );
+    const to = Buffer.from(bytes('channel', channel));
+    const id = checkId(options);
+    if (id !== undefined && !this.#hasHistory(to)) {
+      const expected = 'a publish to a channel with "history", which the emitter has to be given, too';
+      throw wrongValue('publish', 'id', expected, to.toString());
+    }
+    const task = this.#publish(to, typeof data === 'string' ? data : bytes('data', data), id);
     const settled = task.catch(() => undefined);
     this.#waiting.add(settled);
     // A pending promise of the addon does not keep the process alive.
     const alive = setInterval(() => undefined, 2 ** 30);
     try {
-      await task;
+      return await task;
     } catch (error) {
       throw error instanceof WSBrokerError ? error : fromNative(error);
     } finally {
@@ -152,15 +184,9 @@ export class Emitter {
   }
 }
 
-const KNOWN_OPTIONS = ['redis', 'prefix', 'timeout', 'onBus'];
-
-function isClient(value: unknown): value is RedisClientLike {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    typeof (value as { publish?: unknown }).publish === 'function'
-  );
-}
+/** Bytes. */
+const MAX_ID = 128;
+const KNOWN_OPTIONS = ['redis', 'prefix', 'timeout', 'history', 'onBus'];
 
 function bytes(name: string, value: unknown): Buffer {
   if (typeof value === 'string') return Buffer.from(value);
@@ -171,104 +197,12 @@ function bytes(name: string, value: unknown): Buffer {
   throw wrongType('publish', name, 'a string, ArrayBuffer or Uint8Array', value);
 }
 
-/**
- * How many channels have their numbers remembered. Any other starts a new epoch, which receivers do
- * not take for a gap.
- */
-const MAX_CHANNELS = 10_000;
-
-/**
- * How many bytes a client of the application may keep for us; each message counts this many more.
- */
-const MAX_PENDING = 2 ** 23;
-const OVERHEAD = 256;
-/**
- * How many milliseconds an answer may take if `timeout` is 0, which allows no time for connecting.
- */
-const ANSWER_TIMEOUT = 2_500;
-
-/**
- * Numbers and envelopes as the addon makes them (crates/wsbroker-redis/src/bus/bus_envelope.rs),
- * for a Redis client of the application.
- */
-function publisherFor(
-  client: RedisClientLike,
-  prefix: string,
-  timeout: number,
-): (channel: Buffer, data: string | Buffer) => Promise<void> {
-  const instance = randomBytes(8);
-  const sequences = new Map<string, { readonly epoch: number; next: number }>();
-  let epochs = 0;
-  // Bytes that the client has not settled: it also keeps messages that were given up.
-  let pending = 0;
-  const mark = prefix.includes(':')
-    ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))])
-    : Buffer.alloc(0);
-  return async (channel, data) => {
-    const key = channel.toString('latin1');
-    const sequence = sequences.get(key) ?? { epoch: ++epochs, next: 1 };
-    // The channel that was used last comes last.
-    sequences.delete(key);
-    sequences.set(key, sequence);
-    if (sequences.size > MAX_CHANNELS) sequences.delete(sequences.keys().next().value as string);
-    // Also for a message that is not sent, so that receivers notice a gap.
-    const number = sequence.next++;
-    const size = Buffer.byteLength(data) + channel.length + OVERHEAD;
-    if (pending > 0 && pending + size > MAX_PENDING) {
-      throw lost(`too much is waiting for Redis: ${pending} of at most ${MAX_PENDING} bytes`);
-    }
-    if (timeout === 0 && client.status !== undefined && client.status !== 'ready') {
-      throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
-    }
-    const payload = Buffer.from(data as string);
-    const kind = typeof data === 'string' ? 0 : 1;
-    const envelope = Buffer.concat([
-      mark,
-      Buffer.from([0x10]),
-      instance,
-      varint(sequence.epoch),
-      varint(number),
-      varint(payload.length * 8 + kind),
-      payload,
-    ]);
-    const name = Buffer.concat([Buffer.from(`${prefix}:`), channel]);
-    const send = async (): Promise<void> =>
-      void (await (client.isCluster === true && client.spublish !== undefined
-        ? client.spublish(name, envelope)
-        : client.publish(name, envelope)));
-    pending += size;
-    const sent = send().finally(() => (pending -= size));
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      const limit = timeout === 0 ? ANSWER_TIMEOUT : timeout;
-      timer = setTimeout(
-        () =>
-          reject(
-            new Error(`Redis did not answer within ${limit} ms; the message may still arrive`),
-          ),
-        limit,
-      );
-    });
-    try {
-      await Promise.race([sent, late]);
-    } catch (error) {
-      throw lost((error as Error).message, error);
-    } finally {
-      clearTimeout(timer);
-    }
-  };
-}
-
-function lost(why: string, cause?: unknown): WSBrokerError {
-  return new WSBrokerError(
-    'ERR_WSBROKER_BUS_LOST',
-    `publish: ${why}`,
-    cause === undefined ? undefined : { cause },
-  );
-}
-
-function varint(number: number): Buffer {
-  const bytes: number[] = [];
-  for (; number >= 0x80; number = Math.floor(number / 0x80)) bytes.push((number % 0x80) + 0x80);
-  return Buffer.from([...bytes, number]);
+function checkId(options: EmitterPublishOptions | undefined): string | undefined {
+  if (options === undefined) return undefined;
+  const bag = knownKeys('publish', 'options', options, ['id']);
+  const id = optional('publish', 'id', bag['id'], 'string') as string | undefined;
+  if (id !== undefined && (id === '' || Buffer.byteLength(id) > MAX_ID)) {
+    throw wrongValue('publish', 'id', `1 to ${MAX_ID} bytes`, id);
+  }
+  return id;
 }

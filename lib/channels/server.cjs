@@ -26,6 +26,10 @@ const MAX_IN_HAND = 64;
 const MAX_WAIT = 10_000;
 /** How often `authorize` is asked about one subscription while something is being revoked. */
 const MAX_ASKED = 3;
+/** How often Redis is asked about one subscription, if it is lost in between. */
+const MAX_FOLLOWED = 3;
+/** How {@link native.subscribeClient} is told whether Redis was asked. */
+const BUS_ASKED = { no: 0, yes: 1, lost: 2 };
 /** Characters of a {@link RequestError} that the client is told. */
 const MAX_ERROR = 1_000;
 const NO_EPOCH = { offset: 0, epoch: '' };
@@ -243,19 +247,19 @@ class ChannelsServer {
         if (!load_cjs_1.native.hasFramedHistory(channel))
             return 'forbidden';
         let waited = 0;
+        let followed = 0;
+        let asked = BUS_ASKED.no;
         for (;;) {
-            if (load_cjs_1.native.hasHistoryBus()) {
-                try {
-                    await load_cjs_1.native.followChannel(channel);
-                }
-                catch {
-                    // Redis is away: the client asks again later.
+            const outcome = load_cjs_1.native.subscribeClient(client.id, channel, ...(0, history_cjs_1.checkSince)(options_cjs_1.CALL, beginning(channel, wanted, grant.since)), JSON.stringify(channel), grant.maxReplay, revocations, this.#options.socketRate, this.#options.addressRate, asked);
+            if (outcome === 'notHere') {
+                // Redis is away, or is lost again and again: the client asks again later.
+                if (asked === BUS_ASKED.lost || followed++ >= MAX_FOLLOWED)
                     return 'unavailable';
-                }
+                asked = await load_cjs_1.native.followChannel(channel).then(() => BUS_ASKED.yes, () => BUS_ASKED.lost);
                 if (isOver())
                     return undefined;
+                continue;
             }
-            const outcome = load_cjs_1.native.subscribeClient(client.id, channel, ...(0, history_cjs_1.checkSince)(options_cjs_1.CALL, beginning(channel, wanted, grant.since)), JSON.stringify(channel), grant.maxReplay, revocations, this.#options.socketRate, this.#options.addressRate);
             if (typeof outcome === 'number') {
                 waited += outcome;
                 if (waited > MAX_WAIT)
@@ -263,6 +267,7 @@ class ChannelsServer {
                 await new Promise((resolve) => (0, node_timers_1.setTimeout)(resolve, outcome));
                 if (isOver())
                     return undefined;
+                asked = BUS_ASKED.no;
                 continue;
             }
             switch (outcome) {

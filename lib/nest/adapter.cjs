@@ -39,6 +39,7 @@ class NestAdapter {
     /** Nest sets it. There is nothing to do: clients are cut at the end of every shutdown. */
     forceCloseConnections = false;
     #options;
+    #hasGateways = false;
     #servers = new Map();
     #clients = new pinned_sockets_cjs_1.PinnedSockets((client) => this.#opened(client));
     constructor(options = {}) {
@@ -69,6 +70,7 @@ class NestAdapter {
                 "@WebSocketGateway({ path: '/chat' })");
         }
         const path = `/${(options.path ?? '').replace(/^\/+|\/+$/g, '')}`;
+        this.#hasGateways = true;
         const server = this.#servers.get(path) ?? new client_cjs_1.NestServer(path);
         this.#servers.set(path, server);
         return server;
@@ -117,6 +119,11 @@ class NestAdapter {
         return Promise.resolve();
     }
     #open(socketId, request) {
+        if (!this.#hasGateways) {
+            throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_UNSUPPORTED', `${CALL}: Nest has registered no gateway, so nobody is let in; call ` +
+                'app.useWebSocketAdapter(adapter), then await app.init(), then start, and list the ' +
+                'gateways among the providers of a module');
+        }
         const server = this.#servers.get(request.path);
         if (server === undefined)
             return { status: 404 };

@@ -14,6 +14,8 @@ exports.HTTP_OPTIONS = [
 ];
 const EXPECTED_HTTP = 'an http.Server that does not listen yet, a request listener such as an Express application, or ' +
     "{ forward } with an address such as 'http://127.0.0.1:3001'";
+const FETCH_HINT = "for Hono, pass getRequestListener(app.fetch) of '@hono/node-server'; for h3, " +
+    "toNodeHandler(app) of 'h3'; for other \"fetch\" functions, toNodeHandler(fetch) of 'srvx/node'";
 const EXPECTED_ANSWER = "'health', 'ready', 'metrics', or an object with \"status\"";
 /**
  * @param paths the paths that are served
@@ -127,8 +129,13 @@ function checkUpgrades(call, value, paths) {
     return upgrades;
 }
 function checkTarget(call, value) {
-    if (typeof value === 'function')
+    if (typeof value === 'function') {
+        // It would be called with a request and a response of Node, and answer nobody.
+        if (/^(bound )?fetch$/.test(value.name)) {
+            throw new errors_cjs_1.WSBrokerRangeError(`${call}: "http" must be ${EXPECTED_HTTP}; ${FETCH_HINT}`);
+        }
         return { kind: 'function', handle: value };
+    }
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
         throw (0, checks_cjs_1.wrongType)(call, 'http', EXPECTED_HTTP, value);
     }
@@ -168,8 +175,10 @@ function hintForObject(value) {
         return 'for NestJS, pass app.getHttpServer() after "await app.init()"';
     if (has('callback') && has('use'))
         return 'for Koa, pass app.callback()';
-    if (has('fetch') && has('request')) {
-        return "for Hono, pass getRequestListener(app.fetch) of '@hono/node-server'";
+    if (has('fetch') && has('request'))
+        return FETCH_HINT;
+    if (has('fetch') && has('listen')) {
+        return 'for Elysia, call app.listen(0) and pass { forward: app.server.url }';
     }
     if (has('fetch'))
         return 'for Bun.serve, pass { forward: server.url }';

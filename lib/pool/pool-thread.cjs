@@ -21,6 +21,8 @@ exports.STABLE_AFTER = 10_000;
 const MAX_FOR_TERMINATION = 250;
 /** For `handleStop` of a thread that is cut, in milliseconds. */
 const CUT_TIMEOUT = 250;
+/** How long a thread that is cut may take to end by itself, on a busy machine, in milliseconds. */
+const CUT_GRACE = 1_000;
 /**
  * How long a thread may take to end when it is terminated, in milliseconds. Then it is left behind,
  * and its connections move without what it has fetched. Long, since on a very busy machine a thread
@@ -185,7 +187,7 @@ class PoolThread {
     async cut() {
         this.#error ??= new Error('its handlers had not settled in time');
         this.#post({ type: 'leave', timeout: CUT_TIMEOUT });
-        if (await (0, promises_cjs_1.within)(2 * CUT_TIMEOUT, this.ended))
+        if (await (0, promises_cjs_1.within)(CUT_GRACE, this.ended))
             return;
         await this.terminate();
     }

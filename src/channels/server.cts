@@ -39,6 +39,10 @@ const MAX_IN_HAND = 64;
 const MAX_WAIT = 10_000;
 /** How often `authorize` is asked about one subscription while something is being revoked. */
 const MAX_ASKED = 3;
+/** How often Redis is asked about one subscription, if it is lost in between. */
+const MAX_FOLLOWED = 3;
+/** How {@link native.subscribeClient} is told whether Redis was asked. */
+const BUS_ASKED = { no: 0, yes: 1, lost: 2 } as const;
 /** Characters of a {@link RequestError} that the client is told. */
 const MAX_ERROR = 1_000;
 const NO_EPOCH: Position = { offset: 0, epoch: '' };
@@ -269,16 +273,9 @@ export class ChannelsServer {
     // Before anything is made for a channel whose name a client has chosen.
     if (!native.hasFramedHistory(channel)) return 'forbidden';
     let waited = 0;
+    let followed = 0;
+    let asked: number = BUS_ASKED.no;
     for (;;) {
-      if (native.hasHistoryBus()) {
-        try {
-          await native.followChannel(channel);
-        } catch {
-          // Redis is away: the client asks again later.
-          return 'unavailable';
-        }
-        if (isOver()) return undefined;
-      }
       const outcome = native.subscribeClient(
         client.id,
         channel,
@@ -288,12 +285,24 @@ export class ChannelsServer {
         revocations,
         this.#options.socketRate,
         this.#options.addressRate,
+        asked,
       );
+      if (outcome === 'notHere') {
+        // Redis is away, or is lost again and again: the client asks again later.
+        if (asked === BUS_ASKED.lost || followed++ >= MAX_FOLLOWED) return 'unavailable';
+        asked = await native.followChannel(channel).then(
+          () => BUS_ASKED.yes,
+          () => BUS_ASKED.lost,
+        );
+        if (isOver()) return undefined;
+        continue;
+      }
       if (typeof outcome === 'number') {
         waited += outcome;
         if (waited > MAX_WAIT) return 'unavailable';
         await new Promise((resolve) => setTimeout(resolve, outcome));
         if (isOver()) return undefined;
+        asked = BUS_ASKED.no;
         continue;
       }
       switch (outcome) {

@@ -65,6 +65,7 @@ export class NestAdapter implements WebSocketAdapter<NestServer, NestClient, Nes
   /** Nest sets it. There is nothing to do: clients are cut at the end of every shutdown. */
   forceCloseConnections = false;
   readonly #options: NestAdapterOptions;
+  #hasGateways = false;
   readonly #servers = new Map<string, NestServer>();
   readonly #clients = new PinnedSockets<NestClient>((client) => this.#opened(client));
 
@@ -103,6 +104,7 @@ export class NestAdapter implements WebSocketAdapter<NestServer, NestClient, Nes
       );
     }
     const path = `/${(options.path ?? '').replace(/^\/+|\/+$/g, '')}`;
+    this.#hasGateways = true;
     const server = this.#servers.get(path) ?? new NestServer(path);
     this.#servers.set(path, server);
     return server;
@@ -161,6 +163,14 @@ export class NestAdapter implements WebSocketAdapter<NestServer, NestClient, Nes
   }
 
   #open(socketId: number, request: OpenRequest): OpenVerdict | PromiseLike<OpenVerdict> {
+    if (!this.#hasGateways) {
+      throw new WSBrokerError(
+        'ERR_WSBROKER_UNSUPPORTED',
+        `${CALL}: Nest has registered no gateway, so nobody is let in; call ` +
+          'app.useWebSocketAdapter(adapter), then await app.init(), then start, and list the ' +
+          'gateways among the providers of a module',
+      );
+    }
     const server = this.#servers.get(request.path);
     if (server === undefined) return { status: 404 };
     const { handleOpen } = this.#options;

@@ -32,6 +32,9 @@ export const HTTP_OPTIONS = [
 const EXPECTED_HTTP =
   'an http.Server that does not listen yet, a request listener such as an Express application, or ' +
   "{ forward } with an address such as 'http://127.0.0.1:3001'";
+const FETCH_HINT =
+  "for Hono, pass getRequestListener(app.fetch) of '@hono/node-server'; for h3, " +
+  "toNodeHandler(app) of 'h3'; for other \"fetch\" functions, toNodeHandler(fetch) of 'srvx/node'";
 const EXPECTED_ANSWER = "'health', 'ready', 'metrics', or an object with \"status\"";
 
 /**
@@ -165,7 +168,13 @@ function checkUpgrades(call: string, value: unknown, paths: readonly string[]): 
 }
 
 function checkTarget(call: string, value: unknown): HttpTarget {
-  if (typeof value === 'function') return { kind: 'function', handle: value as RequestFunction };
+  if (typeof value === 'function') {
+    // It would be called with a request and a response of Node, and answer nobody.
+    if (/^(bound )?fetch$/.test(value.name)) {
+      throw new WSBrokerRangeError(`${call}: "http" must be ${EXPECTED_HTTP}; ${FETCH_HINT}`);
+    }
+    return { kind: 'function', handle: value as RequestFunction };
+  }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw wrongType(call, 'http', EXPECTED_HTTP, value);
   }
@@ -209,8 +218,9 @@ function hintForObject(value: object): string | undefined {
   }
   if (has('getHttpServer')) return 'for NestJS, pass app.getHttpServer() after "await app.init()"';
   if (has('callback') && has('use')) return 'for Koa, pass app.callback()';
-  if (has('fetch') && has('request')) {
-    return "for Hono, pass getRequestListener(app.fetch) of '@hono/node-server'";
+  if (has('fetch') && has('request')) return FETCH_HINT;
+  if (has('fetch') && has('listen')) {
+    return 'for Elysia, call app.listen(0) and pass { forward: app.server.url }';
   }
   if (has('fetch')) return 'for Bun.serve, pass { forward: server.url }';
   return value instanceof NetServer ? 'got another kind of server' : undefined;

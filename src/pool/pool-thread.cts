@@ -26,6 +26,8 @@ export const STABLE_AFTER = 10_000;
 const MAX_FOR_TERMINATION = 250;
 /** For `handleStop` of a thread that is cut, in milliseconds. */
 const CUT_TIMEOUT = 250;
+/** How long a thread that is cut may take to end by itself, on a busy machine, in milliseconds. */
+const CUT_GRACE = 1_000;
 /**
  * How long a thread may take to end when it is terminated, in milliseconds. Then it is left behind,
  * and its connections move without what it has fetched. Long, since on a very busy machine a thread
@@ -223,7 +225,7 @@ export class PoolThread {
   async cut(): Promise<void> {
     this.#error ??= new Error('its handlers had not settled in time');
     this.#post({ type: 'leave', timeout: CUT_TIMEOUT });
-    if (await within(2 * CUT_TIMEOUT, this.ended)) return;
+    if (await within(CUT_GRACE, this.ended)) return;
     await this.terminate();
   }
 

@@ -202,7 +202,7 @@ test('shutdown cuts clients that do not answer within its timeout', async (t) =>
   const server = await launch(t, { options: { closeTimeout: 60_000 } });
   const raw = await open(server);
   await server.told.next('open');
-  const report = await server.main((wsb) => wsb.shutdown({ timeout: 200 }));
+  const report = await server.main((wsb) => wsb.shutdown({ timeout: 1500 }));
   assert.deepEqual([report.closed, report.terminated], [0, 1]);
   await raw.end();
   assert.equal(server.told.of('close').length, 1);
@@ -289,7 +289,7 @@ test('shutdown while messages stream in loses no handleClose and ends', async (t
   }, 1);
   t.after(() => clearInterval(pump));
   await server.told.next('text');
-  await server.main((wsb) => wsb.shutdown({ timeout: 3000 }).then(() => {}));
+  await server.main((wsb) => wsb.shutdown({ timeout: 15_000 }).then(() => {}));
   assert.deepEqual(
     server.told.of('close').map((event) => event.id).sort((a, b) => a - b),
     clients.map((client) => client.id),

@@ -39,7 +39,7 @@ test('every connection gets the notice and 1012, one by one, and the promise cou
   const server = await launch(t, { options: { threads: 2 } });
   const clients = [];
   for (let i = 0; i < 20; i++) clients.push(await server.connect());
-  await begin(server, { over: 600, retryAfter: 1500, notice: 'leaving' });
+  await begin(server, { over: 2000, retryAfter: 1500, notice: 'leaving' });
   const ends = await Promise.all(clients.map((client) => client.end()));
   assert.deepEqual(ends, clients.map(() => ({ code: 1012, reason: 'retry-after=2' })));
   assert.deepEqual(clients.map(({ messages }) => messages), clients.map(() => ['leaving']));

@@ -94,6 +94,27 @@ const FRAMEWORKS = {
       return getRequestListener(app.fetch);
     },
   },
+  'h3 2': {
+    packages: ['h3'],
+    newNode: true,
+    make: ({ H3, toNodeHandler }) => {
+      const app = new H3();
+      app.get('/', ({ req, url: { protocol, hostname, pathname, search } }) => ({ ip: req.ip, secure: protocol === 'https:', hostname, url: pathname + search }));
+      app.post('/say', async ({ req }) => ({ said: (await req.json()).text }));
+      app.get('/stream', () =>
+        new ReadableStream({
+          start(stream) {
+            const pieces = ['one ', 'two'].map((text) => new TextEncoder().encode(text));
+            stream.enqueue(pieces[0]);
+            setTimeout(() => {
+              stream.enqueue(pieces[1]);
+              stream.close();
+            }, 50);
+          },
+        }));
+      return toNodeHandler(app);
+    },
+  },
   'NestJS 12': {
     packages: ['reflect-metadata', '@nestjs/common', '@nestjs/core'],
     newNode: true,

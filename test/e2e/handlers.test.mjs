@@ -258,7 +258,7 @@ test('a handleStop that throws or never settles does not keep shutdown from endi
       },
     }),
   });
-  await server.main((wsb) => wsb.shutdown({ timeout: 300 }).then(() => {}));
+  await server.main((wsb) => wsb.shutdown({ timeout: 3000 }).then(() => {}));
   const { error, handler } = await server.told.next('error');
   assert.deepEqual([error.message, handler], ['stop failed', 'handleStop']);
 });

@@ -84,6 +84,22 @@ test('new code takes over while sockets stay open, with their tokens, subscripti
   await server.start({ workerPath, threads: 3 });
 });
 
+test('limits of a socket are where they were', async (t) => {
+  // A burst that is full again after 20 s, and two channels, of which `all` is one.
+  const server = await launchVersioned(t, { rateLimit: { messages: 1, burst: 20, action: 'close' }, maxChannelsPerSocket: 2 });
+  const client = await server.connect();
+  const subscribe = (channel) => server.main((wsb, kit, id, channel) => wsb.subscribe(id, channel), client.id, channel);
+  assert.equal(await subscribe('second'), true);
+  for (let n = 0; n < 15; n++) client.send(`${n}`);
+  await client.take(15);
+  await reload(server, { workerPath: server.workerFile(withVersion('v2')) });
+  assert.equal((await failure(subscribe('third'))).code, 'ERR_WSBROKER_LIMIT');
+  client.send('first');
+  assert.equal(await client.next(), 'v2 first');
+  for (let n = 0; n < 15; n++) client.send(`${n}`);
+  assert.equal((await client.end()).code, 1008);
+});
+
 test('a module is loaded as it is now, whatever the old threads have loaded', async (t) => {
   for (const format of ['cjs', 'mjs']) {
     const server = await launch(t, { start: false });
@@ -226,6 +242,15 @@ test('it is refused where there is no pool, and in a worker, with what to do', a
   const error = await failure(reload(server));
   assert.equal(error.code, 'ERR_WSBROKER_CONFLICT');
   assert.match(error.message, /threads: 0/);
+  const registered = await launch(t, { start: false });
+  await registered.main((wsb) => wsb.registerWorkerThread({ handleTextMessage: (text, id) => void wsb.send(id, text) }));
+  registered.at = await registered.main((wsb, kit) => kit.start({ bind: '127.0.0.1:0' }));
+  const own = await failure(reload(registered));
+  assert.equal(own.code, 'ERR_WSBROKER_CONFLICT');
+  assert.match(own.message, /registerWorkerThread/);
+  const kept = await registered.connect('', { id: false });
+  kept.send('still');
+  assert.equal(await kept.next(), 'still');
   const pooled = await launch(t);
   const client = await pooled.connect();
   assert.equal((await failure(client.run((wsb) => wsb.reloadWorkers()))).code, 'ERR_WSBROKER_IN_WORKER');

@@ -188,6 +188,19 @@ test('closing the application closes its clients', async (t) => {
   await until(() => server.main((wsb) => wsb.connectionCount() === 0), 'no connection');
 });
 
+test('an adapter without a gateway lets nobody in, and says what is missing', async (t) => {
+  const server = await launch(t, { start: false });
+  server.at = await server.main(async (wsb, kit, url) => {
+    const { NestAdapter } = await kit.load(url);
+    wsb.registerWorkerThread(new NestAdapter().handlers);
+    const { url: at, port } = await wsb.start({ bind: '127.0.0.1:0' });
+    kit.hold(true);
+    return { url: at, port };
+  }, pathToFileURL(path.join(root, 'lib/nest.cjs')).href);
+  assert.equal((await server.refused('/')).status, 403);
+  assert.match(await server.said(), /no gateway.*app\.useWebSocketAdapter\(adapter\), then await app\.init\(\)/);
+});
+
 test('a gateway with a port or a namespace is refused, with what to do', async (t) => {
   const server = await launch(t, { start: false });
   const fails = (options) => server.main(async (wsb, kit, url, given) => (await kit.load(url)).failing(given), pathToFileURL(path.join(compiled, 'app.js')).href, options);

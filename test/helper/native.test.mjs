@@ -331,7 +331,7 @@ test('paths are exact; others are 404, and a plain request is 426', async (t) =>
 });
 
 test('idleTimeout is in seconds, and pings keep a connection', async (t) => {
-  const server = await single(t, { serverOptions: { idleTimeout: 1, sendPings: false } });
+  const server = await single(t, { serverOptions: { idleTimeout: 3, sendPings: false } });
   const peer = await member(server);
   assert.equal((await peer.end()).code, 1006);
   await server.told.next('disconnected');

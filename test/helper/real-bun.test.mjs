@@ -99,7 +99,7 @@ bunTest('clients of Bun are authenticated, reached by every way of sending, and 
 });
 
 bunTest('every close arrives with its code and reason', async (t) => {
-  const server = await serve(t, { options: { authTimeout: 300, heartbeatInterval: 100, heartbeatTimeout: 600 } });
+  const server = await serve(t, { options: { authTimeout: 2000, heartbeatInterval: 500, heartbeatTimeout: 3000 } });
   const first = await server.connect();
   assert.deepEqual(await first.ended, [4001, 'Authentication timeout']);
   const refused = await server.connect();

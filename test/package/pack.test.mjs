@@ -10,6 +10,7 @@ import WebSocket from 'ws';
 
 import { packedLinks } from '../../scripts/pack/links.mjs';
 import { installPacked, tryChat } from '../../scripts/pack/try-installed.mjs';
+import { formatOf } from '../../scripts/pack/format.mjs';
 import { filesOf, packRelease } from '../../scripts/pack.mjs';
 import { loaderSource, mainManifest, platformsOf, root } from '../../scripts/packages.mjs';
 import { filesBelow } from '../../scripts/lint/sources.mjs';
@@ -90,9 +91,7 @@ describe('a release under a scope', { timeout: 240_000 }, () => {
 
 describe('a package made in a clone', { timeout: 120_000 }, () => {
   test('without a repository, no link leads nowhere', () => {
-    const addon = path.join(folder, 'stand-in.node');
-    writeFileSync(addon, 'no addon');
-    const archives = packRelease({ to: path.join(folder, 'plain'), addonOf: (_, { name }) => (name === target ? addon : undefined) });
+    const archives = packRelease({ to: path.join(folder, 'plain'), addonOf: (_, one) => (one.name === target ? standIn(one) : undefined) });
     const installed = installPacked(path.join(folder, 'plain-app'), archives);
     assert.equal(manifestOf(installed).name, main.name);
     const dead = packedFiles(installed).filter((file) => file.endsWith('.md'))
@@ -101,15 +100,29 @@ describe('a package made in a clone', { timeout: 120_000 }, () => {
   });
 
   test('a platform without an addon is missed if all are wanted', () => {
-    const addon = path.join(folder, 'stand-in.node');
-    writeFileSync(addon, 'no addon');
     const lacking = platformsOf(main)[0].name;
-    const pack = (without) => packRelease({ to: path.join(folder, 'all'), all: true, addonOf: (_, { name }) => (name === without ? undefined : addon) });
+    const pack = (without, text) => packRelease({ to: path.join(folder, 'all'), all: true, addonOf: (_, one) => (one.name === without ? undefined : standIn(one, text)) });
     assert.throws(() => pack(lacking), new RegExp(`no addon for ${lacking}: each is expected in`));
     assert.equal(pack(undefined).length, main.napi.targets.length + 1);
     for (const place of ['/home/me/.cargo/registry/src/x/tokio/src/lib.rs', 'C:\\Users\\me\\.cargo\\registry\\src\\x']) {
-      writeFileSync(addon, place);
-      assert.throws(() => pack(undefined), /has paths of the machine that it was built on/);
+      assert.throws(() => pack(undefined, place), /has paths of the machine that it was built on/);
+    }
+  });
+
+  test('an addon that was built for another platform is refused, whatever its name', () => {
+    const [gnu, musl, arm, mac, windows] = ['linux-x64-gnu', 'linux-x64-musl', 'linux-arm64-gnu', 'darwin-arm64', 'win32-x64-msvc'].map((name) => platformsOf(main).find((one) => one.name === name));
+    const pack = (wanted, file) => packRelease({ to: path.join(folder, 'wrong'), addonOf: (_, { name }) => (name === wanted.name ? file : undefined) });
+    for (const [wanted, given, seen] of [
+      [gnu, musl, 'linux, x64, musl, and not for linux, x64, glibc'],
+      [musl, gnu, 'linux, x64, glibc, and not for linux, x64, musl'],
+      [gnu, arm, 'linux, arm64, glibc, and not for linux, x64, glibc'],
+      [mac, windows, 'win32, x64, and not for darwin, arm64'],
+      [windows, mac, 'darwin, arm64, and not for win32, x64'],
+    ]) assert.throws(() => pack(wanted, standIn(given)), ({ message }) => message.startsWith(`the addon for ${wanted.name}, `) && message.endsWith(`is for ${seen}: build it again`), wanted.name);
+    const text = path.join(folder, 'text.node');
+    for (const content of ['', 'no addon', Buffer.from('7f454c46', 'hex')]) {
+      writeFileSync(text, content);
+      assert.throws(() => pack(gnu, text), /text\.node, is no library of Linux, macOS or Windows/);
     }
   });
 
@@ -124,6 +137,15 @@ describe('a package made in a clone', { timeout: 120_000 }, () => {
   test('a scope that npm would not take is refused', () => {
     for (const scope of ['acme', '@', '@Acme', '@acme/x']) assert.throws(() => packRelease({ to: path.join(folder, 'none'), scope }), /--scope must be a scope of npm such as @acme/);
   });
+});
+
+test('what an addon was built for is read from the file', () => {
+  for (const one of platformsOf(main)) {
+    const { os, cpu, libc } = one;
+    assert.deepEqual(formatOf(standIn(one)), { os, cpu, libc }, one.name);
+  }
+  const built = platformsOf(main).find(({ name }) => name === target);
+  assert.deepEqual(formatOf(path.join(root, 'lib', `wsbroker.${target}.node`)), { os: built.os, cpu: built.cpu, libc: built.libc });
 });
 
 test('the loader that is in the sources is what package.json makes of it', () => {
@@ -144,6 +166,36 @@ test('links are changed in text, and not in code', () => {
   );
   assert.equal(packedLinks('[r](../README.md) [b](../bench/x)', 'docs/a.md', packed, 'https://r.example/x'), '[r](../README.md) [b](https://r.example/x/bench/x)');
 });
+
+/** A file that begins as an addon for this platform does, and ends with this text. */
+function standIn({ name, os, cpu, libc }, text = '') {
+  const bytes = Buffer.alloc(512);
+  const write = (at, ...values) => values.forEach((value, n) => bytes.writeBigUInt64LE(BigInt(value), at + 8 * n));
+  if (os === 'darwin') {
+    bytes.writeUInt32LE(0xfeedfacf);
+    bytes.writeUInt32LE(cpu === 'x64' ? 0x01000007 : 0x0100000c, 4);
+  } else if (os === 'win32') {
+    bytes.write('MZ');
+    bytes.writeUInt32LE(128, 0x3c);
+    bytes.write('PE\0\0', 128);
+    bytes.writeUInt16LE(cpu === 'x64' ? 0x8664 : 0xaa64, 132);
+  } else {
+    bytes.write('7f454c46', 'hex');
+    bytes.writeUInt16LE(cpu === 'x64' ? 0x3e : 0xb7, 18);
+    write(32, 64);
+    bytes.writeUInt16LE(56, 54);
+    bytes.writeUInt16LE(2, 56);
+    // Two segments: everything, at address 4096; and the list of libraries, at byte 256.
+    write(64, 1, 0, 4096, 0, 512);
+    write(120, 2, 256, 4096 + 256, 0, 48);
+    // The names are at byte 400; there is one.
+    write(256, 5, 4096 + 400, 1, 1, 0, 0);
+    bytes.write(libc === 'musl' ? 'libc.so' : 'libc.so.6', 401);
+  }
+  const file = path.join(folder, `stand-in-${name}.node`);
+  writeFileSync(file, Buffer.concat([bytes, Buffer.from(text)]));
+  return file;
+}
 
 function packedFiles(installed) {
   return filesBelow(path.relative(root, installed).replaceAll('\\', '/'), /./).map((file) => path.relative(installed, path.join(root, file)).replaceAll('\\', '/'));

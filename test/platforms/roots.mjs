@@ -151,11 +151,13 @@ export function asRoot() {
 
 /**
  * A command, to be run with such a folder as its whole system, with this repository as /app, where
- * `lib` is another. Its mounts are gone with it.
+ * `lib` is another. Its mounts are gone with it. With `ownTmp` it finds nothing in /tmp that another
+ * left: a wineserver that still runs would answer with the files of its own mounts.
  */
-export function inside(folder, command, { env = {}, lib } = {}) {
+export function inside(folder, command, { env = {}, lib, ownTmp = false } = {}) {
   const mounts = [`mount -t proc proc "${folder}/proc"`, `mount --rbind /dev "${folder}/dev"`];
   mounts.push(`mount --bind "${root}" "${folder}/app"`);
+  if (ownTmp) mounts.push(`mount -t tmpfs tmpfs "${folder}/tmp"`);
   if (lib !== undefined) mounts.push(`mount --bind "${lib}" "${folder}/app/lib"`);
   const variables = Object.entries({ HOME: '/root', LANG: 'C.UTF-8', PATH: '/usr/bin', ...env }).map(([name, value]) => `${name}=${value}`);
   const script = `${mounts.join(' && ')} && exec chroot "${folder}" /usr/bin/busybox env -i "$@"`;

@@ -358,6 +358,50 @@ test('a crowd that comes back to an instance has Redis asked a few times', async
   for (const client of clients) assert.equal((await client.take(30)).at(-1), '40 chat:1\n39');
 });
 
+test('a crowd of clients that subscribe by themselves has Redis asked once or twice', async (t) => {
+  const redis = await startRedis(t);
+  const options = { cluster: { redis: redis.url, required: true } };
+  const [one, two] = [await serve(t, { options }), await serve(t, { options })];
+  let epoch;
+  for (let i = 1; i <= 40; i++) ({ epoch } = await publish(one, 'chat:1', `${i}`));
+  const crowd = await Promise.all(Array.from({ length: 60 }, () => greet(two)));
+  const before = await calls(redis);
+  crowd.forEach((client, i) => client.subscribe('chat:1', i === 0 ? 'now' : { offset: 40 - i % 40, epoch }));
+  for (const [i, client] of crowd.entries()) {
+    const { type, recovered, replayed } = await client.hear();
+    assert.deepEqual([type, recovered, replayed], ['subscribed', true, i % 40]);
+    const offsets = (await client.hearAll(replayed)).map((frame) => parseInt(frame, 10));
+    assert.deepEqual(offsets, Array.from({ length: replayed }, (_, n) => 41 - i % 40 + n));
+  }
+  const asked = await calls(redis) - before;
+  assert.ok(asked >= 1 && asked <= 3, `Redis was asked ${asked} times`);
+  // From now on nobody has to ask.
+  const late = await greet(two);
+  assert.equal((await late.subscribe('chat:1', { offset: 40, epoch }).hear()).recovered, true);
+  assert.equal(await calls(redis) - before, asked);
+  await publish(one, 'chat:1', '41');
+  for (const client of [...crowd, late]) assert.equal(await client.hear(), '41 chat:1\n41');
+});
+
+test('while Redis is away clients recover from what is here, or are told that it is unavailable', async (t) => {
+  const redis = await startRedis(t);
+  const server = await serve(t, { options: { cluster: { redis: redis.url, required: true } } });
+  const first = await greet(server);
+  await first.subscribe('chat:1').hear();
+  const { epoch } = await publish(server, 'chat:1', '1');
+  await publish(server, 'chat:1', '2');
+  assert.deepEqual(await first.hearAll(2), ['1 chat:1\n1', '2 chat:1\n2']);
+  await redis.kill();
+  await until(async () => (await server.main((wsb) => wsb.stats())).bus.state === 'lost', 'the bus is lost');
+  const back = await greet(server);
+  const { recovered, replayed } = await back.subscribe('chat:1', { offset: 1, epoch }).hear();
+  assert.deepEqual([recovered, replayed, await back.hear()], [true, 1, '2 chat:1\n2']);
+  for (const [channel, since] of [['chat:2', 'now'], ['chat:1', { offset: 3, epoch }]]) {
+    const other = await greet(server);
+    assert.deepEqual(await other.subscribe(channel, since).hear(), { type: 'refused', channel, reason: 'unavailable' });
+  }
+});
+
 test('instances without the history, or with another, are told of it; what has no number is dropped and counted', async (t) => {
   const redis = await startRedis(t);
   const [one] = await instances(t, redis, 1, { instanceId: 'one' });

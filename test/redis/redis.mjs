@@ -95,3 +95,23 @@ export async function startRedis(t, { cluster = false, tls, args = [] } = {}) {
   });
   return { port, tlsPort, url: `redis://127.0.0.1:${port}`, run, kill, count, signal: (name) => child.kill(name) };
 }
+
+/** A Sentinel that watches this Redis under that name, and alone decides that it is gone after half a second. Ends with the test. */
+export async function startSentinel(t, name, { port: primary }) {
+  const port = await freePort();
+  const folder = mkdtempSync(path.join(tmpdir(), 'wsbroker-sentinel-'));
+  const file = path.join(folder, 'sentinel.conf');
+  writeFileSync(file, [
+    `port ${port}`, 'bind 127.0.0.1', `sentinel monitor ${name} 127.0.0.1 ${primary} 1`,
+    `sentinel down-after-milliseconds ${name} 500`, `sentinel failover-timeout ${name} 5000`, '',
+  ].join('\n'));
+  const child = spawn('redis-server', [file, '--sentinel'], { cwd: folder, stdio: 'ignore' });
+  t.after(async () => {
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    if (child.exitCode === null && child.kill('SIGKILL')) await gone;
+    rmSync(folder, { recursive: true, force: true });
+  });
+  await until(async () => child.exitCode !== null || await listens(port), 'the Sentinel listens');
+  if (child.exitCode !== null) throw new Error(`the Sentinel ended with code ${child.exitCode}`);
+  return { port };
+}

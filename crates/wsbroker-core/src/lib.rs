@@ -43,8 +43,9 @@ mod tls;
 mod worker;
 
 pub use broker::{
-    Broker, ClientSubscription, DrainConfig, DrainObserver, DrainProgress, DrainReport, FollowedHistory, FollowedState,
-    HistoryMessage, HistorySlice, NotSubscribed, Recovery, ShutdownReport, SocketInfo, WeakBroker, WorkerHandle,
+    Broker, BusAsked, ClientSubscription, DrainConfig, DrainObserver, DrainProgress, DrainReport, FollowedHistory,
+    FollowedState, HistoryMessage, HistorySlice, NotSubscribed, Recovery, ShutdownReport, SocketInfo, WeakBroker,
+    WorkerHandle,
 };
 pub use bus::{
     Bus, BusEvent, BusEvents, BusFailure, BusListener, BusMessage, BusReceipt, BusState, BusStats, ClusterCount,

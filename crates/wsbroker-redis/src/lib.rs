@@ -10,7 +10,7 @@ mod bus;
 mod relay;
 mod server;
 
-pub use bus::{ClusterConfig, EmitError, Emitter, RedisBus, ReloadError};
+pub use bus::{ClusterConfig, EmitError, Emitter, PublishingScript, RedisBus, ReloadError, ScriptCall};
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub use relay::fuzzing as relay_fuzzing;

@@ -27,6 +27,20 @@ pub struct ClientSubscription<'a> {
     pub socket_rate: u64,
     /// The same for all sockets of its address.
     pub address_rate: u64,
+    /// Whether the bus was asked, where one numbers the channel's messages.
+    pub asked: BusAsked,
+}
+
+/// What is known of a channel that the bus numbers, apart from what is here.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BusAsked {
+    /// Nothing: what is here has to be enough.
+    #[default]
+    NotYet,
+    /// The channel was [brought up to date](Broker::follow) just now: what is not here is gone.
+    Answered,
+    /// The bus is lost: what was here before serves, if nothing of it is missing.
+    Lost,
 }
 
 /// Why a client is not subscribed.
@@ -40,6 +54,9 @@ pub enum NotSubscribed {
     Limit,
     /// The socket is gone, or does not speak the subprotocol.
     Gone,
+    /// What it asks for is not here, or may not be: [`follow`](Broker::follow) the channel, and try
+    /// again.
+    NotHere,
     /// Something was revoked since the application was asked: ask it again.
     Revoked,
     /// Too much was replayed to it just now: try again after this time.
@@ -89,12 +106,15 @@ impl Broker {
             wanted.since,
             wanted.max_replay,
             false,
-            |membership, _, bytes| {
+            |membership, ring, bytes| {
                 if membership.sealed {
                     return Err(NotSubscribed::Gone);
                 }
                 if membership.revocations != wanted.revocations {
                     return Err(NotSubscribed::Revoked);
+                }
+                if !inner.may_recover(ring, wanted.since, wanted.asked) {
+                    return Err(NotSubscribed::NotHere);
                 }
                 if bytes == 0 {
                     return Ok(());

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Broker, BrokerState, HistorySlice, Recovery, WeakBroker};
+use super::{Broker, BrokerState, BusAsked, HistorySlice, Recovery, WeakBroker};
 use crate::{
     bus::{Bus, BusFailure, HistoryBus},
     config::HistoryRule,
@@ -202,22 +202,48 @@ impl BrokerState {
         self.channels.bus().map(Arc::clone).ok_or(HistoryError::NoHistory)
     }
 
-    /// Whether a socket can recover from what is here. What is older, and what may be newer, has to
-    /// be read.
-    fn has_since(&self, ring: &HistoryRing, since: Since) -> bool {
-        let is_current = |ring: &HistoryRing| ring.is_live(self.histories.session());
-        match since {
-            Since::Now => is_current(ring),
-            Since::Latest => is_current(ring) && (ring.is_complete() || ring.first() <= ring.position().offset),
-            Since::Position(HistoryPosition { offset, epoch }) => {
-                let here = ring.position();
-                is_current(ring)
-                    && epoch == here.epoch
-                    && offset <= here.offset
-                    && (ring.is_complete() || offset + 1 >= ring.first())
-            }
+    /// Whether what is here decides how a client recovers, after the bus was asked so.
+    pub(super) fn may_recover(&self, ring: &HistoryRing, since: Since, asked: BusAsked) -> bool {
+        if self.channels.bus().is_none_or(|bus| bus.histories().is_none()) {
+            return true;
+        }
+        match asked {
+            BusAsked::NotYet => self.has_since(ring, since),
+            BusAsked::Answered => ring.is_live(self.histories.session()),
+            BusAsked::Lost => self.has_since(ring, since) || is_here(ring, since),
         }
     }
+
+    /// Whether what is here decides how a socket recovers. What is older, and what may be newer,
+    /// has to be read: a client may have got its last message from an instance that is ahead of
+    /// this one.
+    fn has_since(&self, ring: &HistoryRing, since: Since) -> bool {
+        ring.is_live(self.histories.session())
+            && match since {
+                Since::Now => true,
+                Since::Latest => ring.is_complete() || ring.first() <= ring.position().offset,
+                // Of an epoch that is over nothing is left, here or elsewhere.
+                Since::Position(HistoryPosition { epoch, .. }) if ring.is_over(epoch) => true,
+                Since::Position(since) => is_in(ring, since) && (ring.is_complete() || is_kept(ring, since)),
+            }
+    }
+}
+
+/// Whether nothing that a socket has to get is known to be missing, the bus being lost.
+fn is_here(ring: &HistoryRing, since: Since) -> bool {
+    match since {
+        Since::Position(since) => !ring.is_cold() && is_in(ring, since) && is_kept(ring, since),
+        Since::Latest | Since::Now => false,
+    }
+}
+
+fn is_in(ring: &HistoryRing, since: HistoryPosition) -> bool {
+    let here = ring.position();
+    since.epoch == here.epoch && since.offset <= here.offset
+}
+
+fn is_kept(ring: &HistoryRing, since: HistoryPosition) -> bool {
+    since.offset + 1 >= ring.first()
 }
 
 impl Broker {
@@ -312,21 +338,13 @@ impl Broker {
                 drop(hold);
                 recovery.ok_or_else(unready)
             }
-            Err(failure) => {
-                let is_here = |ring: &HistoryRing| match since {
-                    Since::Position(HistoryPosition { offset, epoch }) => {
-                        let here = ring.position();
-                        !ring.is_cold() && epoch == here.epoch && offset <= here.offset && offset + 1 >= ring.first()
-                    }
-                    Since::Latest | Since::Now => false,
-                };
-                attempt(&is_here)?.ok_or(HistoryError::Bus(failure))
-            }
+            Err(failure) => attempt(&|ring| is_here(ring, since))?.ok_or(HistoryError::Bus(failure)),
         }
     }
 
     /// Brings a channel that the bus numbers up to date, for a call that follows at once: it is
-    /// followed for a moment longer. Does nothing for one that it does not number.
+    /// followed for a moment longer. Calls that come together share what is read. Does nothing for
+    /// a channel that the bus does not number.
     ///
     /// # Errors
     /// [`HistoryError::Bus`].

@@ -29,7 +29,7 @@ use tokio::runtime::{Handle, Runtime};
 use wsbroker_proto::CloseCode;
 
 pub(crate) use broker_state::BrokerState;
-pub use client_subscription::{ClientSubscription, NotSubscribed};
+pub use client_subscription::{BusAsked, ClientSubscription, NotSubscribed};
 pub use drain::DrainConfig;
 pub use drain_state::{DrainObserver, DrainProgress, DrainReport};
 pub use followed::{FollowedHistory, FollowedState};

@@ -5,6 +5,7 @@
 mod common;
 
 mod crowds;
+mod followed;
 mod ids;
 mod kit;
 mod losing;

@@ -15,7 +15,10 @@ use tokio::{
     sync::{Mutex, oneshot},
     time::{Instant, timeout_at},
 };
-use wsbroker_core::{Bus, BusListener, BusState, BusStats, Compress, MessageForm, MessageKind};
+use wsbroker_core::{
+    Bus, BusFailure, BusListener, BusMessage, BusReceipt, BusState, BusStats, Compress, HistoryBus, HistoryRule,
+    MessageForm, MessageKind,
+};
 
 use super::{ClusterConfig, RedisBus, publish_queue::Queued};
 
@@ -75,15 +78,19 @@ pub enum EmitError {
     /// Redis has refused the message, for this reason.
     #[error("Redis refused the message: {0}")]
     Refused(String),
+    /// A message of a channel with history has no number, or may have none.
+    #[error(transparent)]
+    Unnumbered(BusFailure),
 }
 
 impl Emitter {
-    /// Starts the emitter's thread.
+    /// Starts the emitter's thread. `rules`: of channels with history, as the instances have them.
     ///
     /// # Errors
     /// The operating system refused a thread.
-    pub fn new(config: ClusterConfig, listener: BusListener) -> io::Result<Self> {
-        let bus = Arc::new(RedisBus::new(None, config, listener));
+    pub fn new(config: ClusterConfig, rules: Vec<HistoryRule>, listener: BusListener) -> io::Result<Self> {
+        let bus = Arc::new(RedisBus::new(None, rules, config, listener));
+        bus.history.belongs_to(&bus);
         bus.start()?;
         Ok(Self { ending: Arc::new(EmitterBus(bus)), turn: Arc::default(), waiting: Arc::default() })
     }
@@ -134,6 +141,52 @@ impl Emitter {
             Ok(answer) => answer.map_err(EmitError::Refused),
             Err(_) => Err(EmitError::Lost),
         }
+    }
+
+    /// Whether the channel has a history by the rules.
+    #[must_use]
+    pub fn has_history(&self, channel: &[u8]) -> bool {
+        self.ending.0.history.rule(channel).is_some()
+    }
+
+    /// Publishes to a channel with history: Redis numbers and keeps the message, and then every
+    /// subscriber on every instance gets it. `id` makes a repeated publish a duplicate, for 5
+    /// minutes. `None`: none of the rules is the channel's.
+    ///
+    /// It waits for the bus for at most `limit`, and does not wait for instances: they find the
+    /// message in Redis. What waits is bounded as in [`publish`](Self::publish).
+    ///
+    /// # Errors
+    /// [`EmitError::Unnumbered`]; it says whether the message may be stored all the same.
+    pub async fn publish_numbered(
+        &self,
+        channel: &[u8],
+        kind: MessageKind,
+        payload: &[u8],
+        id: Option<&[u8]>,
+        limit: Duration,
+    ) -> Option<Result<BusReceipt, EmitError>> {
+        let bus = &self.ending.0;
+        bus.history.rule(channel)?;
+        let lost = |reason: &str, unknown| EmitError::Unnumbered(BusFailure { reason: reason.into(), unknown });
+        let deadline = Instant::now() + limit;
+        let Some(waiting) = ReservedBytes::new(&self.waiting, payload.len() + OVERHEAD, bus.config.max_outgoing) else {
+            return Some(Err(lost("too much waits for the bus", false)));
+        };
+        let turn = timeout_at(deadline, self.turn.lock()).await;
+        if turn.is_err() || !matches!(timeout_at(deadline, bus.ready()).await, Ok(true)) {
+            return Some(Err(lost("the bus is lost", false)));
+        }
+        let form = MessageForm { kind, compress: Compress::Auto };
+        let (receipt, answer) = oneshot::channel();
+        HistoryBus::publish(&**bus, BusMessage { channel, form, payload, exclude: &[], id }, Some(receipt));
+        drop(waiting);
+        bus.send();
+        drop(turn);
+        Some(match answer.await {
+            Ok(outcome) => outcome.map_err(EmitError::Unnumbered),
+            Err(_) => Err(lost("the bus was lost before Redis answered", true)),
+        })
     }
 
     /// Resolves when the bus is ready; at once if it is. False when it ends before that.
@@ -215,7 +268,7 @@ mod tests {
         // No server listens there.
         let redis = RedisConfig::from_url("redis://127.0.0.1:1").unwrap();
         let config = ClusterConfig { max_outgoing: 4 * (1000 + OVERHEAD), ..ClusterConfig::new(redis) };
-        let emitter = Emitter::new(config, Arc::new(|_| {})).unwrap();
+        let emitter = Emitter::new(config, Vec::new(), Arc::new(|_| {})).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let publish = |bytes: usize| {

@@ -343,7 +343,7 @@ impl Link {
 }
 
 /// The script that stores and publishes.
-const SCRIPT: &str = include_str!("history/history.lua");
+pub(super) const SCRIPT: &str = include_str!("history/history.lua");
 
 /// Runs the script of the histories.
 #[derive(Clone)]
@@ -376,14 +376,14 @@ impl ScriptLink {
     }
 
     /// A call of the script.
-    pub(super) fn call(&self, keys: &[Vec<u8>], arguments: &[&[u8]]) -> Cmd {
+    pub(super) fn call<'a>(&self, keys: &[Vec<u8>], arguments: impl IntoIterator<Item = &'a [u8]>) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&*self.sha).arg(keys.len());
         for key in keys {
             command.arg(&key[..]);
         }
         for argument in arguments {
-            command.arg(*argument);
+            command.arg(argument);
         }
         command
     }

@@ -30,8 +30,8 @@ use tokio::{
     time::timeout,
 };
 use wsbroker_core::{
-    Broker, Bus, BusEvent, BusListener, BusState, BusStats, CloseCode, ClusterCount, Cork, HistoryBus, JoinError,
-    MessageForm, WeakBroker,
+    Broker, Bus, BusEvent, BusListener, BusState, BusStats, CloseCode, ClusterCount, Cork, HistoryBus, HistoryRule,
+    JoinError, MessageForm, WeakBroker,
 };
 
 mod bus_envelope;
@@ -46,7 +46,6 @@ mod pipeline;
 mod publish_queue;
 mod sequence;
 
-pub use self::emitter::{EmitError, Emitter};
 use self::{
     bus_envelope::{InstanceId, InstanceMessage},
     bus_receiver::DiscardAll,
@@ -57,6 +56,10 @@ use self::{
     pipeline::PublishPipeline,
     publish_queue::{AddressedEnvelope, PublishQueue, Queued},
     sequence::SequenceTracker,
+};
+pub use self::{
+    emitter::{EmitError, Emitter},
+    history::{PublishingScript, ScriptCall},
 };
 use crate::server::{RedisConfig, printable::clean, reasons::Reasons, sentinels::SentinelWatch};
 
@@ -168,14 +171,17 @@ impl RedisBus {
     /// [`JoinError`]: the broker has joined a bus already, or the operating system refused a
     /// thread.
     pub fn join(broker: &Broker, config: ClusterConfig, listener: BusListener) -> Result<Arc<Self>, JoinError> {
-        let bus = Arc::new(Self::new(Some(broker.downgrade()), config, listener));
+        let weak = broker.downgrade();
+        let rules = weak.history_rules();
+        let bus = Arc::new(Self::new(Some(weak), rules, config, listener));
         bus.history.belongs_to(&bus);
         broker.join_bus(Arc::clone(&bus) as Arc<dyn Bus>)?;
         bus.start()?;
         Ok(bus)
     }
 
-    fn new(broker: Option<WeakBroker>, config: ClusterConfig, listener: BusListener) -> Self {
+    /// `rules`: of channels with history.
+    fn new(broker: Option<WeakBroker>, rules: Vec<HistoryRule>, config: ClusterConfig, listener: BusListener) -> Self {
         let instance = InstanceId(RandomState::new().hash_one(std::process::id()));
         Self {
             instance,
@@ -183,10 +189,7 @@ impl RedisBus {
             instances_prefix: instances_prefix(&config.prefix).into_bytes().into(),
             mark: bus_envelope::mark(&config.prefix).into(),
             queue: PublishQueue::new(instance, config.max_outgoing),
-            history: BusHistories::new(
-                &broker.as_ref().map_or_else(Vec::new, WeakBroker::history_rules),
-                config.max_outgoing,
-            ),
+            history: BusHistories::new(rules, config.max_outgoing),
             interest: Interest::default(),
             sequences: Mutex::default(),
             peers: Peers::default(),

@@ -21,7 +21,7 @@ use super::{
 
 fn emitter(redis: &Redis) -> Emitter {
     let config = ClusterConfig::new(RedisConfig::from_url(&redis.url()).unwrap());
-    Emitter::new(config, Arc::new(|_| {})).unwrap()
+    Emitter::new(config, Vec::new(), Arc::new(|_| {})).unwrap()
 }
 
 fn publish(emitter: &Emitter, text: &str, limit: Duration) -> Result<(), EmitError> {

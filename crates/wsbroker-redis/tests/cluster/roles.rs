@@ -133,7 +133,7 @@ fn after_an_orderly_failover_nobody_stays_at_the_old_primary() {
 fn an_emitter_does_not_publish_to_a_replica() {
     let primary = Redis::start();
     let replica = replica(&primary);
-    let emitter = Emitter::new(ClusterConfig::new(config(&replica)), Arc::new(|_| {})).unwrap();
+    let emitter = Emitter::new(ClusterConfig::new(config(&replica)), Vec::new(), Arc::new(|_| {})).unwrap();
     let publish = || {
         let limit = Duration::from_secs(1);
         emitter.runtime().unwrap().block_on(emitter.publish(b"room", MessageKind::Text, b"text", limit))

@@ -17,7 +17,8 @@ use napi::{
 use napi_derive::napi;
 use parking_lot::Mutex;
 use wsbroker_core::{
-    Broker, HistoryEpoch, HistoryError, HistoryPosition, MessageKind, PendingReceipt, Recovery, Since, SocketId,
+    Broker, BusFailure, HistoryEpoch, HistoryError, HistoryPosition, MessageKind, PendingReceipt, Recovery, Since,
+    SocketId,
 };
 
 use crate::{
@@ -42,6 +43,16 @@ pub struct NativeBusReceipt {
     pub reason: Option<String>,
     /// Whether it may be stored although it failed.
     pub unknown: bool,
+}
+
+impl NativeBusReceipt {
+    pub(crate) fn stored(position: HistoryPosition, duplicate: bool) -> Self {
+        Self { position: Some(position.into()), duplicate, reason: None, unknown: false }
+    }
+
+    pub(crate) fn failed(failure: BusFailure) -> Self {
+        Self { position: None, duplicate: false, reason: Some(failure.reason), unknown: failure.unknown }
+    }
 }
 
 /// A place in a channel's history.
@@ -144,18 +155,8 @@ pub fn bus_receipt(env: &Env, ticket: f64) -> Result<Object<'_>> {
     let (Some(pending), Some(broker)) = (pending, process::broker().1) else { return settled(env, gone()) };
     promise(env, &broker, gone, async move {
         Ok(match pending.wait().await {
-            Ok(receipt) => NativeBusReceipt {
-                position: Some(receipt.position.into()),
-                duplicate: receipt.duplicate,
-                reason: None,
-                unknown: false,
-            },
-            Err(failure) => NativeBusReceipt {
-                position: None,
-                duplicate: false,
-                reason: Some(failure.reason),
-                unknown: failure.unknown,
-            },
+            Ok(receipt) => NativeBusReceipt::stored(receipt.position, receipt.duplicate),
+            Err(failure) => NativeBusReceipt::failed(failure),
         })
     })
 }

@@ -1,6 +1,6 @@
 //! What `src/channels` calls for clients that speak `wsbroker.v1`.
 
-use wsbroker_core::{ClientSubscription, NotSubscribed};
+use wsbroker_core::{BusAsked, ClientSubscription, NotSubscribed};
 
 use super::history_functions::since_of;
 use crate::{
@@ -15,9 +15,10 @@ use crate::{
 functions! {
     /// Subscribes a client, which is told so ahead of every frame of the channel. `kind` as in
     /// `recoverSocket`. `jsonName`: the name as a JSON string. `revocations`: what they were before
-    /// the application was asked. The rates are in bytes of replays a second. Returns why the
-    /// client is not subscribed, or after how many milliseconds it is worth trying again.
-    subscribe_client = "subscribeClient(socketId: number, channel: string, kind: number, offset: number, epoch: string, jsonName: string, maxReplay: number, revocations: number, socketRate: number, addressRate: number): 'done' | 'noHistory' | 'subscribed' | 'limit' | 'gone' | 'revoked' | number";
+    /// the application was asked. The rates are in bytes of replays a second. `asked`: whether the
+    /// channel was followed for it: 0: no, 1: yes, 2: the bus is lost. Returns why the client is
+    /// not subscribed, or after how many milliseconds it is worth trying again.
+    subscribe_client = "subscribeClient(socketId: number, channel: string, kind: number, offset: number, epoch: string, jsonName: string, maxReplay: number, revocations: number, socketRate: number, addressRate: number, asked: number): 'done' | 'noHistory' | 'subscribed' | 'limit' | 'gone' | 'revoked' | 'notHere' | number";
     /// -1: the socket is gone, or does not speak the subprotocol.
     revocations = "revocations(socketId: number): number";
     /// Takes a client out of a channel. If the application is being asked whether it may subscribe,
@@ -30,7 +31,7 @@ functions! {
 
 fn subscribe_client<'s>(
     env: Env<'s>,
-    [id, name, kind, offset, epoch, json, max_replay, revocations, socket_rate, address_rate]: [Value<'s>; 10],
+    [id, name, kind, offset, epoch, json, max_replay, revocations, socket_rate, address_rate, asked]: [Value<'s>; 11],
 ) -> JsResult<'s> {
     const CALL: &str = "subscribeClient";
     let id = socket_id(env, CALL, "socketId", id)?;
@@ -45,6 +46,11 @@ fn subscribe_client<'s>(
         revocations: number(revocations) as u32,
         socket_rate: number(socket_rate),
         address_rate: number(address_rate),
+        asked: match number(asked) {
+            0 => BusAsked::NotYet,
+            1 => BusAsked::Answered,
+            _ => BusAsked::Lost,
+        },
     };
     let outcome = id.and_then(|id| thread_cork::with(|broker, cork| broker.subscribe_client(cork, id, &name, &wanted)));
     Ok(match outcome.unwrap_or(Err(NotSubscribed::Gone)) {
@@ -53,6 +59,7 @@ fn subscribe_client<'s>(
         Err(NotSubscribed::Subscribed) => env.text("subscribed")?,
         Err(NotSubscribed::Limit) => env.text("limit")?,
         Err(NotSubscribed::Gone) => env.text("gone")?,
+        Err(NotSubscribed::NotHere) => env.text("notHere")?,
         Err(NotSubscribed::Revoked) => env.text("revoked")?,
         Err(NotSubscribed::Wait(wait)) => env.double(wait.as_millis() as f64)?,
     })

@@ -11,11 +11,18 @@ use napi::{
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
-use wsbroker_core::{Broker, BusEvent, BusEvents, BusListener, CloseCode, MessageKind};
-use wsbroker_redis::{ClusterConfig, Emitter, RedisConfig, RedisServers, RedisTls};
+use wsbroker_core::{
+    Broker, BusEvent, BusEvents, BusListener, BusMessage, CloseCode, Compress, HistoryEpoch, HistoryPosition,
+    MessageForm, MessageKind,
+};
+use wsbroker_redis::{ClusterConfig, EmitError, Emitter, PublishingScript, RedisConfig, RedisServers, RedisTls};
 
 use crate::{
-    api::option_values::milliseconds,
+    api::{
+        bus_history_functions::{NativeBusReceipt, NativePosition},
+        option_values::milliseconds,
+        options::{NativeHistoryRule, history_rule},
+    },
     js::{
         js_error::{JsError, Result},
         promise::{internal, promise, promise_in, settled},
@@ -326,28 +333,37 @@ pub struct NativeEmitter(Option<Emitter>);
 
 #[napi]
 impl NativeEmitter {
-    /// Connects in the background.
+    /// Connects in the background. `history`: of the channels that have one.
     #[napi(constructor)]
-    pub fn new(options: NativeCluster, on_events: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<Self> {
+    pub fn new(
+        options: NativeCluster,
+        history: Vec<NativeHistoryRule>,
+        on_events: Function<'_, Vec<NativeBusEvent>, ()>,
+    ) -> Result<Self> {
         let config = config("Emitter", options)?;
-        let emitter = Emitter::new(config, listener(on_events)?);
+        let rules = history.iter().map(history_rule).collect();
+        let emitter = Emitter::new(config, rules, listener(on_events)?);
         Ok(Self(Some(emitter.map_err(|error| JsError::from(wsbroker_core::StartError::from(error)))?)))
     }
 
+    /// Whether a channel has a history.
+    #[napi]
+    pub fn has_history(&self, #[napi(ts_arg_type = "Buffer")] channel: Copied) -> bool {
+        self.0.as_ref().is_some_and(|emitter| emitter.has_history(&channel))
+    }
+
     /// Resolves when Redis has the message. Waits for the bus for at most `limit` milliseconds.
-    /// Rejects with ERR_WSBROKER_BUS_LOST.
-    #[napi(ts_return_type = "Promise<void>")]
+    /// Rejects with ERR_WSBROKER_BUS_LOST, or for a channel with history resolves with why.
+    #[napi(ts_return_type = "Promise<NativeBusReceipt | null>")]
     pub fn publish<'env>(
         &self,
         env: &'env Env,
         #[napi(ts_arg_type = "Buffer")] channel: Copied,
         #[napi(ts_arg_type = "string | Buffer")] data: Either<String, Copied>,
+        id: Option<String>,
         limit: f64,
     ) -> Result<Object<'env>> {
-        let (kind, payload) = match data {
-            Either::A(text) => (MessageKind::Text, text.into_bytes()),
-            Either::B(bytes) => (MessageKind::Binary, bytes.to_vec()),
-        };
+        let (kind, payload) = payload(data);
         let channel = channel.to_vec();
         let limit = milliseconds(limit);
         let Some((emitter, runtime)) = self.0.clone().and_then(|emitter| emitter.runtime().map(|own| (emitter, own)))
@@ -355,7 +371,13 @@ impl NativeEmitter {
             return settled::<()>(env, Err(JsError::shut_down("publish")));
         };
         promise_in(env, &runtime, || Err(JsError::shut_down("publish")), async move {
-            emitter.publish(&channel, kind, &payload, limit).await.map_err(|error| JsError::bus_lost("publish", &error))
+            let lost = |error: EmitError| JsError::bus_lost("publish", &error);
+            match emitter.publish_numbered(&channel, kind, &payload, id.as_deref().map(str::as_bytes), limit).await {
+                Some(Ok(receipt)) => Ok(Some(NativeBusReceipt::stored(receipt.position, receipt.duplicate))),
+                Some(Err(EmitError::Unnumbered(failure))) => Ok(Some(NativeBusReceipt::failed(failure))),
+                Some(Err(error)) => Err(lost(error)),
+                None => emitter.publish(&channel, kind, &payload, limit).await.map(|()| None).map_err(lost),
+            }
         })
     }
 
@@ -363,5 +385,77 @@ impl NativeEmitter {
     #[napi]
     pub fn close(&mut self) {
         self.0 = None;
+    }
+}
+
+fn payload(data: Either<String, Copied>) -> (MessageKind, Vec<u8>) {
+    match data {
+        Either::A(text) => (MessageKind::Text, text.into_bytes()),
+        Either::B(bytes) => (MessageKind::Binary, bytes.to_vec()),
+    }
+}
+
+/// Makes the calls by which a Redis client of the application publishes to channels with history.
+#[napi]
+pub struct NativePublishingScript(PublishingScript);
+
+/// What such a client has to run.
+#[napi(object)]
+pub struct NativeScriptCall {
+    /// The keys.
+    #[napi(ts_type = "Buffer[]")]
+    pub keys: Vec<Buffer>,
+    /// The arguments behind them.
+    #[napi(ts_type = "Buffer[]")]
+    pub arguments: Vec<Buffer>,
+}
+
+#[napi]
+impl NativePublishingScript {
+    /// The settings of the instances.
+    #[napi(constructor)]
+    #[allow(clippy::needless_pass_by_value, reason = "napi gives it away")]
+    pub fn new(prefix: String, history: Vec<NativeHistoryRule>) -> Self {
+        Self(PublishingScript::new(prefix, history.iter().map(history_rule).collect()))
+    }
+
+    /// Lua. It answers with the epoch, the offset and, for a duplicate, `1`.
+    #[napi(getter)]
+    pub fn text(&self) -> &'static str {
+        PublishingScript::TEXT
+    }
+
+    /// Whether a channel has a history.
+    #[napi]
+    pub fn has_history(&self, #[napi(ts_arg_type = "Buffer")] channel: Copied) -> bool {
+        self.0.has_history(&channel)
+    }
+
+    /// The call for a message; null for a channel without history. `known`: the newest position of
+    /// the channel.
+    #[napi]
+    pub fn publish(
+        &self,
+        #[napi(ts_arg_type = "Buffer")] channel: Copied,
+        #[napi(ts_arg_type = "string | Buffer")] data: Either<String, Copied>,
+        id: Option<String>,
+        known: Option<NativePosition>,
+        cluster: bool,
+    ) -> Option<NativeScriptCall> {
+        let (kind, payload) = payload(data);
+        let message = BusMessage {
+            channel: &channel,
+            form: MessageForm { kind, compress: Compress::Auto },
+            payload: &payload,
+            exclude: &[],
+            id: id.as_deref().map(str::as_bytes),
+        };
+        let known = known.map(|NativePosition { offset, epoch }| HistoryPosition {
+            offset: offset as u64,
+            epoch: HistoryEpoch::parse(&epoch),
+        });
+        let call = self.0.publish(&message, known, cluster)?;
+        let buffers = |all: Vec<Vec<u8>>| all.into_iter().map(Buffer::from).collect();
+        Some(NativeScriptCall { keys: buffers(call.keys), arguments: buffers(call.arguments) })
     }
 }

@@ -224,7 +224,7 @@ pub(crate) fn native(options: ProcessOptions) -> NativeProcessOptions {
     }
 }
 
-fn history_rule(rule: &NativeHistoryRule) -> HistoryRule {
+pub(crate) fn history_rule(rule: &NativeHistoryRule) -> HistoryRule {
     HistoryRule {
         size: size(rule.size),
         ttl: milliseconds(rule.ttl),

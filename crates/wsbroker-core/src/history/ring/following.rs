@@ -145,6 +145,12 @@ impl HistoryRing {
         self.following.as_ref().is_some_and(|following| following.complete)
     }
 
+    /// Whether no message of that epoch can come any more.
+    pub(crate) fn is_over(&self, epoch: HistoryEpoch) -> bool {
+        let is_left = || self.following.as_ref().is_some_and(|following| following.retired.contains(&epoch));
+        epoch == HistoryEpoch::UNKNOWN || is_left()
+    }
+
     /// How often the epoch has changed.
     pub(crate) fn changes(&self) -> u64 {
         self.following.as_ref().map_or(0, |following| following.changes)

@@ -2,8 +2,10 @@ import type { Data, Dispatch, HistorySlice, NativeAccept, NativeAttached, Native
 export type * from './native/raw-values.cjs';
 /** What the addon exports. Nothing of it is public: src/index.cts is. */
 export interface Native {
-    /** Connects in the background. */
-    readonly NativeEmitter: new (options: NativeCluster, onEvents: (arg: Array<NativeBusEvent>) => void) => NativeEmitter;
+    /** Connects in the background. `history`: of the channels that have one. */
+    readonly NativeEmitter: new (options: NativeCluster, history: Array<NativeHistoryRule>, onEvents: (arg: Array<NativeBusEvent>) => void) => NativeEmitter;
+    /** The settings of the instances. */
+    readonly NativePublishingScript: new (prefix: string, history: Array<NativeHistoryRule>) => NativePublishingScript;
     /**
      * Connects in the background. `wake` is called when there is something to
      * `take`, and not again before `take` has returned nothing.
@@ -180,10 +182,11 @@ export interface Native {
     /**
      * Subscribes a client, which is told so ahead of every frame of the channel. `kind` as in
      * `recoverSocket`. `jsonName`: the name as a JSON string. `revocations`: what they were before
-     * the application was asked. The rates are in bytes of replays a second. Returns why the
-     * client is not subscribed, or after how many milliseconds it is worth trying again.
+     * the application was asked. The rates are in bytes of replays a second. `asked`: whether the
+     * channel was followed for it: 0: no, 1: yes, 2: the bus is lost. Returns why the client is
+     * not subscribed, or after how many milliseconds it is worth trying again.
      */
-    subscribeClient(socketId: number, channel: string, kind: number, offset: number, epoch: string, jsonName: string, maxReplay: number, revocations: number, socketRate: number, addressRate: number): 'done' | 'noHistory' | 'subscribed' | 'limit' | 'gone' | 'revoked' | number;
+    subscribeClient(socketId: number, channel: string, kind: number, offset: number, epoch: string, jsonName: string, maxReplay: number, revocations: number, socketRate: number, addressRate: number, asked: number): 'done' | 'noHistory' | 'subscribed' | 'limit' | 'gone' | 'revoked' | 'notHere' | number;
     /** -1: the socket is gone, or does not speak the subprotocol. */
     revocations(socketId: number): number;
     /**
@@ -333,13 +336,29 @@ export interface Native {
 }
 /** Publishes from a process without sockets. */
 export interface NativeEmitter {
+    /** Whether a channel has a history. */
+    hasHistory(channel: Buffer): boolean;
     /**
      * Resolves when Redis has the message. Waits for the bus for at most `limit` milliseconds.
-     * Rejects with ERR_WSBROKER_BUS_LOST.
+     * Rejects with ERR_WSBROKER_BUS_LOST, or for a channel with history resolves with why.
      */
-    publish(channel: Buffer, data: string | Buffer, limit: number): Promise<void>;
+    publish(channel: Buffer, data: string | Buffer, id: string | undefined | null, limit: number): Promise<NativeBusReceipt | null>;
     /** Publishes what waits, and ends. */
     close(): void;
+}
+/**
+ * Makes the calls by which a Redis client of the application publishes to channels with history.
+ */
+export interface NativePublishingScript {
+    /** Lua. It answers with the epoch, the offset and, for a duplicate, `1`. */
+    get text(): string;
+    /** Whether a channel has a history. */
+    hasHistory(channel: Buffer): boolean;
+    /**
+     * The call for a message; null for a channel without history. `known`: the newest position of
+     * the channel.
+     */
+    publish(channel: Buffer, data: string | Buffer, id: string | undefined | null, known: NativePosition | undefined | null, cluster: boolean): NativeScriptCall | null;
 }
 /** A helper's or an emitter's connections to Redis. */
 export interface NativeRelay {
@@ -811,6 +830,13 @@ export interface NativeRelayOptions {
      * and messages from Redis go to their clients without JavaScript.
      */
     helper?: number | undefined;
+}
+/** What such a client has to run. */
+export interface NativeScriptCall {
+    /** The keys. */
+    keys: Buffer[];
+    /** The arguments behind them. */
+    arguments: Buffer[];
 }
 /** What a shutdown did. */
 export interface NativeShutdownReport {

@@ -572,6 +572,8 @@ export interface NativeIdentity {
     name: string;
     /** How its value begins. */
     secret: string;
+    /** It remembers of which client a connection is: it is told once, and when that changes. */
+    once: boolean;
 }
 /** Limits of messages whose handlers have not settled. */
 export interface NativeInFlight {

@@ -57,7 +57,8 @@ async function openInnerServer(target) {
     server.unref();
     return {
         forward: place.forward ?? `http://127.0.0.1:${server.address().port}`,
-        identity: { name: HEADER, secret },
+        // Other runtimes may not keep the socket of a connection from one request to the next.
+        identity: { name: HEADER, secret, once: process.versions['bun'] === undefined },
         async close() {
             const closed = new Promise((resolve) => {
                 setTimeout(resolve, CLOSE_TIMEOUT).unref();
@@ -139,21 +140,25 @@ function guard(server, secret) {
             delete server.emit;
     };
 }
-/** Whether the request comes from the core. Its socket then shows the client. */
+/**
+ * Whether the request comes from the core. Its socket then shows the client. `identified` has the
+ * header that each connection was found to be right by.
+ */
 function identify(request, secret, identified) {
     const { socket, headers } = request;
-    const known = identified.get(socket);
-    if (known?.request === request)
-        return true;
     const header = headers[HEADER];
+    const known = identified.get(socket);
+    // The core says it with the first request of a connection, and again when it changes. And an
+    // application may emit a request once more, as after `'checkContinue'`.
+    if (header === undefined)
+        return known !== undefined;
     if (typeof header !== 'string')
         return false;
-    if (known?.header === header)
-        known.request = request;
-    else if (showClient(socket, header, secret))
-        identified.set(socket, { header, request });
-    else
-        return false;
+    if (known !== header) {
+        if (!showClient(socket, header, secret))
+            return false;
+        identified.set(socket, header);
+    }
     // It is the last field, so that this leaves objects of the fast kind.
     delete headers[HEADER];
     const { rawHeaders } = request;

@@ -8,7 +8,7 @@ import type { NativeIdentity } from '../native.cjs';
 import { checkNotListening, type HttpTarget } from '../options/http.cjs';
 
 // The application's HTTP server, on an address that only this process knows. The core forwards
-// requests to it, each with a secret header that says who the client is.
+// requests to it, and says with a secret header who the client of a connection is.
 
 /** Where the core forwards requests, and how they are known. */
 export interface InnerServer {
@@ -69,7 +69,8 @@ export async function openInnerServer(target: HttpTarget): Promise<InnerServer> 
   server.unref();
   return {
     forward: place.forward ?? `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    identity: { name: HEADER, secret },
+    // Other runtimes may not keep the socket of a connection from one request to the next.
+    identity: { name: HEADER, secret, once: process.versions['bun'] === undefined },
     async close() {
       const closed = new Promise<void>((resolve) => {
         setTimeout(resolve, CLOSE_TIMEOUT).unref();
@@ -132,14 +133,6 @@ function listen(server: HttpServer, options: ListenOptions): Promise<void> {
   });
 }
 
-/** What is known of a connection from the core. */
-interface Identified {
-  /** The header that was found to be right. */
-  header: string;
-  /** The request that came with it. Applications may emit it again, as after `'checkContinue'`. */
-  request: IncomingMessage;
-}
-
 /**
  * Lets no request through but those with the secret, and tells the application of the client
  * instead of us. No listener will do: the application's own would be called nevertheless.
@@ -147,7 +140,7 @@ interface Identified {
 function guard(server: HttpServer, secret: string): () => void {
   const expected = Buffer.from(secret);
   const emit = server.emit.bind(server) as (name: string | symbol, ...args: unknown[]) => boolean;
-  const identified = new WeakMap<Socket, Identified>();
+  const identified = new WeakMap<Socket, string>();
   const guarded = (name: string | symbol, ...args: unknown[]): boolean => {
     if (REQUEST_EVENTS.includes(name)) {
       const request = args[0] as IncomingMessage;
@@ -165,20 +158,26 @@ function guard(server: HttpServer, secret: string): () => void {
   };
 }
 
-/** Whether the request comes from the core. Its socket then shows the client. */
+/**
+ * Whether the request comes from the core. Its socket then shows the client. `identified` has the
+ * header that each connection was found to be right by.
+ */
 function identify(
   request: IncomingMessage,
   secret: Buffer,
-  identified: WeakMap<Socket, Identified>,
+  identified: WeakMap<Socket, string>,
 ): boolean {
   const { socket, headers } = request;
-  const known = identified.get(socket);
-  if (known?.request === request) return true;
   const header = headers[HEADER];
+  const known = identified.get(socket);
+  // The core says it with the first request of a connection, and again when it changes. And an
+  // application may emit a request once more, as after `'checkContinue'`.
+  if (header === undefined) return known !== undefined;
   if (typeof header !== 'string') return false;
-  if (known?.header === header) known.request = request;
-  else if (showClient(socket, header, secret)) identified.set(socket, { header, request });
-  else return false;
+  if (known !== header) {
+    if (!showClient(socket, header, secret)) return false;
+    identified.set(socket, header);
+  }
   // It is the last field, so that this leaves objects of the fast kind.
   delete headers[HEADER];
   const { rawHeaders } = request;

@@ -1,7 +1,7 @@
 //! The chunked coding of a request's body (RFC 9112 §7.1), read strictly: bytes in, pieces out.
 
 use bytes::{Buf, Bytes, BytesMut};
-use hyper::{
+use http::{
     HeaderMap,
     header::{HeaderName, HeaderValue},
 };

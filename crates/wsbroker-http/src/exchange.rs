@@ -1,32 +1,32 @@
 //! One request and its response: from the client to the inner server and back.
 
-use std::{sync::Arc, time::Duration};
-
-use bytes::BytesMut;
-use http_body_util::BodyExt;
-use hyper::{
-    HeaderMap, Request, Response, StatusCode,
-    body::{Body, Incoming},
-    header::{CONNECTION, HeaderValue, UPGRADE},
+use std::{
+    future::poll_fn,
+    mem::MaybeUninit,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
-use hyper_util::rt::TokioIo;
+
+use bytes::{Buf, BufMut, BytesMut};
+use http::{Method, StatusCode};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    time::{Instant, sleep_until, timeout},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{Instant, timeout},
 };
 
 use crate::{
-    body::RequestBody,
-    chunked::Chunked,
+    download::Download,
     failure::{Failure, Step},
-    head::{BodyLength, RequestHead},
-    headers::{self, Client, ClientFields},
+    head::RequestHead,
+    headers::Client,
     inner::{Inner, InnerAddress},
-    interims::Interims,
+    output::Output,
     pace::{LeastRate, Pace},
-    response::{AfterResponse, Output, ResponseLength},
+    response::{AfterResponse, FieldRoom, ResponseHead, ResponseLength},
+    timer::Timer,
     tunnel::pass,
-    upload::{Received, Upload, receive},
+    upload::Upload,
 };
 
 /// How requests are forwarded on one address.
@@ -72,8 +72,6 @@ pub struct Outcome {
 pub struct Exchange<'a> {
     /// Its head.
     pub head: RequestHead,
-    /// The bytes of which the head was read, for a second attempt.
-    pub bytes: &'a [u8],
     /// The client that asks.
     pub client: Client<'a>,
     /// Where it goes.
@@ -90,24 +88,17 @@ impl Exchange<'_> {
     ///
     /// Cancelling it leaves the stream in the middle of a message: it can only be cut then.
     pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
-        mut self,
+        self,
         stream: &mut S,
         ahead: &mut BytesMut,
         inner: &mut Option<Inner>,
+        timer: &mut Timer,
         is_closing: impl Fn() -> bool,
     ) -> Outcome {
-        let mut progress = Progress::new(self.head.body);
-        let result = self.attempt(stream, ahead, inner, &is_closing, &mut progress).await;
+        let mut progress = Progress { status: None, received: 0, sent: 0, moved: Instant::now() };
+        let result = self.attempt(stream, ahead, inner, timer, &is_closing, &mut progress).await;
         let failure = match result {
-            Ok(next) => {
-                return Outcome {
-                    next,
-                    status: progress.status,
-                    failure: None,
-                    received: progress.received,
-                    sent: progress.sent,
-                };
-            }
+            Ok(next) => return progress.outcome(next, None),
             Err(failure) => failure,
         };
         *inner = None;
@@ -115,134 +106,156 @@ impl Exchange<'_> {
             && let Some((status, text)) = failure.answer()
         {
             let mut output = Output::default();
-            output.answer(status, text, self.head.method == hyper::Method::HEAD);
-            let written = timeout(self.forwarding.body_timeout, async {
-                while !output.is_empty() {
-                    progress.sent += output.write_to(stream).await? as u64;
-                }
+            output.answer(status, text, self.head.method == Method::HEAD);
+            let written = timer.until(Instant::now() + self.forwarding.body_timeout, async {
+                progress.sent += write_all(stream, &mut output).await?;
                 stream.flush().await
             });
-            if matches!(written.await, Ok(Ok(()))) {
+            if matches!(written.await, Some(Ok(()))) {
                 progress.status = Some(status);
             }
         }
-        Outcome {
-            next: Next::Close,
-            status: progress.status,
-            failure: Some(failure),
-            received: progress.received,
-            sent: progress.sent,
-        }
+        progress.outcome(Next::Close, Some(failure))
     }
 
     async fn attempt<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
+        &self,
         stream: &mut S,
         ahead: &mut BytesMut,
         slot: &mut Option<Inner>,
+        timer: &mut Timer,
         is_closing: &impl Fn() -> bool,
         progress: &mut Progress,
     ) -> Step<Next> {
-        let (body, pieces) = match self.head.body {
-            BodyLength::None => (RequestBody::empty(), None),
-            length => {
-                let (body, pieces) = RequestBody::of(length);
-                (body, Some(pieces))
-            }
-        };
-        let mut upload =
-            Upload { pieces, chunked: Chunked::default(), left: progress.left, unwanted: false, pace: Pace::default() };
-        let interims = Arc::new(Interims::default());
-        let headers = std::mem::take(&mut self.head.headers);
-        let mut known = slot.as_mut().and_then(|inner| inner.client.take());
-        let mut request = Some(self.request(headers, body, &interims, &mut known));
+        let mut upload = Upload::of(self.head.body);
+        let mut inner = self.inner(slot.take(), timer).await?;
+        let mut head_length = self.write_head(&mut inner);
         loop {
-            let mut inner = self.inner(slot.take()).await?;
-            let reused = inner.is_used;
-            let Some(sent) = request.take() else { return Err(Failure::Broken) };
-            let response = inner.sender.try_send_request(sent);
-            let mut exchange = Running {
+            let mut running = Running {
                 exchange: self,
+                stream: &mut *stream,
                 inner: &mut inner,
+                ahead: &mut *ahead,
                 upload: &mut upload,
-                interims: &interims,
-                progress,
-                ahead,
+                download: None,
+                progress: &mut *progress,
+                timer: &mut *timer,
+                is_closing,
+                uploaded: Instant::now(),
+                sent: Sent::Nothing,
+                has_heard: false,
+                is_held_back: false,
+                is_flushed: true,
+                pace: Pace::default(),
+                goes_on: false,
+                inner_goes_on: false,
+                broken: None,
             };
-            match exchange.until_head(stream, response).await? {
-                Ok(response) => {
-                    let next = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                        exchange.tunnel(stream, response).await?
-                    } else {
-                        exchange.until_end(stream, response, is_closing).await?
-                    };
-                    inner.is_used = true;
-                    inner.client = known;
-                    if next == Next::Request && inner.is_open().await {
+            match poll_fn(|cx| running.poll(cx)).await? {
+                Ended::Whole => {
+                    let (goes_on, inner_goes_on) = (running.goes_on, running.inner_goes_on);
+                    if goes_on && inner_goes_on && inner.up.is_empty() && inner.input.is_empty() {
+                        inner.is_used = true;
+                        inner.rest();
                         *slot = Some(inner);
                     }
-                    return Ok(next);
+                    return Ok(if goes_on { Next::Request } else { Next::Close });
                 }
+                Ended::Switched => return self.tunnel(stream, ahead, inner, timer, progress).await,
                 // The server ended the idle connection while the request was on its way.
-                Err(unsent) if reused => match unsent {
-                    Some(unsent) => request = Some(*unsent),
-                    None if self.head.may_be_sent_again() => {
-                        // It was well-formed a moment ago.
-                        let Ok(again) = RequestHead::parse(self.bytes) else { return Err(Failure::Broken) };
-                        request = Some(self.request(again.headers, RequestBody::empty(), &interims, &mut known));
+                Ended::NotAnswered { unsent } if inner.is_used && (unsent || self.head.may_be_sent_again()) => {
+                    // What waits behind the head is of a body of which nothing has been sent.
+                    let mut waiting = std::mem::take(&mut inner.up);
+                    inner = self.connect(timer).await?;
+                    let written = self.write_head(&mut inner);
+                    if unsent {
+                        waiting.replace_head(head_length, std::mem::take(&mut inner.up));
+                        inner.up = waiting;
                     }
-                    None => return Err(Failure::Broken),
-                },
-                Err(_) => return Err(Failure::Broken),
+                    head_length = written;
+                }
+                Ended::NotAnswered { .. } => return Err(Failure::Broken),
             }
         }
     }
 
     /// The connection there is, or a new one.
-    async fn inner(&self, kept: Option<Inner>) -> Step<Inner> {
+    async fn inner(&self, kept: Option<Inner>, timer: &mut Timer) -> Step<Inner> {
         if let Some(mut inner) = kept
             && inner.is_open().await
         {
-            let ready = inner.ready().await;
-            if ready {
-                return Ok(inner);
-            }
+            return Ok(inner);
         }
-        match timeout(self.forwarding.head_timeout, Inner::connect(&self.forwarding.to)).await {
-            Ok(Ok(inner)) => Ok(inner),
-            Ok(Err(error)) => {
+        self.connect(timer).await
+    }
+
+    async fn connect(&self, timer: &mut Timer) -> Step<Inner> {
+        let deadline = Instant::now() + self.forwarding.head_timeout;
+        match timer.until(deadline, Inner::connect(&self.forwarding.to)).await {
+            Some(Ok(inner)) => Ok(inner),
+            Some(Err(error)) => {
                 tracing::debug!(%error, to = %self.forwarding.to, "the inner server cannot be reached");
                 Err(Failure::Unreachable)
             }
-            Err(_) => Err(Failure::Unreachable),
+            None => Err(Failure::Unreachable),
         }
     }
 
-    /// The request as the inner server gets it.
-    fn request(
-        &self,
-        mut headers: HeaderMap,
-        body: RequestBody,
-        interims: &Arc<Interims>,
-        known: &mut Option<ClientFields>,
-    ) -> Request<RequestBody> {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.head.method.clone();
-        *request.uri_mut() = self.head.target.clone();
-        headers::describe_client(&mut headers, &self.client, known);
-        if self.tunnels && self.head.asks_for_websocket {
-            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        }
-        *request.headers_mut() = headers;
-        if self.head.minor_version > 0 {
-            let interims = Arc::clone(interims);
-            hyper::ext::on_informational(&mut request, move |response| {
-                interims.put(response.status(), response.headers());
-            });
-        }
-        request
+    /// The request as the inner server gets it. How long its head is.
+    fn write_head(&self, inner: &mut Inner) -> usize {
+        let is_upgrade = self.tunnels && self.head.asks_for_websocket;
+        self.head.write(&self.client, &mut inner.client, is_upgrade, &mut inner.up);
+        inner.up.len()
     }
+
+    /// Passes bytes both ways until either side ends. The inner server has switched protocols.
+    async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: &mut S,
+        ahead: &mut BytesMut,
+        mut inner: Inner,
+        timer: &mut Timer,
+        progress: &mut Progress,
+    ) -> Step<Next> {
+        let begun = timer.until(progress.moved + self.forwarding.body_timeout, async {
+            progress.sent += write_all(stream, &mut inner.down).await?;
+            stream.write_all(&inner.input).await?;
+            stream.flush().await
+        });
+        match begun.await {
+            Some(Ok(())) => {}
+            Some(Err(_)) => return Err(Failure::Gone),
+            None => return Err(Failure::Stalled),
+        }
+        progress.sent += inner.input.len() as u64;
+        inner.stream.write_all(&ahead.split()).await.map_err(|_| Failure::Broken)?;
+        let (mut read, mut write) = tokio::io::split(stream);
+        let (mut inner_read, mut inner_write) = tokio::io::split(inner.stream);
+        let (mut received, mut sent) = (0, 0);
+        {
+            let up = pass(&mut read, &mut inner_write, &mut received);
+            let down = pass(&mut inner_read, &mut write, &mut sent);
+            tokio::pin!(up, down);
+            // One end has closed: the other may finish what it says, and is cut then.
+            let rest = self.forwarding.body_timeout;
+            tokio::select! {
+                () = &mut up => drop(timeout(rest, down).await),
+                () = &mut down => drop(timeout(rest, up).await),
+            }
+        }
+        progress.received += received;
+        progress.sent += sent;
+        Ok(Next::Close)
+    }
+}
+
+/// Writes what waits, which is not much.
+async fn write_all<W: AsyncWrite + Unpin>(write: &mut W, output: &mut Output) -> std::io::Result<u64> {
+    let mut written = 0;
+    while !output.is_empty() {
+        written += poll_fn(|cx| output.poll_write_to(write, cx)).await? as u64;
+    }
+    Ok(written)
 }
 
 /// How far an exchange has come.
@@ -251,233 +264,311 @@ struct Progress {
     status: Option<u16>,
     received: u64,
     sent: u64,
-    left: u64,
-    /// When a byte moved last.
+    /// When a byte of a body moved last.
     moved: Instant,
-    /// At which the client takes the response.
-    pace: Pace,
 }
 
 impl Progress {
-    fn new(body: BodyLength) -> Self {
-        let left = if let BodyLength::Fixed(length) = body { length } else { 0 };
-        Self { status: None, received: 0, sent: 0, left, moved: Instant::now(), pace: Pace::default() }
+    fn outcome(&self, next: Next, failure: Option<Failure>) -> Outcome {
+        Outcome { next, status: self.status, failure, received: self.received, sent: self.sent }
     }
 }
 
-struct Running<'a, 'b> {
+/// How an exchange has ended that did not fail.
+enum Ended {
+    /// The response has been written.
+    Whole,
+    /// The inner server speaks another protocol from here on, and its head waits.
+    Switched,
+    /// The inner server has ended the connection without a word. `unsent`: and has read nothing.
+    NotAnswered { unsent: bool },
+}
+
+/// Bytes read from a client at once, of its body.
+const READ: usize = 64 << 10;
+/// Room for what comes behind a request, which is mostly nothing: reading tells whether the client
+/// is there.
+const FIRST: usize = 512;
+/// What a client may send ahead while its request is answered; more stays in the kernel.
+const AHEAD: usize = 16 << 10;
+
+/// An exchange on one inner connection, polled as a whole: both directions are one task's, and
+/// nothing has to be handed over or woken between them.
+struct Running<'a, 'b, S, C> {
     exchange: &'a Exchange<'b>,
+    stream: &'a mut S,
     inner: &'a mut Inner,
-    upload: &'a mut Upload,
-    interims: &'a Interims,
-    progress: &'a mut Progress,
     ahead: &'a mut BytesMut,
+    upload: &'a mut Upload,
+    /// `None` until the head of the final response has come.
+    download: Option<Download>,
+    progress: &'a mut Progress,
+    timer: &'a mut Timer,
+    is_closing: &'a C,
+    /// When a piece of the request's body came last.
+    uploaded: Instant,
+    sent: Sent,
+    /// The inner server has said something.
+    has_heard: bool,
+    /// More of the response is taken when the client has taken some.
+    is_held_back: bool,
+    /// Nothing waits in the client's stream.
+    is_flushed: bool,
+    /// At which the client takes the response.
+    pace: Pace,
+    goes_on: bool,
+    inner_goes_on: bool,
+    /// The response broke off: what has come of it is still written.
+    broken: Option<Failure>,
 }
 
-type Unsent = Option<Box<Request<RequestBody>>>;
+/// How much the inner server has taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Sent {
+    Nothing,
+    Some,
+    /// It takes no more. `all_unsent`: and has taken nothing.
+    Failed {
+        all_unsent: bool,
+    },
+}
 
-impl Running<'_, '_> {
-    /// To the head of the response. The inner error: the request may be sent again.
-    async fn until_head<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        stream: &mut S,
-        response: impl Future<Output = Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<RequestBody>>>>,
-    ) -> Step<Result<Response<Incoming>, Unsent>> {
-        tokio::pin!(response);
-        let forwarding = self.exchange.forwarding;
-        let (mut read, mut write) = tokio::io::split(stream);
-        let mut output = Output::default();
-        let mut uploaded = Instant::now();
-        let least_rate = forwarding.least_rate;
+/// What a head from the inner server was.
+enum Taken {
+    /// There is more of it to come.
+    Incomplete,
+    Interim,
+    Final,
+    Switch,
+}
+
+/// Whether a step has to be tried once more before waiting, as something it depends on has changed.
+type Again = bool;
+
+impl<S: AsyncRead + AsyncWrite + Unpin, C: Fn() -> bool> Running<'_, '_, S, C> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step<Ended>> {
         loop {
-            let deadline = if self.upload.is_done() {
-                uploaded + forwarding.head_timeout
-            } else {
-                self.progress.moved + forwarding.body_timeout
-            };
-            tokio::select! {
-                biased;
-                response = &mut response => {
-                    // What was said in between comes before it.
-                    return match response {
-                        Ok(response) => {
-                            self.interims.take(&mut output);
-                            self.flush(&mut write, &mut output).await?;
-                            Ok(Ok(response))
-                        }
-                        Err(mut error) => {
-                            let unsent = error.take_message();
-                            tracing::debug!(error = %error.error(), "the inner server gave no response");
-                            Ok(Err(unsent.map(Box::new)))
-                        }
-                    };
+            let mut again = self.receive(cx)?;
+            again |= self.send(cx);
+            if let Some(ended) = self.respond(cx)? {
+                return Poll::Ready(Ok(ended));
+            }
+            again |= self.write(cx)?;
+            if self.inner.down.is_empty() && self.is_flushed {
+                if let Some(failure) = self.broken {
+                    return Poll::Ready(Err(failure));
                 }
-                () = self.inner.drive() => {}
-                // They come while the connection is driven, just before this.
-                () = self.interims.come(), if output.has_room() => self.interims.take(&mut output),
-                written = output.write_to(&mut write), if !output.is_empty() => {
-                    self.progress.sent += written.map_err(|_| Failure::Gone)? as u64;
-                    self.progress.moved = Instant::now();
-                }
-                received = receive(self.upload, self.exchange.head.body, &mut read, self.ahead, least_rate) => match received? {
-                    Received::Piece(bytes) => {
-                        self.progress.received += bytes;
-                        self.progress.moved = Instant::now();
-                        uploaded = self.progress.moved;
-                    }
-                    Received::More => {}
-                    Received::End => return Err(Failure::Gone),
-                },
-                () = sleep_until(deadline) => {
-                    // Otherwise the server does not take the body, or does not answer.
-                    let stalled = self.upload.pace.is_waiting() || !output.is_empty();
-                    return Err(if stalled { Failure::Stalled } else { Failure::TooSlow });
+                if self.download.as_ref().is_some_and(Download::is_done) {
+                    return Poll::Ready(Ok(Ended::Whole));
                 }
             }
-        }
-    }
-
-    /// From the head of the response to its end.
-    async fn until_end<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        stream: &mut S,
-        response: Response<Incoming>,
-        is_closing: &impl Fn() -> bool,
-    ) -> Step<Next> {
-        let head = &self.exchange.head;
-        let Forwarding { body_timeout, least_rate, .. } = *self.exchange.forwarding;
-        let (mut read, mut write) = tokio::io::split(stream);
-        let (parts, mut body) = response.into_parts();
-        let exact = body.size_hint().exact();
-        let length = ResponseLength::of(head, parts.status, exact);
-        let goes_on = head.keep_alive && length != ResponseLength::UntilClose && self.upload.is_done() && !is_closing();
-        let after = if goes_on { AfterResponse::KeepAlive } else { AfterResponse::Close };
-        self.progress.status = Some(parts.status.as_u16());
-        self.progress.moved = Instant::now();
-        let mut output = Output::with_room(exact);
-        output.head(head, &parts, length, after);
-        // Its fields lie in what hyper reads into, which is used again when nobody needs it.
-        drop(parts);
-        let mut ended = length == ResponseLength::None || body.is_end_stream();
-        if ended && length == ResponseLength::Chunked {
-            output.last_chunk(None);
-        }
-        while !ended || !output.is_empty() {
-            if !output.is_empty() {
-                // That was when it was put in, or when it was taken the last time.
-                self.progress.pace.wait(self.progress.moved);
-            }
-            tokio::select! {
-                biased;
-                frame = body.frame(), if !ended && output.has_room() => {
-                    self.progress.moved = Instant::now();
-                    match frame {
-                        Some(Ok(frame)) => match frame.into_data() {
-                            Ok(data) => output.piece(data, length),
-                            Err(frame) => {
-                                ended = true;
-                                if length == ResponseLength::Chunked {
-                                    let trailers = frame.into_trailers().ok().filter(|_| head.takes_trailers);
-                                    output.last_chunk(trailers);
-                                }
-                            }
-                        },
-                        // Without a last chunk, or short of its length: the client sees that it is
-                        // not whole.
-                        Some(Err(error)) => {
-                            tracing::debug!(%error, "a response broke off");
-                            self.flush(&mut write, &mut output).await?;
-                            return Err(Failure::Broken);
-                        }
-                        None => {
-                            ended = true;
-                            if length == ResponseLength::Chunked {
-                                output.last_chunk(None);
-                            }
-                        }
-                    }
-                }
-                () = self.inner.drive() => {}
-                written = output.write_to(&mut write), if !output.is_empty() => {
-                    let written = written.map_err(|_| Failure::Gone)? as u64;
-                    self.progress.sent += written;
-                    self.progress.moved = Instant::now();
-                    self.progress.pace.moved(written, self.progress.moved, least_rate)?;
-                }
-                received = receive(self.upload, head.body, &mut read, self.ahead, least_rate) => match received? {
-                    Received::Piece(bytes) => {
-                        self.progress.received += bytes;
-                        self.progress.moved = Instant::now();
-                    }
-                    Received::More => {}
-                    Received::End => return Err(Failure::Gone),
-                },
-                () = sleep_until(self.progress.moved + body_timeout) => {
-                    return Err(if output.is_empty() { Failure::TooSlow } else { Failure::Stalled });
-                }
+            if !again {
+                break;
             }
         }
-        self.flush(&mut write, &mut output).await?;
-        Ok(if goes_on { Next::Request } else { Next::Close })
-    }
-
-    /// Passes bytes both ways until either side ends.
-    async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        stream: &mut S,
-        mut response: Response<Incoming>,
-    ) -> Step<Next> {
-        if !(self.exchange.tunnels && self.exchange.head.asks_for_websocket) {
-            return Err(Failure::Broken);
-        }
-        let upgrade = hyper::upgrade::on(&mut response);
-        let upgraded = async {
-            tokio::pin!(upgrade);
-            loop {
-                tokio::select! {
-                    upgraded = &mut upgrade => return upgraded.map_err(|_| Failure::Broken),
-                    () = self.inner.drive() => {}
-                }
-            }
+        let deadline = if self.download.is_none() && self.upload.is_done() {
+            self.uploaded + self.exchange.forwarding.head_timeout
+        } else {
+            self.progress.moved + self.exchange.forwarding.body_timeout
         };
-        let mut upgraded = TokioIo::new(upgraded.await?);
-        let (parts, _) = response.into_parts();
-        self.progress.status = Some(parts.status.as_u16());
-        let mut output = Output::default();
-        output.head(&self.exchange.head, &parts, ResponseLength::None, AfterResponse::Switch);
-        self.flush(stream, &mut output).await?;
-        upgraded.write_all(&self.ahead.split()).await.map_err(|_| Failure::Broken)?;
-        let (mut read, mut write) = tokio::io::split(stream);
-        let (mut inner_read, mut inner_write) = tokio::io::split(upgraded);
-        let (mut received, mut sent) = (0, 0);
-        {
-            let up = pass(&mut read, &mut inner_write, &mut received);
-            let down = pass(&mut inner_read, &mut write, &mut sent);
-            tokio::pin!(up, down);
-            // One end has closed: the other may finish what it says, and is cut then.
-            let rest = self.exchange.forwarding.body_timeout;
-            tokio::select! {
-                () = &mut up => drop(timeout(rest, down).await),
-                () = &mut down => drop(timeout(rest, up).await),
-            }
-        }
-        self.progress.received += received;
-        self.progress.sent += sent;
-        Ok(Next::Close)
+        ready!(self.timer.poll_reached(deadline, cx));
+        // Else the server does not take the body, or does not answer.
+        let stalled = !self.inner.down.is_empty() || (self.download.is_none() && self.upload.pace.is_waiting());
+        Poll::Ready(Err(if stalled { Failure::Stalled } else { Failure::TooSlow }))
     }
 
-    /// Writes what waits, which is not much: all of it within the time that a body may pause.
-    async fn flush<W: AsyncWrite + Unpin>(&mut self, write: &mut W, output: &mut Output) -> Step<()> {
-        let flushed = timeout(self.exchange.forwarding.body_timeout, async {
-            while !output.is_empty() {
-                self.progress.sent += output.write_to(write).await? as u64;
+    /// From the client: its body, and whether it is there.
+    fn receive(&mut self, cx: &mut Context<'_>) -> Step<Again> {
+        let is_body = !self.upload.is_done();
+        if is_body {
+            if self.upload.is_unwanted || !self.inner.up.has_room() {
+                return Ok(false);
             }
-            write.flush().await
-        });
-        match flushed.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Failure::Gone),
-            Err(_) => Err(Failure::Stalled),
+            if let Some(bytes) = self.upload.pass(self.ahead, &mut self.inner.up)? {
+                self.progress.received += bytes;
+                self.progress.moved = Instant::now();
+                self.uploaded = self.progress.moved;
+                return Ok(true);
+            }
+            if !self.upload.pace.is_waiting() {
+                self.upload.pace.wait(Instant::now());
+            }
+        }
+        let room = if is_body { READ } else { AHEAD.saturating_sub(self.ahead.len()).min(FIRST) };
+        if room == 0 {
+            return Ok(false);
+        }
+        self.ahead.reserve(room);
+        match pin!(self.stream.read_buf(&mut (&mut *self.ahead).limit(room))).poll(cx) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(bytes @ 1..)) => {
+                if self.upload.pace.is_waiting() {
+                    let least_rate = self.exchange.forwarding.least_rate;
+                    self.upload.pace.moved(bytes as u64, Instant::now(), least_rate)?;
+                }
+                Ok(true)
+            }
+            Poll::Ready(Ok(_)) => Err(Failure::Gone),
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(kind = ?error.kind(), "a client has gone");
+                Err(Failure::Gone)
+            }
+        }
+    }
+
+    /// To the inner server.
+    fn send(&mut self, cx: &mut Context<'_>) -> Again {
+        let Inner { stream, up, .. } = &mut *self.inner;
+        if up.is_empty() || matches!(self.sent, Sent::Failed { .. }) {
+            return false;
+        }
+        match up.poll_write_to(stream, cx) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(_)) => {
+                self.sent = Sent::Some;
+                !up.is_empty() || !self.upload.is_done()
+            }
+            Poll::Ready(Err(error)) => {
+                // It may have answered before it closed: reading tells.
+                tracing::debug!(%error, "the inner server takes no more of a request");
+                self.sent = Sent::Failed { all_unsent: self.sent == Sent::Nothing };
+                self.upload.is_unwanted = true;
+                false
+            }
+        }
+    }
+
+    /// From the inner server: heads, and the body as far as there is room for it.
+    fn respond(&mut self, cx: &mut Context<'_>) -> Step<Option<Ended>> {
+        self.is_held_back = false;
+        while self.broken.is_none() {
+            let needs_more = match &mut self.download {
+                Some(download) => match download.pass(&mut self.inner.input, &mut self.inner.down) {
+                    Ok(needs_more) => needs_more,
+                    Err(failure) => {
+                        self.broken = Some(failure);
+                        break;
+                    }
+                },
+                None => match self.take_head()? {
+                    Taken::Incomplete => true,
+                    Taken::Interim | Taken::Final => continue,
+                    Taken::Switch => return Ok(Some(Ended::Switched)),
+                },
+            };
+            if !needs_more {
+                self.is_held_back = self.download.as_ref().is_some_and(|download| !download.is_done());
+                break;
+            }
+            match self.inner.poll_read(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(1..)) => {
+                    self.has_heard = true;
+                    if self.download.is_some() {
+                        self.progress.moved = Instant::now();
+                    }
+                }
+                Poll::Ready(ended) => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "the connection to the inner server broke");
+                    }
+                    return self.inner_has_ended();
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn inner_has_ended(&mut self) -> Step<Option<Ended>> {
+        match &mut self.download {
+            Some(download) => {
+                self.broken = download.broke_off(&mut self.inner.down).err();
+                Ok(None)
+            }
+            None if self.has_heard => Err(Failure::Broken),
+            None => Ok(Some(Ended::NotAnswered {
+                unsent: matches!(self.sent, Sent::Nothing | Sent::Failed { all_unsent: true }),
+            })),
+        }
+    }
+
+    fn take_head(&mut self) -> Step<Taken> {
+        let Inner { input, down, .. } = &mut *self.inner;
+        if input.is_empty() {
+            return Ok(Taken::Incomplete);
+        }
+        let request = &self.exchange.head;
+        let mut room: FieldRoom<'_> = [const { MaybeUninit::uninit() }; _];
+        let Some(head) = ResponseHead::parse(input, &mut room)? else { return Ok(Taken::Incomplete) };
+        let taken = if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            if !(self.exchange.tunnels && request.asks_for_websocket) {
+                return Err(Failure::Broken);
+            }
+            head.write(request, ResponseLength::None, AfterResponse::Switch, down);
+            self.progress.status = Some(head.status.as_u16());
+            self.progress.moved = Instant::now();
+            Taken::Switch
+        } else if head.status.is_informational() {
+            // A client that does not take them gets fewer, and one of HTTP/1.0 none.
+            if request.minor_version > 0 && down.has_room() {
+                head.write_interim(down);
+            }
+            Taken::Interim
+        } else {
+            let length = ResponseLength::of(request, head.status, head.stated);
+            self.goes_on = request.keep_alive
+                && length != ResponseLength::UntilClose
+                && self.upload.is_done()
+                && !(self.is_closing)();
+            self.inner_goes_on = head.keep_alive;
+            let after = if self.goes_on { AfterResponse::KeepAlive } else { AfterResponse::Close };
+            head.write(request, length, after, down);
+            let download = Download::new(request, head.stated, length);
+            if download.is_done() && length == ResponseLength::Chunked {
+                down.last_chunk(None);
+            }
+            self.download = Some(download);
+            self.progress.status = Some(head.status.as_u16());
+            self.progress.moved = Instant::now();
+            Taken::Final
+        };
+        let length = head.length;
+        input.advance(length);
+        Ok(taken)
+    }
+
+    /// To the client.
+    fn write(&mut self, cx: &mut Context<'_>) -> Step<Again> {
+        let down = &mut self.inner.down;
+        if down.is_empty() && self.is_flushed {
+            return Ok(false);
+        }
+        while !down.is_empty() {
+            if self.download.is_some() {
+                // That was when it was put in, or when it was taken the last time.
+                self.pace.wait(self.progress.moved);
+            }
+            match down.poll_write_to(self.stream, cx) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(written)) => {
+                    self.is_flushed = false;
+                    self.progress.sent += written as u64;
+                    self.progress.moved = Instant::now();
+                    if self.download.is_some() {
+                        let least_rate = self.exchange.forwarding.least_rate;
+                        self.pace.moved(written as u64, self.progress.moved, least_rate)?;
+                    }
+                }
+                Poll::Ready(Err(_)) => return Err(Failure::Gone),
+            }
+        }
+        match Pin::new(&mut *self.stream).poll_flush(cx) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(())) => {
+                self.is_flushed = true;
+                Ok(self.is_held_back)
+            }
+            Poll::Ready(Err(_)) => Err(Failure::Gone),
         }
     }
 }

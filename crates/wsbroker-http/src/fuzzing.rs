@@ -2,7 +2,7 @@
 //! with the targets' seeds.
 
 use bytes::BytesMut;
-use hyper::HeaderMap;
+use http::HeaderMap;
 
 use crate::{BodyLength, Chunked, Decoded, RequestHead};
 

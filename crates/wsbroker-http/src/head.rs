@@ -2,10 +2,15 @@
 //! on.
 
 use bytes::Bytes;
-use hyper::{
+use http::{
     HeaderMap, Method, Uri,
     header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE},
-    http::uri::PathAndQuery,
+    uri::PathAndQuery,
+};
+
+use crate::{
+    headers::{Client, ClientFields, describe_client},
+    output::Output,
 };
 
 /// Header lines of one request.
@@ -125,6 +130,39 @@ impl RequestHead {
         })
     }
 
+    /// Writes it anew, for the inner server, with what is known of the client. `known` is what that
+    /// server was told with the request before, on the same connection.
+    pub(crate) fn write(
+        &self,
+        client: &Client<'_>,
+        known: &mut Option<ClientFields>,
+        is_upgrade: bool,
+        output: &mut Output,
+    ) {
+        output.put(self.method.as_str().as_bytes());
+        output.put(b" ");
+        output.put(self.target.path_and_query().map_or("/", PathAndQuery::as_str).as_bytes());
+        output.put(b" HTTP/1.1\r\n");
+        let identity = describe_client(&self.headers, client, known, output);
+        match self.body {
+            BodyLength::None => {}
+            BodyLength::Fixed(length) => {
+                output.put(b"content-length: ");
+                output.number(length);
+                output.put(b"\r\n");
+            }
+            BodyLength::Chunked => output.put(b"transfer-encoding: chunked\r\n"),
+        }
+        if is_upgrade {
+            output.put(b"connection: upgrade\r\nupgrade: websocket\r\n");
+        }
+        // The last one, which the application's runtime can take away most cheaply.
+        if let Some((name, value)) = identity {
+            output.field(name, value.as_bytes());
+        }
+        output.put(b"\r\n");
+    }
+
     /// Whether doing it twice is the same as doing it once (RFC 9110 §9.2.2), and all of it is in
     /// hand.
     pub(crate) fn may_be_sent_again(&self) -> bool {
@@ -226,7 +264,7 @@ fn body_length(headers: &HeaderMap, minor_version: u8) -> Result<BodyLength, Hea
     }
 }
 
-fn fixed(digits: &[u8]) -> Option<u64> {
+pub(crate) fn fixed(digits: &[u8]) -> Option<u64> {
     if !(1..=18).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }

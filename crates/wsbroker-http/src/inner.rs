@@ -4,25 +4,20 @@ use std::{
     fmt,
     future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     str::FromStr,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use bytes::BytesMut;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
 #[cfg(unix)]
 use crate::unix_stream::QuietUnixStream;
-use crate::{body::RequestBody, headers::ClientFields};
-
-/// The head of a response, in bytes. It has 100 fields at most, as that of a request: for more,
-/// hyper would allocate and clear room for all of them with each response.
-const MAX_RESPONSE_HEAD: usize = 256 << 10;
+use crate::{headers::ClientFields, output::Output};
 
 /// Where the application's server listens.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,24 +82,26 @@ impl fmt::Display for InnerAddress {
     }
 }
 
-type InnerConnection = dyn Future<Output = hyper::Result<()>> + Send;
+/// Room for what is read from the inner server: first, and at most, once a response fills it.
+const ROOM: (usize, usize) = (4 << 10, 64 << 10);
 
 /// A connection to the application's server. It belongs to one connection of a client: requests of
 /// two clients never share one.
+#[derive(Debug)]
 pub struct Inner {
-    pub(crate) sender: SendRequest<RequestBody>,
-    /// `None` once it has ended.
-    connection: Option<Pin<Box<InnerConnection>>>,
+    pub(crate) stream: InnerStream,
+    /// What was read and not yet passed on.
+    pub(crate) input: BytesMut,
+    /// What is to be read at once.
+    room: usize,
+    /// What waits to be sent to the inner server, and to the client. They lie here to be used again
+    /// with the next request.
+    pub(crate) up: Output,
+    pub(crate) down: Output,
     /// Whether a request has been answered here already.
     pub(crate) is_used: bool,
     /// What the inner server was told of the client with the request before.
     pub(crate) client: Option<ClientFields>,
-}
-
-impl fmt::Debug for Inner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner").field("open", &self.connection.is_some()).finish_non_exhaustive()
-    }
 }
 
 impl Inner {
@@ -119,59 +116,47 @@ impl Inner {
             #[cfg(unix)]
             InnerAddress::Unix(path) => InnerStream::Unix(QuietUnixStream::connect(path).await?),
         };
-        let mut builder = http1::Builder::new();
-        builder.max_header_size(MAX_RESPONSE_HEAD);
-        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok(Self { sender, connection: Some(Box::pin(connection.with_upgrades())), is_used: false, client: None })
+        Ok(Self {
+            stream,
+            input: BytesMut::new(),
+            room: ROOM.0,
+            up: Output::default(),
+            down: Output::default(),
+            is_used: false,
+            client: None,
+        })
     }
 
-    /// Moves bytes, for as long as it is polled. Resolves when the connection has ended, and never
-    /// again.
-    pub(crate) async fn drive(&mut self) {
-        match &mut self.connection {
-            Some(connection) => {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "the connection to the inner server has ended");
-                }
-                self.connection = None;
-            }
-            None => std::future::pending().await,
+    /// Reads what there is. 0 at the end of the stream.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.input.reserve(self.room.min(ROOM.1));
+        let read = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
+        if read >= self.room && self.room < ROOM.1 {
+            self.room *= 4;
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    /// Makes it ready for the next request: much room is given back.
+    pub(crate) fn rest(&mut self) {
+        self.up.clear();
+        self.down.clear();
+        if self.room > ROOM.0 {
+            self.room = ROOM.0;
+            self.input = BytesMut::new();
         }
     }
 
-    /// Whether another request can be sent here, as far as is known by now.
+    /// Whether another request can be sent here, as far as is known by now: the server has neither
+    /// ended the connection nor said something that nobody asked for.
     pub(crate) async fn is_open(&mut self) -> bool {
-        poll_fn(|cx| {
-            if let Some(connection) = &mut self.connection
-                && Future::poll(connection.as_mut(), cx).is_ready()
-            {
-                self.connection = None;
-            }
-            Poll::Ready(())
-        })
-        .await;
-        self.connection.is_some() && !self.sender.is_closed()
-    }
-}
-
-impl Inner {
-    /// Waits until a request can be sent. False when the connection has ended.
-    pub(crate) async fn ready(&mut self) -> bool {
-        poll_fn(|cx| {
-            if let Some(connection) = &mut self.connection
-                && Future::poll(connection.as_mut(), cx).is_ready()
-            {
-                self.connection = None;
-            }
-            self.sender.poll_ready(cx).map(|ready| ready.is_ok())
-        })
-        .await
+        self.input.is_empty() && poll_fn(|cx| Poll::Ready(self.poll_read(cx).is_pending())).await
     }
 }
 
 /// A stream to the inner server.
 #[derive(Debug)]
-enum InnerStream {
+pub(crate) enum InnerStream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(QuietUnixStream),

@@ -9,8 +9,8 @@
 //! This crate knows no listener, no worker and no WebSocket frame. It works on any byte stream.
 #![forbid(unsafe_code)]
 
-mod body;
 mod chunked;
+mod download;
 mod exchange;
 mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -19,9 +19,10 @@ pub mod fuzzing;
 mod head;
 mod headers;
 mod inner;
-mod interims;
+mod output;
 mod pace;
 mod response;
+mod timer;
 mod tunnel;
 #[cfg(unix)]
 mod unix_stream;
@@ -31,9 +32,10 @@ pub use exchange::{Exchange, Forwarding, Next, Outcome};
 pub use failure::Failure;
 pub use head::{BodyLength, HeadError, RequestHead};
 pub use headers::Client;
-pub use hyper::header::HeaderName;
+pub use http::HeaderName;
 pub use inner::{Inner, InnerAddress, InnerAddressError};
 pub use pace::LeastRate;
+pub use timer::Timer;
 
 #[doc(hidden)]
 pub use chunked::{ChunkError, Chunked, Decoded};

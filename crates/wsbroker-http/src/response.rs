@@ -1,28 +1,34 @@
-//! Responses on their way to the client: heads written anew, bodies framed for what the client
-//! speaks.
+//! The head of a response: what the inner server says, and how it is written anew for the client.
 
-use std::io;
+use std::mem::MaybeUninit;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use hyper::{
-    HeaderMap, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, UPGRADE},
-    http::response::Parts,
-};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use http::{Method, StatusCode};
+use httparse::{Header, ParserConfig, Response, Status};
 
 use crate::{
+    failure::{Failure, Step},
     head::RequestHead,
-    headers::{is_allowed_in_trailers, is_hop_by_hop},
+    headers::is_hop_by_hop,
+    output::Output,
 };
 
-/// Pieces of a body up to this length are copied behind what waits, so that they go out in one
-/// write.
-const COPIED: usize = 8 << 10;
-/// Room for the head of most responses.
-const HEAD: usize = 512;
-/// What may wait before the next piece is taken.
-const WAITING: usize = 16 << 10;
+/// The head of a response, in bytes.
+const MAX_RESPONSE_HEAD: usize = 256 << 10;
+/// Fields of one response.
+const MAX_FIELDS: usize = 100;
+
+/// Room for the fields of a response while it is read.
+pub(crate) type FieldRoom<'b> = [MaybeUninit<Header<'b>>; MAX_FIELDS];
+
+/// Where a response's body ends, as its head says (RFC 9112 §6.3). Whether there is one is another
+/// question.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum StatedLength {
+    Fixed(u64),
+    Chunked,
+    /// With the connection.
+    UntilClose,
+}
 
 /// How the client learns where a response's body ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,12 +44,10 @@ pub(crate) enum ResponseLength {
 }
 
 impl ResponseLength {
-    /// `exact`: the length, as far as the inner server has said it.
-    pub(crate) fn of(request: &RequestHead, status: StatusCode, exact: Option<u64>) -> Self {
-        let bodyless = matches!(status.as_u16(), 204 | 304) || status.is_informational();
-        if bodyless || request.method == hyper::Method::HEAD {
+    pub(crate) fn of(request: &RequestHead, status: StatusCode, stated: StatedLength) -> Self {
+        if matches!(status.as_u16(), 204 | 304) || request.method == Method::HEAD {
             Self::None
-        } else if exact.is_some() {
+        } else if matches!(stated, StatedLength::Fixed(_)) {
             Self::Fixed
         } else if request.minor_version == 0 {
             Self::UntilClose
@@ -62,148 +66,138 @@ pub(crate) enum AfterResponse {
     Switch,
 }
 
-/// What waits to be written to the client.
-#[derive(Debug, Default)]
-pub(crate) struct Output {
-    before: BytesMut,
-    piece: Bytes,
-    behind: &'static [u8],
+/// A head as the inner server wrote it.
+#[derive(Debug)]
+pub(crate) struct ResponseHead<'h, 'b> {
+    pub(crate) status: StatusCode,
+    pub(crate) stated: StatedLength,
+    /// Whether the inner server lets its connection be used again.
+    pub(crate) keep_alive: bool,
+    /// Bytes of it.
+    pub(crate) length: usize,
+    fields: &'h [Header<'b>],
+    /// Fields that Connection lists, beside those that are never passed on.
+    options: Vec<&'b str>,
 }
 
-impl Output {
-    /// One with room for a head and a body of this length, as far as that is known and copied.
-    pub(crate) fn with_room(body: Option<u64>) -> Self {
-        let body = body.and_then(|length| usize::try_from(length).ok()).filter(|length| *length <= COPIED);
-        Self { before: BytesMut::with_capacity(HEAD + body.unwrap_or(0)), ..Self::default() }
-    }
-
-    /// Whether another piece of a body may be put in.
-    pub(crate) fn has_room(&self) -> bool {
-        self.piece.is_empty() && self.behind.is_empty() && self.before.len() < WAITING
-    }
-
-    /// Writes some of it. Nothing is lost when it is cancelled.
-    pub(crate) async fn write_to<W: AsyncWrite + Unpin>(&mut self, write: &mut W) -> io::Result<usize> {
-        let written = write.write_buf(&mut (&mut self.before).chain(&mut self.piece).chain(&mut self.behind)).await?;
-        if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.before.is_empty() && self.piece.is_empty() && self.behind.is_empty()
+impl<'h, 'b> ResponseHead<'h, 'b> {
+    /// Reads a head from the front of `bytes`. `None` when there is more of it to come.
+    ///
+    /// # Errors
+    /// [`Failure::Broken`]: it is not one, or it can be understood in two ways.
+    pub(crate) fn parse(bytes: &'b [u8], room: &'h mut FieldRoom<'b>) -> Step<Option<Self>> {
+        let broken = |why: &str| {
+            tracing::debug!(why, "a response is refused");
+            Failure::Broken
+        };
+        let mut parsed = Response::new(&mut []);
+        let length = match ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, room) {
+            Ok(Status::Complete(length)) if length <= MAX_RESPONSE_HEAD => length,
+            Ok(Status::Partial) if bytes.len() < MAX_RESPONSE_HEAD => return Ok(None),
+            Ok(_) => return Err(broken("its head is too large")),
+            Err(error) => return Err(broken(&error.to_string())),
+        };
+        let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Failure::Broken)?;
+        let fields: &'h [Header<'b>] = parsed.headers;
+        let mut keep_alive = parsed.version == Some(1);
+        let (mut options, mut coding, mut size) = (Vec::new(), None, None);
+        for field in fields {
+            if field.name.eq_ignore_ascii_case("connection") {
+                let listed = std::str::from_utf8(field.value).map_err(|_| broken("its Connection is unreadable"))?;
+                for option in listed.split(',').map(|option| option.trim_matches([' ', '\t'])) {
+                    match option {
+                        _ if option.eq_ignore_ascii_case("close") => keep_alive = false,
+                        // A connection of HTTP/1.0 is used once, whatever it says.
+                        _ if is_hop_by_hop(option, &[]) => {}
+                        _ => options.push(option),
+                    }
+                }
+            } else if field.name.eq_ignore_ascii_case("transfer-encoding") && coding.replace(field.value).is_some() {
+                return Err(broken("it has more than one Transfer-Encoding"));
+            } else if field.name.eq_ignore_ascii_case("content-length") && size.replace(field.value).is_some() {
+                return Err(broken("it has more than one Content-Length"));
+            }
+        }
+        let stated = match (coding, size) {
+            (Some(_), _) if parsed.version != Some(1) => return Err(broken("HTTP/1.0 has no Transfer-Encoding")),
+            (Some(coding), _) if coding.eq_ignore_ascii_case(b"chunked") => StatedLength::Chunked,
+            (Some(_), _) => return Err(broken("its Transfer-Encoding is not chunked alone")),
+            (None, Some(digits)) => StatedLength::Fixed(
+                crate::head::fixed(digits).ok_or_else(|| broken("its Content-Length is no number"))?,
+            ),
+            (None, None) => StatedLength::UntilClose,
+        };
+        Ok(Some(Self { status, stated, keep_alive, length, fields, options }))
     }
 
     /// An interim response (RFC 9110 §15.2).
-    pub(crate) fn interim(&mut self, status: StatusCode, headers: &HeaderMap) {
-        self.status_line(status);
-        self.fields(headers);
-        self.before.put_slice(b"\r\n");
+    pub(crate) fn write_interim(&self, output: &mut Output) {
+        output.status_line(self.status);
+        self.write_fields(output, true);
+        output.put(b"\r\n");
     }
 
-    /// The head of the final response.
-    pub(crate) fn head(&mut self, request: &RequestHead, parts: &Parts, length: ResponseLength, after: AfterResponse) {
-        let options: Vec<String> = parts
-            .headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(|option| option.trim_matches([' ', '\t']).to_ascii_lowercase())
-            .collect();
-        let has_no_length = matches!(length, ResponseLength::Chunked | ResponseLength::UntilClose)
+    /// The final response.
+    pub(crate) fn write(
+        &self,
+        request: &RequestHead,
+        length: ResponseLength,
+        after: AfterResponse,
+        output: &mut Output,
+    ) {
+        output.reserve(self.length + 64);
+        // Of two lengths the chunks count. RFC 9110 §8.6: 204 has none.
+        let has_no_length = !matches!(self.stated, StatedLength::Fixed(_))
+            || matches!(length, ResponseLength::Chunked | ResponseLength::UntilClose)
             || after == AfterResponse::Switch
-            // RFC 9110 §8.6
-            || parts.status == StatusCode::NO_CONTENT;
-        self.status_line(parts.status);
-        for (name, value) in &parts.headers {
-            let is_left_out = is_hop_by_hop(name, &options) || (has_no_length && name == CONTENT_LENGTH);
-            if !is_left_out {
-                self.field(name.as_str(), value.as_bytes());
-            }
-        }
+            || self.status == StatusCode::NO_CONTENT;
+        output.status_line(self.status);
+        self.write_fields(output, has_no_length);
         if length == ResponseLength::Chunked {
-            self.before.put_slice(b"transfer-encoding: chunked\r\n");
+            output.put(b"transfer-encoding: chunked\r\n");
         }
         match (after, request.minor_version) {
             (AfterResponse::Switch, _) => {
-                if let Some(upgrade) = parts.headers.get(UPGRADE) {
-                    self.field(UPGRADE.as_str(), upgrade.as_bytes());
+                if let Some(upgrade) = self.fields.iter().find(|field| field.name.eq_ignore_ascii_case("upgrade")) {
+                    output.field(upgrade.name, upgrade.value);
                 }
-                self.before.put_slice(b"connection: upgrade\r\n");
+                output.put(b"connection: upgrade\r\n");
             }
-            (AfterResponse::Close, _) => self.before.put_slice(b"connection: close\r\n"),
-            (AfterResponse::KeepAlive, 0) => self.before.put_slice(b"connection: keep-alive\r\n"),
+            (AfterResponse::Close, _) => output.put(b"connection: close\r\n"),
+            (AfterResponse::KeepAlive, 0) => output.put(b"connection: keep-alive\r\n"),
             (AfterResponse::KeepAlive, _) => {}
         }
-        self.before.put_slice(b"\r\n");
+        output.put(b"\r\n");
     }
 
-    /// A whole response of ours.
-    pub(crate) fn answer(&mut self, status: u16, text: &str, is_head: bool) {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        self.status_line(status);
-        self.field("content-type", b"text/plain; charset=utf-8");
-        self.field("content-length", (text.len() + 1).to_string().as_bytes());
-        self.before.put_slice(b"connection: close\r\n\r\n");
-        if !is_head {
-            self.before.put_slice(text.as_bytes());
-            self.before.put_slice(b"\n");
-        }
-    }
-
-    /// A piece of the body. To be called only while there [is room](Self::has_room).
-    pub(crate) fn piece(&mut self, piece: Bytes, length: ResponseLength) {
-        if piece.is_empty() || length == ResponseLength::None {
-            return;
-        }
-        let chunked = length == ResponseLength::Chunked;
-        if chunked {
-            self.before.put_slice(format!("{:x}\r\n", piece.len()).as_bytes());
-        }
-        let end: &[u8] = if chunked { b"\r\n" } else { b"" };
-        if piece.len() <= COPIED {
-            self.before.put_slice(&piece);
-            self.before.put_slice(end);
-        } else {
-            self.piece = piece;
-            self.behind = end;
-        }
-    }
-
-    /// The end of a chunked body, with its trailer fields.
-    pub(crate) fn last_chunk(&mut self, trailers: Option<HeaderMap>) {
-        // What waits in front has to stay in front.
-        self.flatten();
-        self.before.put_slice(b"0\r\n");
-        for (name, value) in trailers.iter().flatten() {
-            if is_allowed_in_trailers(name) {
-                self.field(name.as_str(), value.as_bytes());
+    fn write_fields(&self, output: &mut Output, without_length: bool) {
+        for field in self.fields {
+            let is_left_out = is_hop_by_hop(field.name, &self.options)
+                || (without_length && field.name.eq_ignore_ascii_case("content-length"));
+            if !is_left_out {
+                output.field(field.name, field.value);
             }
         }
-        self.before.put_slice(b"\r\n");
     }
+}
 
-    fn flatten(&mut self) {
-        self.before.put_slice(&std::mem::take(&mut self.piece));
-        self.before.put_slice(std::mem::take(&mut self.behind));
-    }
-
+impl Output {
     fn status_line(&mut self, status: StatusCode) {
         let reason = status.canonical_reason().unwrap_or("Status");
         for part in ["HTTP/1.1 ", status.as_str(), " ", reason, "\r\n"] {
-            self.before.put_slice(part.as_bytes());
+            self.put(part.as_bytes());
         }
     }
 
-    fn fields(&mut self, headers: &HeaderMap) {
-        for (name, value) in headers {
-            self.field(name.as_str(), value.as_bytes());
-        }
-    }
-
-    fn field(&mut self, name: &str, value: &[u8]) {
-        self.before.reserve(name.len() + value.len() + 4);
-        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-            self.before.put_slice(part);
+    /// A whole response of ours, behind which the connection ends.
+    pub(crate) fn answer(&mut self, status: u16, text: &str, is_head: bool) {
+        self.status_line(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        self.put(b"content-type: text/plain; charset=utf-8\r\ncontent-length: ");
+        self.number(text.len() as u64 + 1);
+        self.put(b"\r\nconnection: close\r\n\r\n");
+        if !is_head {
+            self.put(text.as_bytes());
+            self.put(b"\n");
         }
     }
 }

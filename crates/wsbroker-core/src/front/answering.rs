@@ -7,6 +7,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
+use wsbroker_http::Timer;
 
 use super::{
     new_connection::NewConnection,
@@ -105,24 +106,46 @@ pub(super) async fn read_head<T: Transport>(
     stream: &mut T,
     mut head: HeadBuffer,
 ) -> Result<(Vec<u8>, Vec<u8>), NotAdmitted> {
-    let complete = connection.step(async {
-        while !head.is_complete()? {
-            match stream.read_buf(&mut head.room()).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return Ok(false),
-            }
+    let complete = connection.step(complete(stream, &mut head)).await;
+    is_read(connection, complete)?;
+    Ok(head.into_parts())
+}
+
+/// The same, on a connection that has a timer and a buffer of its own.
+pub(super) async fn read_next_head<T: Transport>(
+    connection: &NewConnection,
+    stream: &mut T,
+    head: &mut HeadBuffer,
+    timer: &mut Timer,
+) -> Result<(), NotAdmitted> {
+    let complete = connection.step_with(timer, complete(stream, head)).await;
+    is_read(connection, complete)
+}
+
+/// False when the stream ends before the head does.
+async fn complete<T: Transport>(stream: &mut T, head: &mut HeadBuffer) -> Result<bool, Refusal> {
+    while !head.is_complete()? {
+        match stream.read_buf(&mut head.room()).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return Ok(false),
         }
-        Ok(true)
-    });
+    }
+    Ok(true)
+}
+
+fn is_read(
+    connection: &NewConnection,
+    complete: Result<Result<bool, Refusal>, RejectCause>,
+) -> Result<(), NotAdmitted> {
     let refused = |refusal: Refusal| {
         tracing::debug!(status = refusal.status, "a request is refused");
-        refuse(refusal, None, false)
+        Err(refuse(refusal, None, false))
     };
-    match complete.await {
-        Ok(Ok(true)) => Ok(head.into_parts()),
+    match complete {
+        Ok(Ok(true)) => Ok(()),
         Ok(Ok(false)) => Err(NotAdmitted::Cut(RejectCause::Gone)),
-        Ok(Err(refusal)) => Err(refused(refusal)),
-        Err(RejectCause::NotServed) => Err(refused(Refusal::CLOSING.of_broker(&connection.broker))),
+        Ok(Err(refusal)) => refused(refusal),
+        Err(RejectCause::NotServed) => refused(Refusal::CLOSING.of_broker(&connection.broker)),
         Err(cause) => Err(NotAdmitted::Cut(cause)),
     }
 }

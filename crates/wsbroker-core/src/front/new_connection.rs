@@ -6,6 +6,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
 };
+use wsbroker_http::Timer;
 
 use super::{address::BoundAddress, forwarded, peer::Peer, request::Request, response::Refusal};
 use crate::{admission::ConnectionPermit, broker::BrokerState, counters::RejectCause};
@@ -49,6 +50,19 @@ impl NewConnection {
         tokio::select! {
             biased;
             done = timeout_at(self.deadline, step) => done.map_err(|_| RejectCause::HandshakeTimeout),
+            () = self.address.released() => Err(RejectCause::NotServed),
+        }
+    }
+
+    /// The same, on a connection that has a timer of its own.
+    pub(super) async fn step_with<T>(
+        &self,
+        timer: &mut Timer,
+        step: impl Future<Output = T>,
+    ) -> Result<T, RejectCause> {
+        tokio::select! {
+            biased;
+            done = timer.until(self.deadline, step) => done.ok_or(RejectCause::HandshakeTimeout),
             () = self.address.released() => Err(RejectCause::NotServed),
         }
     }

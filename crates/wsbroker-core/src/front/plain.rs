@@ -16,9 +16,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::maybe_done;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
-use wsbroker_http::{BodyLength, Client, Exchange, Failure, Inner, Next, RequestHead};
+use wsbroker_http::{BodyLength, Client, Exchange, Failure, Inner, Next, RequestHead, Timer};
 
 use super::{
     address::{BoundAddress, Route},
@@ -32,48 +32,56 @@ use super::{
 };
 use crate::counters::Scrape;
 
-/// A whole head, and what was read behind it.
-struct ReadHead {
-    bytes: Vec<u8>,
-    head: RequestHead,
-    behind: Vec<u8>,
+/// Room that is kept for what comes behind a request.
+const KEPT_AHEAD: usize = 4 << 10;
+
+/// What a connection keeps from one request to the next.
+struct Kept {
+    /// The head of the request, and what was read behind it.
+    head: HeadBuffer,
+    /// What is read behind a request while it is forwarded.
+    ahead: BytesMut,
+    inner: Option<Inner>,
+    /// For all that has to happen in time.
+    timer: Timer,
 }
 
 /// What comes after a request.
+#[derive(Eq, PartialEq)]
 enum NextStep {
     /// Another one, whose first bytes may be here.
-    Request(BytesMut),
+    Request,
     /// Nothing: the connection has been ended, as far as we are concerned.
     End,
 }
 
 /// Serves a connection to its end, or to its upgrade.
 pub(super) async fn serve<T: Transport>(mut connection: NewConnection, mut stream: T, service: Arc<PlainService>) {
-    let mut inner = None;
-    let mut behind = BytesMut::new();
+    let head = HeadBuffer::new(connection.address.max_header_size);
+    let mut kept = Kept { head, ahead: BytesMut::new(), inner: None, timer: Timer::default() };
     let mut is_first = true;
     // One for all requests: each would have to be woken on its own.
     let mut closing = pin!(maybe_done(service.endpoint.closing()));
     loop {
-        if !is_first && !next_request(&mut connection, &mut stream, &service, &mut behind, closing.as_mut()).await {
+        if !is_first && !next_request(&mut connection, &mut stream, &service, &mut kept, closing.as_mut()).await {
             return;
         }
         is_first = false;
-        let head = match read_head(&connection, &mut stream, &mut behind).await {
+        let head = match read_head(&connection, &mut stream, &mut kept).await {
             Ok(head) => head,
             Err(out) => return answering::end_refused(connection, stream, out).await,
         };
-        if head.head.asks_for_websocket && !is_foreign(&service, &connection.address, head.head.target.path()) {
+        if head.asks_for_websocket && !is_foreign(&service, &connection.address, head.target.path()) {
             if connection.permit.is_reserved() {
                 return answering::end_refused(connection, stream, answering::refuse(Refusal::FULL, None, false)).await;
             }
-            return match answering::parse(&head.bytes) {
-                Ok(request) => upgrade::serve_request(connection, stream, request, head.behind).await,
+            return match answering::parse(kept.head.head()) {
+                Ok(request) => upgrade::serve_request(connection, stream, request, kept.head.into_parts().1).await,
                 Err(out) => answering::end_refused(connection, stream, out).await,
             };
         }
-        match answer(&mut connection, &mut stream, &service, head, &mut inner, closing.as_mut()).await {
-            Ok(NextStep::Request(rest)) => behind = rest,
+        match answer(&mut connection, &mut stream, &service, head, &mut kept, closing.as_mut()).await {
+            Ok(NextStep::Request) => kept.head.restart(),
             Ok(NextStep::End) => return,
             Err(out) => return answering::end_refused(connection, stream, out).await,
         }
@@ -91,17 +99,18 @@ async fn next_request<T: Transport>(
     connection: &mut NewConnection,
     stream: &mut T,
     service: &PlainService,
-    behind: &mut BytesMut,
+    kept: &mut Kept,
     closing: Pin<&mut impl Future<Output = ()>>,
 ) -> bool {
-    if behind.is_empty() {
-        behind.reserve(1024);
+    if kept.head.is_empty() {
+        let deadline = Instant::now() + service.config.keep_alive_timeout;
+        let mut room = kept.head.room();
         let first = tokio::select! {
             biased;
-            first = timeout(service.config.keep_alive_timeout, stream.read_buf(behind)) => first,
+            first = kept.timer.until(deadline, stream.read_buf(&mut room)) => first,
             () = closing => return false,
         };
-        if !matches!(first, Ok(Ok(1..))) {
+        if !matches!(first, Some(Ok(1..))) {
             return false;
         }
     }
@@ -112,15 +121,13 @@ async fn next_request<T: Transport>(
 async fn read_head<T: Transport>(
     connection: &NewConnection,
     stream: &mut T,
-    behind: &mut BytesMut,
-) -> Result<ReadHead, NotAdmitted> {
-    let head = HeadBuffer::with(connection.address.max_header_size, &behind.split());
-    let (bytes, behind) = answering::read_head(connection, stream, head).await?;
-    let head = RequestHead::parse(&bytes).map_err(|error| {
+    kept: &mut Kept,
+) -> Result<RequestHead, NotAdmitted> {
+    answering::read_next_head(connection, stream, &mut kept.head, &mut kept.timer).await?;
+    RequestHead::parse(kept.head.head()).map_err(|error| {
         tracing::debug!(error.status, "a request is refused");
         answering::refuse(Refusal::of_head(error.status, error.text), None, false)
-    })?;
-    Ok(ReadHead { bytes, head, behind })
+    })
 }
 
 /// Answers or forwards one request.
@@ -128,16 +135,15 @@ async fn answer<T: Transport>(
     connection: &mut NewConnection,
     stream: &mut T,
     service: &PlainService,
-    head: ReadHead,
-    inner: &mut Option<Inner>,
+    head: RequestHead,
+    kept: &mut Kept,
     closing: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<NextStep, NotAdmitted> {
-    let ReadHead { bytes, head, behind } = head;
     let is_head = head.method == "HEAD";
     let no = |refusal: Refusal| answering::refuse(refusal, None, is_head);
     let trusted = if connection.comes_from_a_proxy() {
         // From the header as it came: a client may have listed it in Connection.
-        connection.find_client(&answering::parse(&bytes)?).map_err(no)?
+        connection.find_client(&answering::parse(kept.head.head())?).map_err(no)?
     } else {
         false
     };
@@ -148,12 +154,12 @@ async fn answer<T: Transport>(
     if head.asks_for_websocket && head.body != BodyLength::None {
         return Err(no(Refusal::bad("a WebSocket handshake has no body")));
     }
-    let known = !matches!(connection.address.route(head.target.path()), Route::Unknown);
     let Some(forwarding) = service.config.forward.as_ref().filter(|_| fixed.is_none()) else {
-        return match fixed {
-            Some(fixed) => give(connection, stream, service, &head, &behind, fixed).await,
-            None => Err(no(if known { Refusal::NO_UPGRADE } else { Refusal::NOT_FOUND })),
-        };
+        if let Some(fixed) = fixed {
+            return give(connection, stream, service, &head, &mut kept.timer, fixed).await;
+        }
+        let known = !matches!(connection.address.route(head.target.path()), Route::Unknown);
+        return Err(no(if known { Refusal::NO_UPGRADE } else { Refusal::NOT_FOUND }));
     };
     let Some(_request) = service.endpoint.enter_request() else {
         return Err(no(Refusal::CLOSING.of_broker(&connection.broker)));
@@ -165,13 +171,15 @@ async fn answer<T: Transport>(
         secure: connection.address.is_encrypted(),
         trusted,
         identified_by: service.identified_by.as_ref().map(|(name, value)| (name, value.as_str())),
+        identified_once: service.config.identified_once,
     };
     let tunnels = head.asks_for_websocket;
-    let exchange = Exchange { head, bytes: &bytes, client, forwarding, tunnels };
-    let mut behind = BytesMut::from(behind.as_slice());
+    let exchange = Exchange { head, client, forwarding, tunnels };
+    let Kept { head: buffer, ahead, inner, timer } = kept;
+    buffer.take_behind(ahead);
     let endpoint = &service.endpoint;
     let counters = &connection.broker.metrics.http;
-    let running = exchange.run(stream, &mut behind, inner, || endpoint.is_ending());
+    let running = exchange.run(stream, ahead, inner, timer, || endpoint.is_ending());
     let outcome = tokio::select! {
         biased;
         outcome = running => outcome,
@@ -191,7 +199,12 @@ async fn answer<T: Transport>(
     };
     counters.count_forwarded(outcome.failure, outcome.received, outcome.sent);
     if outcome.next == Next::Request {
-        return Ok(NextStep::Request(behind));
+        buffer.extend(ahead);
+        ahead.clear();
+        if ahead.capacity() > KEPT_AHEAD {
+            *ahead = BytesMut::new();
+        }
+        return Ok(NextStep::Request);
     }
     if outcome.failure.is_none() || outcome.status.is_some_and(|status| status >= 400) {
         let _ = timeout(connection.address.handshake_timeout, stream.shutdown()).await;
@@ -206,7 +219,7 @@ async fn give<T: Transport>(
     stream: &mut T,
     service: &PlainService,
     head: &RequestHead,
-    behind: &[u8],
+    timer: &mut Timer,
     fixed: &FixedAnswer,
 ) -> Result<NextStep, NotAdmitted> {
     let is_head = head.method == "HEAD";
@@ -240,9 +253,10 @@ async fn give<T: Transport>(
     };
     connection.broker.metrics.http.count_answer();
     let within = connection.address.handshake_timeout;
-    let written = matches!(timeout(within, answering::write_open(stream, answer)).await, Ok(Ok(())));
+    let written = timer.until(Instant::now() + within, answering::write_open(stream, answer)).await;
+    let written = matches!(written, Some(Ok(())));
     if written && keeps {
-        return Ok(NextStep::Request(BytesMut::from(behind)));
+        return Ok(NextStep::Request);
     }
     if written {
         let _ = timeout(within, stream.shutdown()).await;

@@ -15,8 +15,10 @@ pub struct HttpConfig {
     /// Where all other requests go. Default `None`: 426 on a path that is served, 404 elsewhere.
     pub forward: Option<Forwarding>,
     /// The header and its secret value by which the inner server is told of the client; see
-    /// [`Client::identified_by`]. Default `None`.
+    /// [`Client::identified_by`](wsbroker_http::Client::identified_by). Default `None`.
     pub identified_by: Option<(String, String)>,
+    /// See [`Client::identified_once`]. Default false.
+    pub identified_once: bool,
     /// Which upgrades to WebSocket that are not ours are passed on. Default none: 404.
     pub forward_upgrades: ForwardUpgrades,
     /// How long a connection may wait for its next request. Default 75 s: above the 60 s that load
@@ -96,6 +98,7 @@ impl Default for HttpConfig {
             answers: HashMap::new(),
             forward: None,
             identified_by: None,
+            identified_once: false,
             forward_upgrades: ForwardUpgrades::None,
             keep_alive_timeout: Duration::from_secs(75),
         }

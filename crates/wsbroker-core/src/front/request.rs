@@ -5,7 +5,7 @@
 //! there is no control character. Such bytes are refused as soon as they are seen, so that a TLS
 //! client on a plain port does not wait for the deadline.
 
-use bytes::BufMut;
+use bytes::{BufMut, BytesMut};
 
 use super::{host::is_host, response::Refusal};
 use crate::open::OpenRequest;
@@ -14,6 +14,8 @@ use crate::open::OpenRequest;
 pub(super) const MAX_HEADERS: usize = 100;
 /// Room for the head of most browsers, taken with the first read.
 const FIRST_ROOM: usize = 1024;
+/// Room that an idle connection keeps for its next request.
+const KEPT_ROOM: usize = 4 << 10;
 
 /// Gathers a head from whatever pieces it comes in.
 #[derive(Debug)]
@@ -77,9 +79,35 @@ impl HeadBuffer {
         if self.bytes.len() >= self.limit { Err(Refusal::HEAD_TOO_LARGE) } else { Ok(false) }
     }
 
-    /// Begins with what was read before, which may be more than the limit.
-    pub(super) fn with(limit: usize, read: &[u8]) -> Self {
-        Self { bytes: read.to_vec(), ..Self::new(limit) }
+    /// The head's bytes, once [`is_complete`](Self::is_complete) said so.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.bytes[..self.scanned.min(self.bytes.len())]
+    }
+
+    /// Takes what was read behind the head away.
+    pub(super) fn take_behind(&mut self, into: &mut BytesMut) {
+        into.extend_from_slice(self.bytes.get(self.scanned..).unwrap_or_default());
+        self.bytes.truncate(self.scanned);
+    }
+
+    /// Whether nothing has been read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Forgets the head, for that of the next request: it begins with what was read behind it. Much
+    /// room is given back.
+    pub(super) fn restart(&mut self) {
+        self.bytes.drain(..self.scanned.min(self.bytes.len()));
+        if self.bytes.capacity() > KEPT_ROOM {
+            self.bytes = self.bytes.as_slice().to_vec();
+        }
+        (self.scanned, self.line) = (0, LinePosition::Leading);
+    }
+
+    /// Puts what was read elsewhere behind what is here.
+    pub(super) fn extend(&mut self, read: &[u8]) {
+        self.bytes.extend_from_slice(read);
     }
 
     /// The head's bytes, and those behind it. To be called once [`is_complete`](Self::is_complete)

@@ -107,6 +107,39 @@ async fn a_client_that_wants_no_more_gets_an_end() {
 }
 
 #[tokio::test]
+async fn a_server_that_wants_no_more_requests_gets_them_on_another_connection() {
+    for (version, field) in [("1.1", "Connection: x, Close\r\n"), ("1.0", ""), ("1.0", "Connection: keep-alive\r\n")] {
+        let server = Server::start().await;
+        let (mut client, _served) = server.client();
+        let mut kept = Vec::new();
+        for _ in 0..2 {
+            client.send(GET).await;
+            let mut inner = server.accept().await;
+            inner.head().await;
+            inner.send(format!("HTTP/{version} 200 OK\r\n{field}content-length: 2\r\n\r\nok")).await;
+            client.exactly("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+            kept.push(inner);
+        }
+    }
+}
+
+#[tokio::test]
+async fn heads_that_come_in_pieces_are_put_together() {
+    let server = Server::start().await;
+    let (mut client, _served) = server.client();
+    client.send(GET).await;
+    let mut inner = server.accept().await;
+    inner.head().await;
+    for byte in b"HTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\r\n\r\nok"
+    {
+        inner.send([*byte]).await;
+        tokio::task::yield_now().await;
+    }
+    client.exactly("HTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n").await;
+    client.exactly("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-a: b\r\n\r\nok").await;
+}
+
+#[tokio::test]
 async fn interim_responses_pass_before_the_final_one() {
     let server = Server::start().await;
     let (mut client, _served) = server.client();

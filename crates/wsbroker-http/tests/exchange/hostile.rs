@@ -11,9 +11,11 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 #[tokio::test]
 async fn what_follows_a_response_is_never_the_next_one() {
     let poison = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison";
+    let large = format!("HTTP/1.1 200 OK\r\ncontent-length: 20000\r\n\r\n{}", "x".repeat(20_000));
     for (request, response, expected) in [
         // More than its length says.
         (GET, format!("{OK}{poison}"), OK),
+        (GET, format!("{large}{poison}"), &large),
         (
             GET,
             format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{poison}"),
@@ -90,6 +92,10 @@ async fn heads_that_are_too_large_or_not_well_formed_are_a_502() {
         "content-length: 1\r\ncontent-length: 2\r\n",
         "content-length: -1\r\n",
         "content-length: 1, 2\r\n",
+        "content-length: 1\r\ncontent-length: 1\r\n",
+        "transfer-encoding: gzip, chunked\r\n",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+        "a: b\r\n c\r\n",
     ] {
         let server = Server::start().await;
         let (mut client, served) = server.client();

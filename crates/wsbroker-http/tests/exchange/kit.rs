@@ -12,7 +12,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use wsbroker_http::{Client, Exchange, Forwarding, Inner, LeastRate, Next, Outcome, RequestHead};
+use wsbroker_http::{Client, Exchange, Forwarding, Inner, LeastRate, Next, Outcome, RequestHead, Timer};
 
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
@@ -51,6 +51,7 @@ impl Server {
 /// What a listener does: reads heads, and forwards each.
 async fn serve(mut stream: DuplexStream, forwarding: Forwarding, tunnels: bool) -> Vec<Outcome> {
     let (mut ahead, mut inner, mut outcomes) = (BytesMut::new(), None::<Inner>, Vec::new());
+    let mut timer = Timer::default();
     loop {
         let end = loop {
             if let Some(end) = ahead.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -63,9 +64,9 @@ async fn serve(mut stream: DuplexStream, forwarding: Forwarding, tunnels: bool) 
         let bytes = ahead.split_to(end);
         let head = RequestHead::parse(&bytes).expect("the tests' heads are well-formed");
         let ip = Some(IpAddr::from([192, 0, 2, 7]));
-        let client = Client { ip, port: 7, secure: false, trusted: false, identified_by: None };
-        let exchange = Exchange { head, bytes: &bytes, client, forwarding: &forwarding, tunnels };
-        let outcome = exchange.run(&mut stream, &mut ahead, &mut inner, || false).await;
+        let client = Client { ip, port: 7, secure: false, trusted: false, identified_by: None, identified_once: false };
+        let exchange = Exchange { head, client, forwarding: &forwarding, tunnels };
+        let outcome = exchange.run(&mut stream, &mut ahead, &mut inner, &mut timer, || false).await;
         outcomes.push(outcome);
         if outcome.next == Next::Close {
             return outcomes;

@@ -54,6 +54,8 @@ pub struct NativeIdentity {
     pub name: String,
     /// How its value begins.
     pub secret: String,
+    /// It remembers of which client a connection is: it is told once, and when that changes.
+    pub once: bool,
 }
 
 /// What happens to plain requests. Durations are in milliseconds.
@@ -98,6 +100,7 @@ pub(crate) fn config(options: NativeHttp) -> Result<HttpConfig, JsError> {
     Ok(HttpConfig {
         answers: options.answers.into_iter().map(answer).collect::<Result<_, _>>()?,
         forward,
+        identified_once: options.identity.as_ref().is_some_and(|identity| identity.once),
         identified_by: options.identity.map(|identity| (identity.name, identity.secret)),
         forward_upgrades: if options.forward_all_upgrades {
             ForwardUpgrades::All

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { launch } from '../e2e/harness.mjs';
+import { hearEachOther, open } from './talk.mjs';
 
 const workerPath = path.join(path.dirname(fileURLToPath(import.meta.url)), 'workers/h3.mjs');
 
@@ -13,22 +14,9 @@ async function serve(t, options) {
   await server.start({ workerPath, ...options });
   return server;
 }
-const open = async (server, where) => {
-  const client = await server.connect(where, { id: false });
-  client.welcome = JSON.parse(await client.next());
-  return client;
-};
 
 test('the router finds the hooks, and peers on two workers hear each other', async (t) => {
-  const server = await serve(t, { threads: 2 });
-  const [ada, bob] = [await open(server, '/chat?user=ada'), await open(server, '/chat?user=bob')];
-  assert.deepEqual(ada.welcome, { user: 'ada', namespace: '/chat' });
-  const { workers } = await server.main((wsb) => wsb.stats());
-  assert.deepEqual(workers.map(({ connections }) => connections), [1, 1]);
-  ada.send('hello');
-  assert.deepEqual(JSON.parse(await bob.next()), { from: 'ada', text: 'hello' });
-  await ada.close();
-  assert.equal(await bob.next(), 'ada left');
+  await hearEachOther(await serve(t, { threads: 2 }));
 });
 
 test('what the router refuses is refused, and other routes are no sockets', async (t) => {

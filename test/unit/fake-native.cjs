@@ -87,6 +87,12 @@ const quiet = {
   settle() {
     if (worker !== undefined) worker.block.control[1] = 0;
   },
+  copyToken(slot, into) {
+    const bytes = tokens.get(worker.socketOf[slot])?.bytes;
+    if (bytes === undefined) return -1;
+    if (bytes.length <= into.length) into.set(bytes);
+    return bytes.length;
+  },
   slotToken(slot) {
     const bytes = tokens.get(worker.socketOf[slot])?.bytes;
     return bytes && Buffer.from(bytes);

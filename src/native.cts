@@ -261,8 +261,8 @@ export interface Native {
   /** The handler of an event of this `EventKind` took so long, its promise included. */
   handlerRan(kind: number, milliseconds: number): void;
   /**
-   * Copies the token of the socket whose event is in that slot to the beginning of `into`, if there
-   * is room for all of it. Returns its length; -1: there is none.
+   * Copies the token of the socket whose event is in that slot to the beginning of `into`, if
+   * there is room for all of it. Returns its length; -1: there is none.
    */
   copyToken(slot: number, into: Uint8Array): number;
   /** The token of the socket whose event is in that slot. */

@@ -95,7 +95,8 @@ const quiet = {
   },
   slotToken(slot) {
     const bytes = tokens.get(worker.socketOf[slot])?.bytes;
-    return bytes && Buffer.from(bytes);
+    // As the addon does: in memory of its own.
+    return bytes && Buffer.from(new Uint8Array(bytes).buffer);
   },
   tokenVersion: (id) => tokens.get(id)?.version ?? 0,
   setToken(id, token) {

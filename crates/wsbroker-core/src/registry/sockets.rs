@@ -631,7 +631,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_socket_stays_small() {
-        assert!(size_of::<Socket>() <= 216, "{} bytes", size_of::<Socket>());
+        assert!(size_of::<Socket>() <= 192, "{} bytes", size_of::<Socket>());
     }
 
     #[test]

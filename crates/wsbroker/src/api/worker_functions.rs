@@ -37,8 +37,8 @@ functions! {
     open_verdict = "openVerdict(slot: number, accepted: boolean, detail?: NativeAccept | NativeReject): boolean";
     /// The handler of an event of this `EventKind` took so long, its promise included.
     handler_ran = "handlerRan(kind: number, milliseconds: number): void";
-    /// Copies the token of the socket whose event is in that slot to the beginning of `into`, if there
-    /// is room for all of it. Returns its length; -1: there is none.
+    /// Copies the token of the socket whose event is in that slot to the beginning of `into`, if
+    /// there is room for all of it. Returns its length; -1: there is none.
     copy_token = "copyToken(slot: number, into: Uint8Array): number";
     /// The token of the socket whose event is in that slot.
     slot_token = "slotToken(slot: number): Buffer | undefined";

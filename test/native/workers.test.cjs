@@ -9,6 +9,7 @@ const { Worker } = require('node:worker_threads');
 const WebSocket = require('ws');
 
 const { native, serve } = require('./addon.cjs');
+const { until } = require('./until.cjs');
 
 let server;
 const threads = new Set();
@@ -44,14 +45,6 @@ async function connect(where = '') {
   });
   await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject));
   return socket;
-}
-
-async function until(what, probe) {
-  const deadline = Date.now() + 15_000;
-  while (!probe()) {
-    if (Date.now() > deadline) throw new Error(`not within 15 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }
 
 /** Sends numbers, so many ahead of the answers, until there are enough. */

@@ -1,6 +1,6 @@
 import type { Hooks, ResolveHooks } from 'crossws' with { 'resolution-mode': 'import' };
 import { WSBrokerError } from '../errors.cjs';
-import { headerPairs } from '../options/headers.cjs';
+import { headerPairs, RESERVED_HEADERS } from '../options/headers.cjs';
 import type { OpenRequest, RejectVerdict } from '../types/worker-interface.cjs';
 import type { CrosswsOptions } from './options.cjs';
 
@@ -26,17 +26,7 @@ export type UpgradeRequest = Request & {
 /** Under this symbol libraries attach hooks to a request. */
 const HOOKS = Symbol.for('crossws.hooks');
 /** Headers that the answer has anyway, or that say where its body ends. */
-const OF_CONNECTION = new Set([
-  'connection',
-  'content-length',
-  'keep-alive',
-  'sec-websocket-accept',
-  'sec-websocket-extensions',
-  'sec-websocket-protocol',
-  'sec-websocket-version',
-  'transfer-encoding',
-  'upgrade',
-]);
+const OF_CONNECTION = new Set([...RESERVED_HEADERS, 'keep-alive']);
 
 /** The request as the Fetch API has it; `undefined` if its Host header makes no URL. */
 export function fetchRequest(open: OpenRequest): UpgradeRequest | undefined {

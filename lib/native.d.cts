@@ -259,6 +259,11 @@ export interface Native {
     openVerdict(slot: number, accepted: boolean, detail?: NativeAccept | NativeReject): boolean;
     /** The handler of an event of this `EventKind` took so long, its promise included. */
     handlerRan(kind: number, milliseconds: number): void;
+    /**
+     * Copies the token of the socket whose event is in that slot to the beginning of `into`, if
+     * there is room for all of it. Returns its length; -1: there is none.
+     */
+    copyToken(slot: number, into: Uint8Array): number;
     /** The token of the socket whose event is in that slot. */
     slotToken(slot: number): Buffer | undefined;
     /** The bytes of the binary message in that slot, once more. */

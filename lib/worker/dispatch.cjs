@@ -24,6 +24,8 @@ const verdict_cjs_1 = require("./verdict.cjs");
 const TICKS = 8;
 /** Objects that are kept for the next promises, so that a busy worker makes none. */
 const MAX_SPARE = 256;
+/** Bytes that V8 keeps within a typed array, without memory of their own. */
+const SHORT_TOKEN = 64;
 /** By `EventKind`. */
 exports.HANDLER_OF_EVENT = [
     'handleOpen',
@@ -57,7 +59,7 @@ function createDispatcher(native, table, onBrokerGone) {
     const [handleClose, handleDrain] = [scoped(table.handleClose), scoped(table.handleDrain)];
     const handleLost = scoped(table.handleLost);
     const { close, continueChannel, handlerRan, openVerdict, settle } = native;
-    const { slotBytes, slotToken, tokenVersion } = native;
+    const { copyToken, slotBytes, slotToken, tokenVersion } = native;
     const { setInterval, clearInterval, queueMicrotask } = globalThis;
     const { nextTick } = process;
     const clock = node_perf_hooks_1.performance.now.bind(node_perf_hooks_1.performance);
@@ -73,6 +75,7 @@ function createDispatcher(native, table, onBrokerGone) {
     const pendingHandlers = new pending_handlers_cjs_1.PendingHandlers();
     const spare = [];
     const tokenCache = new token_cache_cjs_1.TokenCache();
+    const shortToken = new Uint8Array(SHORT_TOKEN);
     let pendingCount = 0;
     let stopped = false;
     let hurried = false;
@@ -277,7 +280,7 @@ function createDispatcher(native, table, onBrokerGone) {
             cached.bytes.length === cached.length) {
             return cached.bytes;
         }
-        const bytes = slotToken(slot);
+        const bytes = newToken(slot);
         if (bytes === undefined)
             return undefined;
         if (cached === undefined) {
@@ -288,6 +291,18 @@ function createDispatcher(native, table, onBrokerGone) {
             cached.bytes = bytes;
             cached.length = bytes.length;
         }
+        return bytes;
+    }
+    /** Made here, where engines have short bytes within the object; the addon cannot do that. */
+    function newToken(slot) {
+        const length = copyToken(slot, shortToken);
+        if (length < 0)
+            return undefined;
+        if (length > shortToken.length)
+            return slotToken(slot);
+        const bytes = Buffer.allocUnsafeSlow(length);
+        for (let i = 0; i < length; i++)
+            bytes[i] = shortToken[i];
         return bytes;
     }
     /**
@@ -302,7 +317,7 @@ function createDispatcher(native, table, onBrokerGone) {
     function currentToken(id, slot) {
         const version = tokenVersion(id);
         // 0 may also mean that the socket is gone; the slot still has its token.
-        return version === 0 ? slotToken(slot) : tokenOf(id, slot, version);
+        return version === 0 ? newToken(slot) : tokenOf(id, slot, version);
     }
     // Promises.
     function pend(pending, kind, id, slot, promise, serial) {

@@ -3,7 +3,7 @@ import type { HandlerName } from '../types/worker-interface.cjs';
 import type { HandlerTable } from './handlers.cjs';
 /** By `EventKind`. */
 export declare const HANDLER_OF_EVENT: readonly HandlerName[];
-export type DispatchNative = Pick<Native, 'close' | 'continueChannel' | 'handlerRan' | 'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'>;
+export type DispatchNative = Pick<Native, 'close' | 'continueChannel' | 'copyToken' | 'handlerRan' | 'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'>;
 export interface Dispatcher {
     /** The addon calls this. It never throws. */
     readonly dispatch: Dispatch;

@@ -36,6 +36,9 @@ const TICKS = 8;
 /** Objects that are kept for the next promises, so that a busy worker makes none. */
 const MAX_SPARE = 256;
 
+/** Bytes that V8 keeps within a typed array, without memory of their own. */
+const SHORT_TOKEN = 64;
+
 /** By `EventKind`. */
 export const HANDLER_OF_EVENT: readonly HandlerName[] = [
   'handleOpen',
@@ -54,6 +57,7 @@ export type DispatchNative = Pick<
   Native,
   | 'close'
   | 'continueChannel'
+  | 'copyToken'
   | 'handlerRan'
   | 'openVerdict'
   | 'settle'
@@ -107,7 +111,7 @@ export function createDispatcher(
   const [handleClose, handleDrain] = [scoped(table.handleClose), scoped(table.handleDrain)];
   const handleLost = scoped(table.handleLost);
   const { close, continueChannel, handlerRan, openVerdict, settle } = native;
-  const { slotBytes, slotToken, tokenVersion } = native;
+  const { copyToken, slotBytes, slotToken, tokenVersion } = native;
   const { setInterval, clearInterval, queueMicrotask } = globalThis;
   const { nextTick } = process;
   const clock = performance.now.bind(performance);
@@ -125,6 +129,7 @@ export function createDispatcher(
   const pendingHandlers = new PendingHandlers();
   const spare: PendingHandler[] = [];
   const tokenCache = new TokenCache();
+  const shortToken = new Uint8Array(SHORT_TOKEN);
   let pendingCount = 0;
   let stopped = false;
   let hurried = false;
@@ -334,7 +339,7 @@ export function createDispatcher(
     ) {
       return cached.bytes;
     }
-    const bytes = slotToken(slot);
+    const bytes = newToken(slot);
     if (bytes === undefined) return undefined;
     if (cached === undefined) {
       tokenCache.set(id, { version, bytes, length: bytes.length });
@@ -343,6 +348,16 @@ export function createDispatcher(
       cached.bytes = bytes;
       cached.length = bytes.length;
     }
+    return bytes;
+  }
+
+  /** Made here, where engines have short bytes within the object; the addon cannot do that. */
+  function newToken(slot: number): Buffer | undefined {
+    const length = copyToken(slot, shortToken);
+    if (length < 0) return undefined;
+    if (length > shortToken.length) return slotToken(slot);
+    const bytes = Buffer.allocUnsafeSlow(length);
+    for (let i = 0; i < length; i++) bytes[i] = shortToken[i] as number;
     return bytes;
   }
 
@@ -358,7 +373,7 @@ export function createDispatcher(
   function currentToken(id: number, slot: number): Buffer | undefined {
     const version = tokenVersion(id);
     // 0 may also mean that the socket is gone; the slot still has its token.
-    return version === 0 ? slotToken(slot) : tokenOf(id, slot, version);
+    return version === 0 ? newToken(slot) : tokenOf(id, slot, version);
   }
 
   // Promises.

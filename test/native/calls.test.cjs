@@ -267,4 +267,5 @@ test('internal functions say what is wrong too', () => {
   throws(() => native.openVerdict(0, 'yes'), TypeError, TYPE, 'openVerdict: "accepted" must be a boolean, got string');
   assert.equal(native.openVerdict(12_345, true), false);
   assert.equal(native.slotToken(12_345), undefined);
+  assert.equal(native.copyToken(12_345, new Uint8Array(1)), -1);
 });

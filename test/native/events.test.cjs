@@ -144,6 +144,11 @@ test('a token changes for events that were waiting already; the epoch tells', as
         assert.notEqual(worker.view.head[0], epoch);
       }
       seen.push(String(native.slotToken(slot)), native.tokenVersion(id));
+      const into = new Uint8Array(8);
+      assert.equal(native.copyToken(slot, into.subarray(2, 4)), 3, 'too little room: nothing is copied');
+      assert.equal(native.copyToken(slot, into.subarray(2)), 3);
+      assert.equal(Buffer.from(into).toString('latin1'), '\0\0one\0\0\0');
+      assert.throws(() => native.copyToken(slot, [1]), { name: 'TypeError', message: 'copyToken: "into" must be a Uint8Array, got an array' });
     },
     close: (id, code, reason, slot) => seen.push(`closed ${native.slotToken(slot)} ${native.tokenVersion(id)}`),
   });

@@ -310,16 +310,16 @@ test('the_token_of_a_socket_that_has_closed_is_forgotten', () => {
   worker({ handleTextMessage() {}, handleClose() {} });
   wsbroker.setToken(1, 'kept');
   deliver(text(1, ''), text(1, ''), { kind: 'close', id: 1, data: '', code: 1000 });
-  assert.equal(fake.callsOf('slotToken').length, 1);
+  assert.equal(fake.callsOf('copyToken').length, 1);
   deliver(text(1, ''));
-  assert.equal(fake.callsOf('slotToken').length, 2, 'asked for again');
+  assert.equal(fake.callsOf('copyToken').length, 2, 'asked for again');
 });
 
 test('a_wait_for_the_end_of_all_handlers_ends_with_a_stop', async () => {
   const { createDispatcher } = require('../../lib/worker/dispatch.cjs');
   const { scopeHere } = require('../../lib/async-scope.cjs');
   const table = { scope: scopeHere(), self: undefined, handleTextMessage: () => new Promise(() => undefined), report() {} };
-  const dispatcher = createDispatcher({ openVerdict() {}, settle() {}, slotToken() {}, tokenVersion: () => 0 }, table, () => undefined);
+  const dispatcher = createDispatcher({ openVerdict() {}, settle() {}, copyToken: () => -1, slotToken() {}, tokenVersion: () => 0 }, table, () => undefined);
   const block = new ArrayBuffer(1024 + 5 * 8);
   new Int32Array(block, 0, 16)[2] = 8;
   dispatcher.attach(block);
@@ -358,7 +358,18 @@ test('a_token_is_one_buffer_until_it_changes', async () => {
   wsbroker.setToken(1, 'two');
   deliver(text(1, ''));
   assert.equal(seen[3].toString(), 'two');
-  assert.equal(fake.callsOf('slotToken').length, 2);
+  assert.equal(fake.callsOf('copyToken').length, 2);
+});
+
+test('a_token_of_any_length_arrives_whole_in_memory_of_its_own', () => {
+  const seen = new Map();
+  worker({ handleTextMessage: (_, id, token) => void seen.set(id, token) });
+  const lengths = [0, 1, 63, 64, 65, 5_000];
+  const expected = lengths.map((length) => Buffer.alloc(length, length));
+  expected.forEach((token, i) => wsbroker.setToken(i + 1, token));
+  deliver(...lengths.map((_, i) => text(i + 1, '')));
+  assert.deepEqual(lengths.map((_, i) => seen.get(i + 1)), expected);
+  assert.deepEqual(lengths.map((_, i) => seen.get(i + 1).buffer.byteLength), lengths);
 });
 
 test('the_tokens_of_sockets_that_had_an_event_lately_are_kept_and_no_others', () => {

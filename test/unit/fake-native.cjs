@@ -87,9 +87,16 @@ const quiet = {
   settle() {
     if (worker !== undefined) worker.block.control[1] = 0;
   },
+  copyToken(slot, into) {
+    const bytes = tokens.get(worker.socketOf[slot])?.bytes;
+    if (bytes === undefined) return -1;
+    if (bytes.length <= into.length) into.set(bytes);
+    return bytes.length;
+  },
   slotToken(slot) {
     const bytes = tokens.get(worker.socketOf[slot])?.bytes;
-    return bytes && Buffer.from(bytes);
+    // As the addon does: in memory of its own.
+    return bytes && Buffer.from(new Uint8Array(bytes).buffer);
   },
   tokenVersion: (id) => tokens.get(id)?.version ?? 0,
   setToken(id, token) {

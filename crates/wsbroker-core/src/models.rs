@@ -580,7 +580,7 @@ fn a_token_is_read_with_its_own_version() {
         let socket = socket(&SocketLimits::default());
         let setters = [b"a", b"b"].map(|text: &'static [u8; 1]| {
             let socket = Arc::clone(&socket);
-            thread::spawn(move || socket.set_token(Bytes::from_static(text)))
+            thread::spawn(move || socket.set_token(text))
         });
         let seen = socket.token_version();
         let first = socket.token();

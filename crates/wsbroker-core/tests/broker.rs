@@ -4,7 +4,10 @@
 
 mod common;
 
-use std::{sync::mpsc, time::Duration};
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use common::{Client, DEADLINE, Got, Seen, TestWorker, fill, listen, logging, pass, until};
 use wsbroker_core::{Accept, Broker, CloseCode, Config, Handlers, InFlight, Overflow, SendOutcome, SocketLimits};
@@ -180,7 +183,7 @@ fn what_is_done_before_the_101_takes_effect_with_it() {
     let mut client = Client::connect(port);
     assert_eq!((client.text(), client.text()), ("first".into(), "second".into()));
     let id = broker.subscribers(b"other")[0];
-    assert_eq!(broker.token(id).unwrap().bytes, "me");
+    assert_eq!(broker.token(id).unwrap().bytes, Arc::from(*b"me"));
     go.send(false).unwrap();
     Client::request(port).expect("HTTP/1.1 503");
     until("the refused one is gone from the room", || broker.subscriber_count(b"room") == 1);

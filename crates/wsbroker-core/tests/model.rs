@@ -155,7 +155,7 @@ fn drive(broker: &Broker, clock: &Clock, driver: u64, ids: &[u64], seed: u64) ->
                 done.sent.entry(id.get()).or_default().push(sequence);
             }
             _ => {
-                broker.set_token(id, text_token(driver, sequence));
+                broker.set_token(id, &text_token(driver, sequence));
                 cork.flush();
                 let now = clock.now();
                 for sequence in unflushed.drain(..) {

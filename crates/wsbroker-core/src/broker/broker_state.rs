@@ -9,7 +9,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use bytes::Bytes;
 use mio::Poll;
 use parking_lot::Mutex;
 
@@ -177,7 +176,7 @@ impl BrokerState {
         Some((socket, worker))
     }
 
-    pub(crate) fn set_token_of(&self, socket: &Socket, token: Bytes) {
+    pub(crate) fn set_token_of(&self, socket: &Socket, token: &[u8]) {
         socket.set_token(token);
         if let Some(worker) = socket.worker().and_then(|id| self.dispatch.find(id)) {
             worker.sink.token_changed();

@@ -3,12 +3,10 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use rustc_hash::FxHashMap;
-
 use super::BrokerState;
 use crate::{
     error::SubscribeError,
-    registry::{Channel, ChannelId, Channels, Membership, Socket},
+    registry::{Channel, ChannelId, Channels, Membership, Socket, SocketChannels},
     shard::{Change, Command, ConnectionKey},
 };
 
@@ -101,7 +99,7 @@ impl BrokerState {
     pub(crate) fn unsubscribe_from(&self, channels: &Channels, socket: &Socket, name: &[u8]) -> bool {
         let mut membership = socket.membership();
         let Some(channel) = channels.get(name) else { return false };
-        if membership.channels.remove(&channel.id()).is_none() {
+        if !membership.channels.remove(channel.id()) {
             return false;
         }
         channels.leave(&channel, socket.id(), socket.shard());
@@ -116,9 +114,9 @@ impl BrokerState {
 
     fn empty(&self, membership: &mut Membership, socket: &Socket) -> usize {
         let channels = std::mem::take(&mut membership.channels);
-        channels.values().for_each(|channel| self.leave(socket, channel));
+        channels.iter().for_each(|channel| self.leave(socket, channel));
         let count = channels.len();
-        self.tell(socket, Change::Leave, channels.into_keys().collect());
+        self.tell(socket, Change::Leave, channels.into_iter().map(|(id, _)| id).collect());
         count
     }
 
@@ -133,7 +131,7 @@ impl BrokerState {
     /// For a socket that has ended, or is in no channel any more until it does: it can join none,
     /// and leaves those that are returned, see [`leave`](Self::leave). Only its shard calls this,
     /// and must not wait: `None` while another thread changes the memberships.
-    pub(crate) fn retire(&self, socket: &Socket) -> Option<FxHashMap<ChannelId, Arc<Channel>>> {
+    pub(crate) fn retire(&self, socket: &Socket) -> Option<SocketChannels> {
         let mut membership = socket.try_membership()?;
         membership.sealed = true;
         Some(std::mem::take(&mut membership.channels))
@@ -159,12 +157,12 @@ impl BrokerState {
 }
 
 pub(super) fn is_member(channels: &Channels, membership: &Membership, name: &[u8]) -> bool {
-    channels.get(name).is_some_and(|channel| membership.channels.contains_key(&channel.id()))
+    channels.get(name).is_some_and(|channel| membership.channels.contains(channel.id()))
 }
 
 /// In the registry only; the caller tells the socket's shard.
 pub(super) fn join(channels: &Channels, membership: &mut Membership, socket: &Socket, name: &[u8]) -> Arc<Channel> {
     let channel = channels.join(name, socket.id(), socket.shard());
-    membership.channels.insert(channel.id(), Arc::clone(&channel));
+    membership.channels.insert(Arc::clone(&channel));
     channel
 }

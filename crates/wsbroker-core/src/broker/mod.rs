@@ -325,7 +325,7 @@ impl Broker {
     }
 
     /// Attaches bytes to a socket. False when it is gone.
-    pub fn set_token(&self, id: SocketId, token: Bytes) -> bool {
+    pub fn set_token(&self, id: SocketId, token: &[u8]) -> bool {
         let Some(socket) = self.state().sockets.get(id) else { return false };
         self.state().set_token_of(&socket, token);
         true
@@ -378,7 +378,7 @@ impl Broker {
     #[must_use]
     pub fn is_subscribed(&self, id: SocketId, channel: &[u8]) -> bool {
         let Some(channel) = self.state().channels.get(channel) else { return false };
-        self.state().sockets.get(id).is_some_and(|socket| socket.membership().channels.contains_key(&channel.id()))
+        self.state().sockets.get(id).is_some_and(|socket| socket.membership().channels.contains(channel.id()))
     }
 
     /// The channels of a socket, in no order.
@@ -386,7 +386,7 @@ impl Broker {
     pub fn subscriptions(&self, id: SocketId) -> Vec<Bytes> {
         let Some(socket) = self.state().sockets.get(id) else { return Vec::new() };
         let membership = socket.membership();
-        membership.channels.values().map(|channel| Bytes::copy_from_slice(channel.name())).collect()
+        membership.channels.iter().map(|channel| Bytes::copy_from_slice(channel.name())).collect()
     }
 
     /// The subscribers of a channel, in no order.

@@ -219,7 +219,7 @@ impl Reservation {
     /// Puts the verdict's token and channels in place. Call it before [`attach`](Self::attach).
     pub(crate) fn apply(&self, accept: &Accept) {
         if let Some(token) = &accept.token {
-            self.broker.set_token_of(&self.socket, token.clone());
+            self.broker.set_token_of(&self.socket, token);
         }
         for channel in &accept.channels {
             if let Err(error) = self.broker.subscribe_socket(&self.socket, channel) {

@@ -99,7 +99,7 @@ impl Helper {
     pub fn is_subscribed(&self, id: SocketId, name: &[u8]) -> bool {
         let Some(channel) = self.namespace.channels(ChannelSet::Primary).get(name) else { return false };
         let socket = self.broker.sockets.get_in(self.namespace.id(), id);
-        socket.is_some_and(|socket| socket.membership().channels.contains_key(&channel.id()))
+        socket.is_some_and(|socket| socket.membership().channels.contains(channel.id()))
     }
 
     // --- clients ---------------------------------------------------------------------------------

@@ -16,11 +16,13 @@ mod channels;
 mod namespace_state;
 mod request_lines;
 mod slow_sockets;
+mod socket_channels;
 mod sockets;
 
 pub(crate) use channels::{Channel, ChannelId, ChannelSet, Channels};
 pub(crate) use namespace_state::NamespaceState;
 pub(crate) use request_lines::RequestLines;
 pub(crate) use slow_sockets::{SlowEntry, SlowSockets, Slowest};
+pub(crate) use socket_channels::{LeavingChannels, SocketChannels};
 pub(crate) use sockets::{Awaited, Membership, SocketOrigin, SocketState, Sockets};
 pub use sockets::{Socket, Token};

@@ -6,15 +6,10 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use dashmap::DashMap;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::FxBuildHasher;
 
-use super::{
-    channels::{Channel, ChannelId},
-    namespace_state::NamespaceState,
-    request_lines::RequestLine,
-};
+use super::{namespace_state::NamespaceState, request_lines::RequestLine, socket_channels::SocketChannels};
 use crate::{
     config::{InFlight, Overflow, SocketLimits},
     ids::{NamespaceId, SocketId, WorkerId},
@@ -67,7 +62,7 @@ pub struct Socket {
 /// What belongs to a socket and is rarely looked at.
 #[derive(Debug, Default)]
 struct Attached {
-    token: Option<Bytes>,
+    token: Option<Arc<[u8]>>,
     /// `None` before it has been let in.
     line: Option<Arc<RequestLine>>,
     /// As IPv6, which has a byte less than an `Option<IpAddr>`, and costs 8 less in here;
@@ -103,7 +98,7 @@ pub(crate) struct Membership {
     pub(crate) sealed: bool,
     /// How often a right of its client was revoked.
     pub(crate) revocations: u32,
-    pub(crate) channels: FxHashMap<ChannelId, Arc<Channel>>,
+    pub(crate) channels: SocketChannels,
 }
 
 /// The state of a socket, as any thread sees it.
@@ -139,7 +134,7 @@ pub struct Token {
     /// Differs whenever the token was set anew; never 0.
     pub version: u32,
     /// The bytes.
-    pub bytes: Bytes,
+    pub bytes: Arc<[u8]>,
 }
 
 /// What a socket holds of its inbound window.
@@ -235,10 +230,11 @@ impl Socket {
     #[must_use]
     pub fn token(&self) -> Option<Token> {
         let guard = self.attached.lock();
-        guard.token.as_ref().map(|bytes| Token { version: self.token_version(), bytes: bytes.clone() })
+        guard.token.as_ref().map(|bytes| Token { version: self.token_version(), bytes: Arc::clone(bytes) })
     }
 
-    pub(crate) fn set_token(&self, bytes: Bytes) {
+    pub(crate) fn set_token(&self, bytes: &[u8]) {
+        let bytes = Arc::from(bytes);
         let mut guard = self.attached.lock();
         guard.token = Some(bytes);
         let next = self.token_version.load(Ordering::Relaxed).wrapping_add(1).max(1);
@@ -635,7 +631,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_socket_stays_small() {
-        assert!(size_of::<Socket>() <= 216, "{} bytes", size_of::<Socket>());
+        assert!(size_of::<Socket>() <= 192, "{} bytes", size_of::<Socket>());
     }
 
     #[test]
@@ -663,7 +659,7 @@ mod tests {
         let socket = Socket::new(SocketId::new(1).unwrap(), 0, 0, &SocketLimits::default());
         assert_eq!(socket.token(), None);
         socket.token_version.store(u32::MAX, Ordering::Relaxed);
-        socket.set_token(Bytes::from_static(b"a"));
-        assert_eq!(socket.token(), Some(Token { version: 1, bytes: Bytes::from_static(b"a") }));
+        socket.set_token(b"a");
+        assert_eq!(socket.token(), Some(Token { version: 1, bytes: Arc::from(*b"a") }));
     }
 }

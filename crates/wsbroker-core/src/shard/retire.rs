@@ -40,9 +40,9 @@ impl Shard {
         if let Some(channels) = &channels
             && self.ctx.turn.take_leaves(channels.len())
         {
-            for (id, channel) in channels {
+            for channel in channels.iter() {
                 self.ctx.broker.leave(&socket, channel);
-                self.lists.remove(*id, slot);
+                self.lists.remove(channel.id(), slot);
             }
             if let Some(notice) = notice {
                 self.ctx.tell(&socket, notice);

@@ -1,9 +1,6 @@
 //! Sockets that have ended and are still in channels.
 
-use std::{
-    collections::{VecDeque, hash_map},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
@@ -11,7 +8,7 @@ use crate::{
     admission::Endpoint,
     dispatch::WorkerEntry,
     event::EventKind,
-    registry::{Channel, ChannelId, Socket},
+    registry::{LeavingChannels, Socket},
 };
 
 /// A socket that has to leave its channels.
@@ -48,7 +45,7 @@ impl CloseNotice {
 pub(super) struct RetiringSocket {
     pub(super) socket: Arc<Socket>,
     /// `None` while another thread changes its memberships.
-    pub(super) channels: Option<hash_map::IntoIter<ChannelId, Arc<Channel>>>,
+    pub(super) channels: Option<LeavingChannels>,
     pub(super) notice: Option<CloseNotice>,
     /// Its connection is gone, and its slot can be given back.
     pub(super) is_gone: bool,

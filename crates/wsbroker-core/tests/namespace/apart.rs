@@ -21,7 +21,7 @@ fn raw_calls_take_a_namespace_s_socket_for_one_that_is_gone() {
 
     assert!(!broker.is_open(id));
     assert_eq!(broker.buffered_amount(id), 0);
-    assert!(!broker.set_token(id, "t".into()));
+    assert!(!broker.set_token(id, b"t"));
     assert_eq!(broker.token(id), None);
     assert_eq!(broker.subscribe(&mut cork, id, b"raw"), Ok(false));
     assert_eq!(broker.subscribe_many(&mut cork, id, &[b"raw"]), Ok(0));

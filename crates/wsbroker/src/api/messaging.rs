@@ -3,7 +3,7 @@
 //! Names and meanings are public: `src/api` exports most of these functions as they are.
 //! Wrong types throw. A socket that is gone, or a process without a broker, never does.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use wsbroker_core::{Compress, Cork, SendOutcome, Token};
 use wsbroker_metrics::Format;
 
@@ -166,7 +166,7 @@ fn set_token<'s>(env: Env<'s>, [id, token]: [Value<'s>; 2]) -> JsResult<'s> {
     convert::data(env, "setToken", "token", token, &mut bytes)?;
     if let Some(id) = id {
         // In a buffer of its size, since a token stays for long.
-        thread_cork::with(|broker, _| broker.set_token(id, Bytes::copy_from_slice(&bytes)));
+        thread_cork::with(|broker, _| broker.set_token(id, &bytes));
     }
     Ok(env.undefined()?)
 }

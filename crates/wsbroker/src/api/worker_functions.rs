@@ -37,6 +37,9 @@ functions! {
     open_verdict = "openVerdict(slot: number, accepted: boolean, detail?: NativeAccept | NativeReject): boolean";
     /// The handler of an event of this `EventKind` took so long, its promise included.
     handler_ran = "handlerRan(kind: number, milliseconds: number): void";
+    /// Copies the token of the socket whose event is in that slot to the beginning of `into`, if
+    /// there is room for all of it. Returns its length; -1: there is none.
+    copy_token = "copyToken(slot: number, into: Uint8Array): number";
     /// The token of the socket whose event is in that slot.
     slot_token = "slotToken(slot: number): Buffer | undefined";
     /// The bytes of the binary message in that slot, once more.
@@ -138,6 +141,17 @@ fn open_verdict<'s>(env: Env<'s>, [slot, accepted, detail]: [Value<'s>; 3]) -> J
         runner::take_reply(slot).is_some_and(|reply| reply.reject(reject).is_ok())
     };
     Ok(env.boolean(in_time)?)
+}
+
+fn copy_token<'s>(env: Env<'s>, [slot, into]: [Value<'s>; 2]) -> JsResult<'s> {
+    let slot = number(env, "copyToken", "slot", slot)? as u32;
+    let Some(token) = runner::with_event(slot, |event, _| event.socket.token()).flatten() else {
+        return Ok(env.int(-1)?);
+    };
+    if !env.copy_to_bytes(into, &token.bytes) {
+        return Err(JsError::wrong_type(env, "copyToken", "into", "a Uint8Array", into));
+    }
+    Ok(env.count(token.bytes.len())?)
 }
 
 fn slot_token<'s>(env: Env<'s>, [slot]: [Value<'s>; 1]) -> JsResult<'s> {

@@ -134,6 +134,19 @@ impl<'s> Env<'s> {
         Ok(())
     }
 
+    /// Copies bytes to the beginning of a `Uint8Array`, or nothing if they are more than it has.
+    /// False: it is no `Uint8Array`.
+    pub(crate) fn copy_to_bytes(self, value: Value<'_>, bytes: &[u8]) -> bool {
+        let Some((sys::TypedarrayType::uint8_array, data, length)) = self.typed_array(value) else { return false };
+        if bytes.len() <= length && !data.is_null() {
+            // SAFETY: the engine says that there are `length` bytes at `data`, and has not been
+            // called since. They are JavaScript's, so `bytes` are not among them, and no reference
+            // to them is made.
+            unsafe { copy_in_blocks(bytes.as_ptr(), data.cast_mut().cast::<u8>(), bytes.len()) };
+        }
+        true
+    }
+
     /// The kind of a typed array, and where its bytes lie, until the engine is called again. `None`
     /// for anything else.
     #[inline]

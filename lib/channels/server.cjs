@@ -4,8 +4,8 @@ exports.ChannelsServer = void 0;
 // Not the global functions: test environments that imitate a browser do not have all of them.
 const node_timers_1 = require("node:timers");
 const node_util_1 = require("node:util");
+const recovery_cjs_1 = require("../api/recovery.cjs");
 const errors_cjs_1 = require("../errors.cjs");
-const index_cjs_1 = require("../index.cjs");
 const load_cjs_1 = require("../native/load.cjs");
 const checks_cjs_1 = require("../options/checks.cjs");
 const history_cjs_1 = require("../options/history.cjs");
@@ -353,7 +353,7 @@ class ChannelsServer {
         if (payload === undefined || client.ended)
             return undefined;
         try {
-            const receipt = await (0, index_cjs_1.publish)(channel, payload, { id: client.publishId(grant.sender, id) });
+            const receipt = await (0, recovery_cjs_1.publish)(channel, payload, { id: client.publishId(grant.sender, id) });
             const position = { offset: receipt.offset ?? 0, epoch: receipt.epoch ?? '' };
             const duplicate = receipt.duplicate === true;
             return client.send({ type: 'published', id, position, duplicate });

@@ -8,17 +8,7 @@ const headers_cjs_1 = require("../options/headers.cjs");
 /** Under this symbol libraries attach hooks to a request. */
 const HOOKS = Symbol.for('crossws.hooks');
 /** Headers that the answer has anyway, or that say where its body ends. */
-const OF_CONNECTION = new Set([
-    'connection',
-    'content-length',
-    'keep-alive',
-    'sec-websocket-accept',
-    'sec-websocket-extensions',
-    'sec-websocket-protocol',
-    'sec-websocket-version',
-    'transfer-encoding',
-    'upgrade',
-]);
+const OF_CONNECTION = new Set([...headers_cjs_1.RESERVED_HEADERS, 'keep-alive']);
 /** The request as the Fetch API has it; `undefined` if its Host header makes no URL. */
 function fetchRequest(open) {
     const { headers } = open;

@@ -1,8 +1,8 @@
 // Not the global functions: test environments that imitate a browser do not have all of them.
 import { clearTimeout, setTimeout } from 'node:timers';
 import { types } from 'node:util';
+import { publish } from '../api/recovery.cjs';
 import { WSBrokerError, WSBrokerTypeError } from '../errors.cjs';
-import { publish } from '../index.cjs';
 import { native } from '../native/load.cjs';
 import { typeName } from '../options/checks.cjs';
 import { checkSince } from '../options/history.cjs';

@@ -1,6 +1,6 @@
 // Channels with history on several instances: Redis numbers, and nobody loses anything without being told.
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
 
 import { greet, serve } from '../e2e/channels-client.mjs';
@@ -329,6 +329,48 @@ test('a gap that Redis no longer has is told', async (t) => {
   await publish(one, 'chat:1', '5');
   assert.deepEqual(await client.end(), { code: 4009, reason: 'history lost' });
   assert.equal((await position(one, 'chat:1')).epoch, epoch);
+});
+
+test('what is read of Redis may overtake the messages themselves, and nobody loses anything', async (t) => {
+  const redis = await startRedis(t);
+  // Holds back what the connection brings that is subscribed, until a little after an answer to "read".
+  let held;
+  const proxy = createServer((near) => {
+    const far = connect(redis.port, '127.0.0.1');
+    let [listens, reads] = [false, false];
+    near.on('data', (data) => {
+      listens ||= data.includes('SUBSCRIBE');
+      reads ||= held !== undefined && data.includes('$4\r\nread\r\n');
+      far.write(data);
+    });
+    far.on('data', (data) => {
+      if (listens && held !== undefined) return held.push(() => near.write(data));
+      near.write(data);
+      if (!reads) return;
+      reads = false;
+      setTimeout(() => {
+        const release = held ?? [];
+        held = undefined;
+        for (const pass of release) pass();
+      }, 100);
+    });
+    for (const [one, other] of [[near, far], [far, near]]) one.on('error', () => {}).on('close', () => other.destroy());
+  });
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  t.after(() => proxy.close());
+  const [far] = await instances(t, { url: `redis://127.0.0.1:${proxy.address().port}` }, 1);
+  const [near] = await instances(t, redis, 1);
+  const client = await reader(far, 'chat:1');
+  const { epoch } = await publish(near, 'chat:1', '1');
+  assert.equal(await client.next(), '1 chat:1\n1');
+  held = [];
+  const count = 2 * HISTORY[0].size;
+  for (let i = 2; i <= count; i++) await publish(near, 'chat:1', `${i}`);
+  // It has been at the other instance, and has the far one ask Redis.
+  const ahead = await far.connect();
+  const answer = await recover(ahead, 'chat:1', { offset: count, epoch });
+  assert.deepEqual(answer, { recovered: true, position: { offset: count, epoch }, replayed: 0 });
+  assert.deepEqual(await client.take(count - 1), Array.from({ length: count - 1 }, (_, i) => `${i + 2} chat:1\n${i + 2}`));
 });
 
 test('Redis that hangs leaves it unknown whether a message is stored, and the id says so afterwards', async (t) => {

@@ -17,7 +17,7 @@ import { parseArgs } from 'node:util';
 
 import { command, works } from './cross/commands.mjs';
 import { fetchTools, root, rustc, standardLibrary, tools, zig, zigbuild } from './cross/tools.mjs';
-import { mismatch } from './pack/format.mjs';
+import { mismatch, OLDEST_GLIBC, tooNew } from './pack/format.mjs';
 import { pathFlags } from './path-flags.mjs';
 import { platform } from './platforms.mjs';
 
@@ -58,7 +58,7 @@ process.exitCode = failed > 0 ? 1 : 0;
 /** Why this target cannot be built on this machine, or undefined. */
 function missing(one) {
   const { triple, os, name } = one;
-  if (triple === host) return undefined;
+  if (plain(one)) return undefined;
   const lacks = [];
   if (native(os)) {
     if (standardLibrary(triple)?.ready !== true) return `NOT BUILT: it needs the standard library of Rust for it: rustup target add ${triple}`;
@@ -79,6 +79,14 @@ function missing(one) {
 /** Whether this system's own tools build for its other processors. */
 function native(os) {
   return os !== 'linux' && os === process.platform;
+}
+
+/**
+ * Whether cargo alone does it. An optimized addon for Linux is linked by zig on Linux itself, too: the
+ * system's linker would make it need the glibc of this machine.
+ */
+function plain({ triple, os }) {
+  return triple === host && (os !== 'linux' || flags.debug === true || flags.check === true);
 }
 
 /** Where the addon goes. */
@@ -105,7 +113,7 @@ function make(one) {
   if (own.length > 0) env.CARGO_ENCODED_RUSTFLAGS = [...given(), ...own].join('\x1f');
   // What would make a second build faster is as large as the rest.
   if (flags.debug) Object.assign(env, { CARGO_PROFILE_DEV_DEBUG: '0', CARGO_INCREMENTAL: '0' });
-  const foreign = triple !== host && !native(os);
+  const foreign = !plain(one) && !native(os);
   const cross = foreign && os !== 'win32';
   if (one === standIn) {
     // Node's functions are looked up when the addon is loaded: there is nothing to link with, and
@@ -113,8 +121,7 @@ function make(one) {
     args.push('--features', 'napi/dyn-symbols');
     env.LIBNODE_PATH = emptyLibnode();
   } else if (foreign && flags.check && os === 'win32') Object.assign(env, compilers(triple));
-  // The oldest glibc that Node 18 runs on.
-  args.push('--target', cross && libc === 'glibc' ? `${triple}.2.28` : triple);
+  args.push('--target', cross && libc === 'glibc' ? `${triple}.${OLDEST_GLIBC}` : triple);
   const verb = flags.check ? 'check' : cross ? 'zigbuild' : 'build';
   const { status, error } = command(cross ? zigbuild() : 'cargo', [verb, ...args], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env });
   if (error !== undefined) return `NOT BUILT: ${error.message}`;
@@ -123,7 +130,7 @@ function make(one) {
   const file = { win32: 'wsbroker.dll', darwin: 'libwsbroker.dylib' }[os] ?? 'libwsbroker.so';
   const made = path.join(root, 'target', triple, flags.debug ? 'debug' : 'release', file);
   if (!existsSync(made)) return `FAILED: ${path.relative(root, made)} is not there`;
-  const wrong = mismatch(one, made);
+  const wrong = mismatch(one, made) ?? (cross ? tooNew(one, made) : undefined);
   if (wrong !== undefined) return `FAILED: ${path.relative(root, made)} ${wrong}`;
   mkdirSync(path.dirname(outcome(one)), { recursive: true });
   // A new file: overwriting one that a process has loaded would crash it.

@@ -7,7 +7,8 @@
 //   npm run pack -- --scope @acme          as @acme/wsbroker, @acme/wsbroker-linux-x64-gnu and so on
 //   npm run pack -- --no-build             packs the addons that are there
 //   npm run pack -- --all                  fails unless there is an addon for every platform, none of
-//                                          them with paths of the machine that it was built on
+//                                          them with paths of the machine that it was built on, or
+//                                          with a newer glibc than Node needs
 //   npm run pack -- --to folder            into another folder
 //
 // Addons are taken from platforms/<platform>/, where `npm run cross` puts them, and from lib/. One
@@ -23,7 +24,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-import { mismatch } from './pack/format.mjs';
+import { mismatch, tooNew } from './pack/format.mjs';
 import { packedLinks } from './pack/links.mjs';
 import { billOfMaterials } from './notices.mjs';
 import { loaderSource, mainManifest, platformsOf, root, scoped } from './packages.mjs';
@@ -46,7 +47,7 @@ export function packRelease({ to, scope, repository, all = false, addonOf: find 
   const missing = found.filter(({ addon }) => addon === undefined).map(({ name }) => name);
   if (all && missing.length > 0) throw new Error(`no addon for ${missing.join(', ')}: each is expected in platforms/<platform>/ or lib/`);
   const platforms = found.filter(({ addon }) => addon !== undefined);
-  const wrong = platforms.map((one) => [one, mismatch(one, one.addon)]).filter(([, problem]) => problem !== undefined);
+  const wrong = platforms.map((one) => [one, mismatch(one, one.addon) ?? (all ? tooNew(one, one.addon) : undefined)]).filter(([, problem]) => problem !== undefined);
   if (wrong.length > 0) throw new Error(wrong.map(([one, problem]) => `the addon for ${one.name}, ${path.relative(root, one.addon)}, ${problem}: build it again`).join('; '));
   const personal = all ? platforms.filter(({ addon }) => REGISTRY.test(readFileSync(addon, 'latin1'))).map(({ name }) => name) : [];
   if (personal.length > 0) throw new Error(`the addon for ${personal.join(', ')} has paths of the machine that it was built on: build it for release, with the flags of scripts/path-flags.mjs`);
@@ -72,10 +73,13 @@ function repositoryFields(repository) {
   return { repository: { type: 'git', url: `git+${url}.git` }, bugs: { url: `${url}/issues` }, homepage: `${url}#readme` };
 }
 
-/** The addon for a platform, if there is one. */
-function addonOf(main, one) {
-  const file = addonFile(main, one);
-  return [path.join(root, 'platforms', one.name, file), path.join(root, 'lib', file)].find((addon) => existsSync(addon));
+/**
+ * The addon for a platform, if there is one. Of two it is the newer: the other may be of older sources.
+ */
+export function addonOf(main, one, places = [path.join(root, 'platforms', one.name), path.join(root, 'lib')]) {
+  const built = ({ mtimeMs }) => mtimeMs;
+  const found = places.map((place) => path.join(place, addonFile(main, one))).filter((addon) => existsSync(addon));
+  return found.sort((a, b) => built(statSync(b)) - built(statSync(a)))[0];
 }
 
 function packPlatform(one, main, stage, to) {

@@ -19,7 +19,8 @@ FROM node:22-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080
 WORKDIR /app
 COPY --from=build /wsbroker.tgz /tmp/wsbroker.tgz
-RUN npm install --no-audit --no-fund /tmp/wsbroker.tgz
+# The package needs no other, so nothing is fetched.
+RUN npm install --offline --no-audit --no-fund /tmp/wsbroker.tgz
 COPY example/chat ./chat
 COPY example/docker/healthcheck.mjs ./
 # The user "node" of the image. Files belong to root, and the program can change none of them.

@@ -1,7 +1,7 @@
 // What `npm run pack` makes: installed into an empty folder, it runs.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,8 +10,8 @@ import WebSocket from 'ws';
 
 import { packedLinks } from '../../scripts/pack/links.mjs';
 import { installPacked, tryChat } from '../../scripts/pack/try-installed.mjs';
-import { formatOf } from '../../scripts/pack/format.mjs';
-import { filesOf, packRelease } from '../../scripts/pack.mjs';
+import { formatOf, tooNew } from '../../scripts/pack/format.mjs';
+import { addonOf, filesOf, packRelease } from '../../scripts/pack.mjs';
 import { loaderSource, mainManifest, platformsOf, root } from '../../scripts/packages.mjs';
 import { filesBelow } from '../../scripts/lint/sources.mjs';
 
@@ -126,6 +126,17 @@ describe('a package made in a clone', { timeout: 120_000 }, () => {
     }
   });
 
+  test('an addon that needs a newer glibc than Node is packed for this machine, and not for a release', () => {
+    const gnu = platformsOf(main).find(({ name }) => name === 'linux-x64-gnu');
+    const needing = (version, text) => standIn({ ...gnu, version }, text);
+    // Text of the program is not what it needs.
+    for (const version of ['2.2.5', '2.17', '2.28']) assert.equal(tooNew(gnu, needing(version, 'GLIBC_2.99')), undefined, version);
+    for (const version of ['2.29', '2.34', '2.100']) assert.equal(tooNew(gnu, needing(version)), `needs glibc ${version}, and Node no newer one than 2.28`);
+    const pack = (all, wanted) => packRelease({ to: path.join(folder, 'glibc'), all, addonOf: (_, one) => (wanted.includes(one.name) ? standIn({ ...one, version: '2.34' }) : undefined) });
+    assert.throws(() => pack(true, platformsOf(main).map(({ name }) => name)), /the addon for linux-arm64-gnu, .*, needs glibc 2\.34, .*; the addon for linux-x64-gnu, .*: build it again/);
+    assert.equal(pack(false, [gnu.name]).length, 2);
+  });
+
   test('what "files" names is what npm packs', () => {
     const archives = [path.join(folder, 'plain', `wsbroker-${main.version}.tgz`)];
     const { files } = JSON.parse(spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline', archives[0]], { cwd: folder, encoding: 'utf8', shell: process.platform === 'win32' }).stdout)[0];
@@ -148,6 +159,21 @@ test('what an addon was built for is read from the file', () => {
   assert.deepEqual(formatOf(path.join(root, 'lib', `wsbroker.${target}.node`)), { os: built.os, cpu: built.cpu, libc: built.libc });
 });
 
+test('of two addons for a platform the newer one is packed', () => {
+  const [one] = platformsOf(main);
+  const places = ['first', 'second'].map((name) => path.join(folder, 'built', name));
+  assert.equal(addonOf(main, one, places), undefined);
+  const addons = places.map((place) => path.join(place, `wsbroker.${one.name}.node`));
+  for (const [at, place] of places.entries()) {
+    mkdirSync(place, { recursive: true });
+    writeFileSync(addons[at], '');
+  }
+  for (const newer of [0, 1]) {
+    for (const [at, addon] of addons.entries()) utimesSync(addon, 1_000, at === newer ? 2_000 : 1_000);
+    assert.equal(addonOf(main, one, places), addons[newer]);
+  }
+});
+
 test('the loader that is in the sources is what package.json makes of it', () => {
   assert.equal(readFileSync(path.join(root, 'src/native/packages.cts'), 'utf8').replaceAll('\r\n', '\n'), loaderSource(main));
 });
@@ -168,7 +194,7 @@ test('links are changed in text, and not in code', () => {
 });
 
 /** A file that begins as an addon for this platform does, and ends with this text. */
-function standIn({ name, os, cpu, libc }, text = '') {
+function standIn({ name, os, cpu, libc, version = '2.17' }, text = '') {
   const bytes = Buffer.alloc(512);
   const write = (at, ...values) => values.forEach((value, n) => bytes.writeBigUInt64LE(BigInt(value), at + 8 * n));
   if (os === 'darwin') {
@@ -187,10 +213,10 @@ function standIn({ name, os, cpu, libc }, text = '') {
     bytes.writeUInt16LE(2, 56);
     // Two segments: everything, at address 4096; and the list of libraries, at byte 256.
     write(64, 1, 0, 4096, 0, 512);
-    write(120, 2, 256, 4096 + 256, 0, 48);
-    // The names are at byte 400; there is one.
-    write(256, 5, 4096 + 400, 1, 1, 0, 0);
-    bytes.write(libc === 'musl' ? 'libc.so' : 'libc.so.6', 401);
+    write(120, 2, 256, 4096 + 256, 0, 64);
+    // The names are at byte 400: a library, and of glibc a version.
+    write(256, 5, 4096 + 400, 10, 112, 1, 1, 0, 0);
+    bytes.write(libc === 'musl' ? '\0libc.so' : `\0libc.so.6\0GLIBC_${version}\0`, 400);
   }
   const file = path.join(folder, `stand-in-${name}.node`);
   writeFileSync(file, Buffer.concat([bytes, Buffer.from(text)]));

@@ -32,6 +32,13 @@ test('the release builds every platform of package.json, and none else', () => {
   assert.deepEqual(built.sort(), platformsOf(main).map(({ name }) => name).sort());
 });
 
+test('the release builds for Linux by the command that needs no newer glibc than Node', () => {
+  const [, matrix, steps] = /include:\n([\s\S]*?)\n    steps:\n([\s\S]*?)\n  pack:/.exec(read('release.yml'));
+  for (const { name, triple } of platformsOf(main).filter(({ os }) => os === 'linux')) assert.match(matrix, new RegExp(`platform: ${name}, .*triple: ${triple} }`));
+  assert.match(steps, /if: startsWith\(matrix\.platform, 'linux'\)\n\s+run: \|\n.*\n\s+npm run cross -- --tools \$\{\{ matrix\.platform \}\}\n/);
+  assert.match(steps, /if: \$\{\{ !startsWith\(matrix\.platform, 'linux'\) \}\}\n\s+run: npm run build\n/);
+});
+
 test('scripts that the workflows run are there', () => {
   for (const name of readdirSync(workflows)) {
     for (const [, script] of read(name).matchAll(/npm run ([\w:]+)/g)) assert.ok(script in main.scripts, `${name}: npm run ${script}`);

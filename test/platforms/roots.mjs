@@ -6,7 +6,7 @@ import path from 'node:path';
 import { must, works } from '../../scripts/cross/commands.mjs';
 import { Debian } from '../../scripts/cross/debian.mjs';
 import { root } from '../../scripts/cross/tools.mjs';
-import { NODE_VERSIONS } from '../runner/runtimes.mjs';
+import { findNode, NODE_VERSIONS } from '../runner/runtimes.mjs';
 
 export const cache = path.join(root, 'test/.cache/platforms');
 
@@ -93,6 +93,16 @@ export const muslRoot = () =>
     musl(into, 'x86_64', 'amd64', '@oven/bun-linux-x64-musl');
     furnish(into);
   });
+
+/** x86-64 with glibc: as small as an image of Debian that has only Node. */
+export async function debianRoot() {
+  const { binary } = await findNode(NODE);
+  return once('linux-x64-gnu', (into) => {
+    debian().unpack(['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1'], into);
+    furnish(into);
+    copyFileSync(binary, path.join(into, 'usr/bin/node'));
+  });
+}
 
 /** Of the 50 processors that the package is for, one. */
 function unpackQemu(into) {

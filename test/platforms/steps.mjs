@@ -13,7 +13,7 @@ import { fetchTools, standardLibrary } from '../../scripts/cross/tools.mjs';
 import { platform } from '../../scripts/platforms.mjs';
 import { logOf, root, run, StepFailed } from '../runner/child.mjs';
 import { nodeCounts } from '../runner/counts.mjs';
-import { arm64, asRoot, inside, muslRoot, stage, WINE, wineRoot } from './roots.mjs';
+import { arm64, asRoot, debianRoot, inside, muslRoot, stage, WINE, wineRoot } from './roots.mjs';
 import { exclusions, ON_WINE, onWine, unknown, withoutTests } from './windows.mjs';
 
 const asked = process.argv.includes('platforms');
@@ -143,6 +143,29 @@ const windows = step(
   { missing: missingRoot, after: ['TypeScript', BUILT] },
 );
 
+/** An image of example/docker, with an addon for it. */
+const image = (system, target, file, more) =>
+  step(
+    `the image of ${system}`,
+    [target],
+    (log) => {
+      // sudo would leave the variables out.
+      const env = Object.entries({ IMAGE: system, WSB_ADDON: file, PATH: process.env.PATH }).map(([key, value]) => `${key}=${value}`);
+      const [program, ...args] = [...asRoot(), 'env', ...env, process.execPath, ...TEST, 'test/platforms/image.test.mjs'];
+      return tests(log, [program, args], { minutes: 5 });
+    },
+    more,
+  );
+const OWN = path.join(root, 'lib/wsbroker.linux-x64-gnu.node');
+const images = [
+  // By command it takes the addon that is there.
+  image('Debian', 'linux-x64-gnu', OWN, {
+    missing: () => missingRoot() ?? (everyTime || existsSync(OWN) ? undefined : { why: 'no addon', enable: 'npm run debug' }),
+    after: ['TypeScript', SYSTEMS, ...(everyTime ? ['build'] : [])],
+  }),
+  image('Alpine', 'linux-x64-musl', addon('linux-x64-musl'), { missing: missingRoot, after: ['TypeScript', BUILT] }),
+];
+
 /** What is built and run, by target. */
 const RUN = [
   { target: 'linux-x64-musl', always: true, steps: [onMusl('Node with musl', '/usr/bin/node'), onMusl('Bun with musl', '/usr/bin/bun')] },
@@ -163,10 +186,12 @@ export const platformSteps = [
       const possible = targets.filter((target) => lackOf(target) === undefined);
       if (possible.length === 0) return notHad(lacks);
       for (const target of possible) SYSTEM[target]();
+      await debianRoot();
       return { passed: possible.length, failed: 0, skipped: 0, note: lacks.join('; ') };
     },
   },
   step(BUILT, targets, (log, possible) => cross(log, 30, ...possible), { after: [SYSTEMS] }),
   step('compiled for other platforms', CHECKED, (log, possible) => cross(log, 15, '--check', ...possible), { after: [SYSTEMS] }),
   ...RUN.flatMap(({ steps }) => steps),
+  ...images,
 ];

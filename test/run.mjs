@@ -3,7 +3,8 @@
 //
 // Nothing is installed into the system. What cannot run here is listed as skipped at the end, with
 // the command that would enable it; with CI=true a skip is a failure. The output of each step is
-// kept in test/.out/, and shown when it fails.
+// kept in test/.out/, and shown when it fails. A failure that does not come again is flaky: it is
+// counted and shown, but fails the run only if there are too many (FLAKY_FILES, default 2).
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -37,7 +38,7 @@ function needed(step) {
 }
 
 async function run(step) {
-  const row = { name: step.name, passed: 0, failed: 0, skipped: 0, seconds: 0, note: '' };
+  const row = { name: step.name, passed: 0, failed: 0, flaky: 0, skipped: 0, seconds: 0, note: '' };
   const broken = (step.after ?? []).filter((name) => done.get(name) === 'failed');
   const missing = broken.length > 0 ? undefined : await step.missing?.();
   if (broken.length > 0) {
@@ -48,7 +49,9 @@ async function run(step) {
     process.stdout.write(`- ${step.name} ...\n`);
     const began = Date.now();
     try {
-      Object.assign(row, await step.run(step.name));
+      const { log, ...outcome } = await step.run(step.name);
+      Object.assign(row, outcome);
+      if (row.flaky > 0) showEnd(log);
     } catch (error) {
       Object.assign(row, { failed: Math.max(1, error.counts?.failed ?? 0), passed: error.counts?.passed ?? 0, note: error.message });
       row.skipped = error.counts?.skipped ?? 0;
@@ -56,7 +59,7 @@ async function run(step) {
     }
     row.seconds = (Date.now() - began) / 1000;
   }
-  const state = row.failed > 0 ? 'failed' : row.missing ? 'skipped' : 'passed';
+  const state = row.failed > 0 ? 'failed' : row.missing ? 'skipped' : row.flaky > 0 ? 'flaky' : 'passed';
   done.set(step.name, state);
   process.stdout.write(`  ${state} ${step.name}: ${counts(row)} in ${row.seconds.toFixed(1)} s${row.note ? `\n    ${row.note}` : ''}\n`);
   return row;
@@ -69,20 +72,20 @@ function showEnd(log) {
   process.stdout.write(last.map((line) => `    ${line}\n`).join(''));
 }
 
-function counts({ passed, failed, skipped }) {
-  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
+function counts({ passed, failed, flaky, skipped }) {
+  return `${passed} passed, ${failed} failed, ${flaky > 0 ? `${flaky} flaky, ` : ''}${skipped} skipped`;
 }
 
-const total = { passed: 0, failed: 0, skipped: 0, seconds: 0 };
+const total = { passed: 0, failed: 0, flaky: 0, skipped: 0, seconds: 0 };
 for (const row of rows) for (const key of Object.keys(total)) total[key] += row[key];
 if (rows.length === 0 || total.passed + total.failed === 0) total.failed++; // a run that ran nothing has not succeeded
 
 const width = Math.max(...rows.map((row) => row.name.length), 5);
-const line = (name, passed, failed, skipped, seconds) =>
-  `${name.padEnd(width)}  ${passed.padStart(6)}  ${failed.padStart(6)}  ${skipped.padStart(7)}  ${seconds.padStart(7)}\n`;
-process.stdout.write('\n' + line('step', 'passed', 'failed', 'skipped', 'seconds'));
-for (const row of rows) process.stdout.write(line(row.name, `${row.passed}`, `${row.failed}`, `${row.skipped}`, row.seconds.toFixed(1)));
-process.stdout.write(line('total', `${total.passed}`, `${total.failed}`, `${total.skipped}`, total.seconds.toFixed(1)) + '\n');
+const line = ({ name, passed, failed, flaky, skipped, seconds }) =>
+  `${name.padEnd(width)}${[passed, failed, flaky, skipped, seconds].map((cell) => `${cell}`.padStart(9)).join('')}\n`;
+process.stdout.write('\n' + line({ name: 'step', passed: 'passed', failed: 'failed', flaky: 'flaky', skipped: 'skipped', seconds: 'seconds' }));
+for (const row of [...rows, { name: 'total', ...total }]) process.stdout.write(line({ ...row, seconds: row.seconds.toFixed(1) }));
+process.stdout.write('\n');
 for (const row of rows) if (row.note) process.stdout.write(`${row.name}: ${row.note}\n`);
 if (CI && total.skipped > 0) process.stdout.write('CI=true: what was skipped counts as failed\n');
 process.stdout.write(`${counts(total)}\n`);

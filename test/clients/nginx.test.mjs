@@ -8,6 +8,7 @@ import { test } from 'node:test';
 
 import { launch, until } from '../e2e/harness.mjs';
 import { frame, request, tcp, TEXT } from '../e2e/raw.mjs';
+import { freePort } from '../free-port.mjs';
 
 const nginx = [process.env.NGINX, '/usr/sbin/nginx', '/usr/local/sbin/nginx', '/usr/local/bin/nginx', '/opt/homebrew/bin/nginx'].find((file) => file && existsSync(file));
 /** Built in, or a file beside it. */
@@ -32,14 +33,6 @@ const worker = (wsb, kit) => ({
   handleTextMessage: (text, id) => void wsb.send(id, text),
   handleClose: (id, token, code, reason) => kit.tell('close', { code, reason }),
 });
-
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.on('listening', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Starts nginx with these servers: text of `http`, and of `stream`. */
 async function proxy(t, server, http, stream = '') {

@@ -9,7 +9,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { freePort, startRedis } from '../redis/redis.mjs';
+import { freePort } from '../free-port.mjs';
+import { startRedis } from '../redis/redis.mjs';
 import { findBun, findNode, NODE_VERSIONS } from '../runner/runtimes.mjs';
 import { root } from './pages.mjs';
 

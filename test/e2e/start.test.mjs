@@ -4,6 +4,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import { freePort } from '../free-port.mjs';
 import { failure, launch, onBun, onWindows, packageFile, packageUrl, until } from './harness.mjs';
 
 const echo = (wsb, kit) => ({
@@ -41,10 +42,7 @@ test('an IPv4 client of a dual-stack server is shown with its IPv4 address', asy
 });
 
 test('a fixed port is taken as asked', async (t) => {
-  const free = net.createServer().listen(0, '127.0.0.1');
-  await until(() => free.listening, 'a free port');
-  const { port } = free.address();
-  await new Promise((resolve) => free.close(resolve));
+  const port = await freePort();
   const server = await launch(t, { options: { bind: `127.0.0.1:${port}` } });
   assert.equal(server.port, port);
 });

@@ -1,10 +1,10 @@
 // Encryption: certificates, names, clients that have certificates of their own, and changing all of it while connections are open.
 import assert from 'node:assert/strict';
-import net from 'node:net';
 import { test } from 'node:test';
 import tls from 'node:tls';
 import WebSocket from 'ws';
 
+import { freePort } from '../free-port.mjs';
 import { authority } from './certificates.mjs';
 import { DEADLINE, launch, until, within } from './harness.mjs';
 import { frame, PONG, PING, Raw, request, tcp, TEXT } from './raw.mjs';
@@ -213,12 +213,7 @@ test('a pair that cannot be used rejects start, says why, and leaves the address
   const server = await launch(t, { start: false });
   const worker = server.workerFile('() => ({})');
   const [cert, key, other] = [server.file('c.pem', first.cert), server.file('k.pem', first.key), server.file('o.pem', second.key)];
-  const free = await new Promise((resolve) => {
-    const probe = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(`127.0.0.1:${port}`));
-    });
-  });
+  const free = `127.0.0.1:${await freePort()}`;
   const attempt = (given) => server.start({ bind: free, workerPath: worker, threads: 1, tls: given }).catch((error) => error);
   for (const [given, message] of [
     [{ cert, key: other }, `start: "tls.key" (${other}) does not belong to "tls.cert" (${cert})`],

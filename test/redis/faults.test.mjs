@@ -4,8 +4,9 @@ import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
 
 import { failure, launch, until } from '../e2e/harness.mjs';
+import { freePort } from '../free-port.mjs';
 import { instance, member, ready } from './instance.mjs';
-import { freePort, startRedis } from './redis.mjs';
+import { startRedis } from './redis.mjs';
 
 /** Says these lines to a Redis at once. Returns the lines of its answers, when there are as many. */
 function tell(port, ...lines) {

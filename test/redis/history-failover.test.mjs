@@ -8,7 +8,7 @@ import { Redis } from 'ioredis';
 
 import { until } from '../e2e/harness.mjs';
 import { instance, ready } from './instance.mjs';
-import { freePort, startRedis, startSentinel } from './redis.mjs';
+import { startRedis, startSentinel } from './redis.mjs';
 
 const HISTORY = [{ channels: ['chat:*', 'news'], size: 200 }];
 /** Elections and what leads to them take seconds. */
@@ -67,8 +67,8 @@ test('a Redis that loses the script gets it again, and nothing is lost or overta
 });
 
 test('a Cluster of several nodes keeps all channels, and goes on when a primary is gone', async (t) => {
-  const nodes = await Promise.all(Array.from({ length: 4 }, async () => startRedis(t, { args: [
-    '--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', '--cluster-port', await freePort(), '--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0',
+  const nodes = await Promise.all(Array.from({ length: 4 }, () => startRedis(t, { args: [
+    '--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0',
   ] })));
   const admins = nodes.map((node) => admin(t, node));
   const [first, second, third, replica] = admins;

@@ -1,20 +1,12 @@
 // A redis-server of the test's own, on a free port.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { until } from '../e2e/harness.mjs';
-
-/** One that nobody listens on, at this moment. */
-export async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
+import { freePort } from '../free-port.mjs';
 
 function listens(port) {
   return new Promise((resolve) => {
@@ -43,20 +35,22 @@ async function alone(port) {
 
 /**
  * Ends with the test `t`. `url`, `kill()`, `run()`, `signal(name)`; `count(field)`: a number of its `INFO stats`. With `cluster` it is the one node of a Cluster; with `tls`, a certificate and its key, there is also
- * `tlsPort`; `args` are more arguments of its own.
+ * `tlsPort`; `args` are more arguments of its own. The node of a Cluster has a port for the others, too.
  */
 export async function startRedis(t, { cluster = false, tls, args = [] } = {}) {
-  let port = await freePort();
+  const port = await freePort();
   const folder = mkdtempSync(path.join(tmpdir(), 'wsbroker-redis-'));
   const tlsPort = tls === undefined ? undefined : await freePort();
   const more = [...args];
+  if (cluster || args.includes('--cluster-enabled')) more.push('--cluster-announce-ip', '127.0.0.1', '--cluster-port', await freePort());
+  if (cluster) more.push('--cluster-enabled', 'yes');
   if (tls !== undefined) {
     for (const name of ['cert', 'key']) writeFileSync(path.join(folder, `${name}.pem`), tls[name]);
     more.push('--tls-port', tlsPort, '--tls-cert-file', 'cert.pem', '--tls-key-file', 'key.pem', '--tls-auth-clients', 'no');
   }
   let child;
   const run = async () => {
-    child = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more, ...(cluster ? ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', '--cluster-port', await freePort()] : [])], { cwd: folder, stdio: 'ignore' });
+    child = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more], { cwd: folder, stdio: 'ignore' });
     const own = child;
     await until(async () => own.exitCode !== null || await listens(port), 'redis-server listens');
     if (own.exitCode !== null) throw new Error(`redis-server ended with code ${own.exitCode}`);
@@ -72,13 +66,7 @@ export async function startRedis(t, { cluster = false, tls, args = [] } = {}) {
     await kill();
     rmSync(folder, { recursive: true, force: true });
   });
-  try {
-    await run();
-  } catch {
-    // Somebody else has taken the port meanwhile.
-    port = await freePort();
-    await run();
-  }
+  await run();
   const count = (field) => new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write('INFO stats\r\n'));
     let answer = '';

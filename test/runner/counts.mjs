@@ -10,6 +10,13 @@ export function nodeCounts(output) {
   return { passed: of('pass'), failed: of('fail') + of('cancelled'), skipped: of('skipped') + of('todo') };
 }
 
+/** The files with a failure, as `node --test --test-reporter=spec` names them. */
+export function failedFiles(output) {
+  const text = plain(output);
+  const listed = text.slice(text.lastIndexOf('failing tests:'));
+  return [...new Set([...listed.matchAll(/^test at (.+\.[cm]?js):\d+:\d+$/gm)].map(([, file]) => file))];
+}
+
 /** `bun test`. */
 export function bunCounts(output) {
   const text = plain(output);

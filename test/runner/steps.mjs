@@ -1,7 +1,7 @@
 // What `npm test` consists of, in order. A step: { part, name, after?, missing?, run }.
 //   after     names of steps that must not have failed; they run whenever this one runs
 //   missing   resolves to { why, enable } if this cannot run here
-//   run       resolves to { passed, failed, skipped }, or throws a StepFailed
+//   run       resolves to { passed, failed, skipped, flaky?, log? }, or throws a StepFailed
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -10,6 +10,7 @@ import { missing as autobahnMissing, runAutobahn } from '../conformance/autobahn
 import { platformSteps } from '../platforms/steps.mjs';
 import { logOf, must, onWindows, root, run, StepFailed } from './child.mjs';
 import { bunCounts, cargoCounts, nextestCounts, nodeCounts } from './counts.mjs';
+import { AGAIN, flakyFiles } from './flaky.mjs';
 import { findBun, findNode, NODE_VERSIONS } from './runtimes.mjs';
 
 const one = { passed: 1, failed: 0, skipped: 0 };
@@ -54,8 +55,18 @@ const nodeTest = (part, name, tests, { minutes = 10, env, flags = [], ...more } 
   run: async () => {
     const log = logOf(name);
     const extra = typeof env === 'function' ? await env() : env;
-    const end = await run(process.execPath, ['--test', ...flags, '--test-reporter=spec', ...tests], { log, minutes, env: extra });
-    return judged(name, end, nodeCounts(end.text), log);
+    const args = ['--test', ...flags, '--test-reporter=spec'];
+    const end = await run(process.execPath, [...args, ...tests], { log, minutes, env: extra });
+    const counts = nodeCounts(end.text);
+    if (end.timedOut || counts.failed === 0) return judged(name, end, counts, log);
+    const flaky = await flakyFiles(end.text, async (file, time) => {
+      const again = await run(process.execPath, [...args, file], { log: logOf(`${name} again ${path.basename(file)} ${time}`), minutes, env: extra });
+      const { passed, failed } = nodeCounts(again.text);
+      return again.code === 0 && failed === 0 && passed > 0;
+    });
+    if (flaky.length === 0) return judged(name, end, counts, log);
+    const note = `FLAKY: ${counts.failed} failed of ${flaky.join(', ')}, then passed ${AGAIN} times; full output in ${path.relative(root, log)}`;
+    return { passed: counts.passed, failed: 0, skipped: counts.skipped, flaky: counts.failed, note, log };
   },
 });
 

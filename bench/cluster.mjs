@@ -10,9 +10,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { buildGenerator, buildPackage } from './lib/build.mjs';
 import { FIGURES, LOADS, measureInstances } from './lib/instances.mjs';
 import { Placement, describeMachine } from './lib/machine.mjs';
 import { BUS_PEERS, versions } from './lib/peers.mjs';
+import { positive } from './lib/positive.mjs';
 import { summarize, table, writeResults } from './lib/report.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
@@ -32,17 +34,16 @@ const { values, positionals } = parseArgs({
 
 const loads = positionals.length === 0 ? LOADS : positionals.map((name) => known(LOADS.find((load) => load.name === name), 'load', name, LOADS.map((load) => load.name)));
 const peers = values.peers.split(',').map((name) => ({ name, ...known(BUS_PEERS[name], 'peer', name, Object.keys(BUS_PEERS)) }));
-const runs = count('runs', values.quick ? 1 : 5);
-const seconds = count('seconds', values.quick ? 1 : 3);
+const runs = positive(values, 'runs', values.quick ? 1 : 5);
+const seconds = positive(values, 'seconds', values.quick ? 1 : 3);
 const placement = new Placement();
 const machine = describeMachine();
 const begun = new Date();
 
 if (values.build) {
-  build(process.execPath, [join(root, 'scripts', 'build.mjs')]);
+  buildPackage();
 }
-const messages = build('cargo', ['build', '--release', '--package', 'wsbroker-load', '--message-format', 'json-render-diagnostics']);
-const generator = messages.split('\n').filter(Boolean).map((line) => JSON.parse(line).executable).findLast(Boolean);
+const generator = buildGenerator();
 
 console.log(`${machine.cpu}, ${machine.cpus} CPUs, ${machine.system}, load ${machine.loadAverage.toFixed(2)}`);
 console.log(`${placement.describe()}, or to two where it says so; ${runs} interleaved runs of ${seconds} s\n`);
@@ -109,20 +110,4 @@ function known(found, what, name, names) {
     throw new Error(`unknown ${what} "${name}", expected one of ${names.join(', ')}`);
   }
   return found;
-}
-
-function count(name, fallback) {
-  const value = Number(values[name] ?? fallback);
-  if (!(value > 0)) {
-    throw new Error(`--${name} must be a positive number, got ${values[name]}`);
-  }
-  return value;
-}
-
-function build(command, args) {
-  const { status, error, stdout } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 2 ** 26 });
-  if (status !== 0) {
-    throw new Error(`${[command, ...args].join(' ')} failed`, { cause: error });
-  }
-  return stdout;
 }

@@ -4,15 +4,16 @@
 //   3] [--quick]
 //                      [--cpu N] [--out FILE] [--no-build]
 
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { buildGenerator, buildPackage } from './lib/build.mjs';
 import { makeCertificate } from './lib/certificate.mjs';
 import { Placement, describeMachine } from './lib/machine.mjs';
 import { measure } from './lib/measure.mjs';
 import { choosePeers, versions } from './lib/peers.mjs';
+import { positive } from './lib/positive.mjs';
 import { summarize, tables, writeResults } from './lib/report.mjs';
 import { MEASURES, chooseScenarios } from './lib/scenarios.mjs';
 
@@ -33,15 +34,15 @@ const { values, positionals } = parseArgs({
 
 const scenarios = chooseScenarios(positionals);
 const peers = choosePeers(values.peers?.split(',') ?? []);
-const runs = count('runs', values.quick ? 1 : 5);
-const seconds = count('seconds', values.quick ? 1 : 3);
+const runs = positive(values, 'runs', values.quick ? 1 : 5);
+const seconds = positive(values, 'seconds', values.quick ? 1 : 3);
 const placement = new Placement(values.cpu === undefined ? undefined : Number(values.cpu));
 const certificate = scenarios.some(({ tls }) => tls) ? makeCertificate() : undefined;
 const begun = new Date();
 const machine = describeMachine();
 
 if (values.build && peers.some(({ name }) => name.startsWith('wsbroker'))) {
-  build(process.execPath, [join(root, 'scripts', 'build.mjs')]);
+  buildPackage();
 }
 const generator = buildGenerator();
 
@@ -90,26 +91,3 @@ writeResults(file, {
 });
 console.log(`raw output: ${file}`);
 process.exitCode = all.some(({ error }) => error !== undefined) ? 1 : 0;
-
-function count(name, fallback) {
-  const value = Number(values[name] ?? fallback);
-  if (!(value > 0)) {
-    throw new Error(`--${name} must be a positive number, got ${values[name]}`);
-  }
-  return value;
-}
-
-function build(command, args) {
-  const { status, error, stdout } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 2 ** 26 });
-  if (status !== 0) {
-    throw new Error(`${[command, ...args].join(' ')} failed`, { cause: error });
-  }
-  return stdout;
-}
-
-/** Builds wsbroker-load and returns its path, which depends on where cargo is told to build. */
-function buildGenerator() {
-  const messages = build('cargo', ['build', '--release', '--package', 'wsbroker-load', '--message-format', 'json-render-diagnostics']);
-  const executables = messages.split('\n').filter(Boolean).map((line) => JSON.parse(line).executable);
-  return executables.findLast(Boolean);
-}

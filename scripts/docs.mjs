@@ -35,14 +35,23 @@ function declarations(source) {
   return found;
 }
 
-/** What index.cts exports itself, and the names it re-exports with the file they come from. */
+/** The file of src/ that a module specifier of index.cts names. */
+const sourceOf = (specifier) => specifier.replace(/\.cjs$/, '.cts').replace(/^\.\//, '');
+
+/** What index.cts exports, by name: the functions, in its order, and the types. */
 function exported() {
-  const own = [...declarations(index)].filter(([, node]) => ts.getCombinedModifierFlags(node) & ts.ModifierFlags.Export);
+  const files = new Map();
+  const functions = [];
+  for (const statement of index.statements.filter(ts.isImportEqualsDeclaration)) {
+    const { name, moduleReference } = statement;
+    if (ts.isExternalModuleReference(moduleReference)) files.set(name.text, declarations(parse(sourceOf(moduleReference.expression.text))));
+    else functions.push([name.text, files.get(moduleReference.left.text).get(moduleReference.right.text)]);
+  }
   const others = index.statements.filter((one) => ts.isExportDeclaration(one) && one.exportClause).flatMap((one) => {
-    const there = declarations(parse(one.moduleSpecifier.text.replace(/\.cjs$/, '.cts').replace(/^\.\//, '')));
+    const there = declarations(parse(sourceOf(one.moduleSpecifier.text)));
     return one.exportClause.elements.map(({ name }) => [name.text, there.get(name.text)]);
   });
-  return { own: new Map(own), others: new Map(others) };
+  return { functions, others: new Map(others) };
 }
 
 /** A doc comment: its text, and its tags in order as { name, of, text }. */
@@ -221,8 +230,8 @@ function emitterSection() {
 }
 
 function reference() {
-  const { own, others } = exported();
-  const functions = [...own].map(([name, node]) => callable(name, node));
+  const { functions: called, others } = exported();
+  const functions = called.map(([name, node]) => callable(name, node));
   const shown = [...others].filter(([name, node]) => node && name !== 'WSBrokerErrorCode' && !ts.isClassDeclaration(node));
   const rank = ([name]) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
   const types = shown.sort((a, b) => rank(a) - rank(b) || (a[0] < b[0] ? -1 : 1)).map(([name, node]) => {

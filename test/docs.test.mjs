@@ -31,7 +31,7 @@ test('JSON can be read', () => {
 });
 
 /** Names that a block can use without importing them. */
-const OURS = [...readFileSync(path.join(root, 'src/index.cts'), 'utf8').matchAll(/^export (?:async )?(?:const|function) (\w+)/gm)].map(([, name]) => name);
+const OURS = [...readFileSync(path.join(root, 'src/index.cts'), 'utf8').matchAll(/^export import (\w+) =/gm)].map(([, name]) => name);
 
 /** A fragment as a module of its own. */
 function module({ language, mark, text }) {

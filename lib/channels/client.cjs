@@ -20,6 +20,8 @@ class ChannelsClient {
     inHand = 0;
     gate = new gate_cjs_1.Gate(MAX_ASKING);
     subscribing = new Map();
+    /** How many of them have not come to an end, the cancelled included: those wait as well. */
+    deciding = 0;
     /** The last publish on its way, by channel: they keep their order. */
     publishing = new Map();
     constructor(id, client, token) {

@@ -17,6 +17,8 @@ export declare class ChannelsClient {
     inHand: number;
     readonly gate: Gate;
     readonly subscribing: Map<string, Subscribing>;
+    /** How many of them have not come to an end, the cancelled included: those wait as well. */
+    deciding: number;
     /** The last publish on its way, by channel: they keep their order. */
     readonly publishing: Map<string, Promise<void>>;
     constructor(id: number, client: string, token: string | undefined);

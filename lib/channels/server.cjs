@@ -4,8 +4,8 @@ exports.ChannelsServer = void 0;
 // Not the global functions: test environments that imitate a browser do not have all of them.
 const node_timers_1 = require("node:timers");
 const node_util_1 = require("node:util");
+const recovery_cjs_1 = require("../api/recovery.cjs");
 const errors_cjs_1 = require("../errors.cjs");
-const index_cjs_1 = require("../index.cjs");
 const load_cjs_1 = require("../native/load.cjs");
 const checks_cjs_1 = require("../options/checks.cjs");
 const history_cjs_1 = require("../options/history.cjs");
@@ -173,7 +173,7 @@ class ChannelsServer {
                 client.token = message.token;
                 break;
             case 'subscribe':
-                if (client.subscribing.size + message.channels.length > MAX_SUBSCRIBING) {
+                if (client.deciding + message.channels.length > MAX_SUBSCRIBING) {
                     throw new messages_cjs_1.InvalidMessage(`more than ${MAX_SUBSCRIBING} channels are being subscribed`);
                 }
                 for (const wanted of message.channels)
@@ -212,7 +212,9 @@ class ChannelsServer {
             return refuse('limit');
         const subscribing = { cancelled: false };
         client.subscribing.set(channel, subscribing);
+        client.deciding++;
         const done = (reason) => {
+            client.deciding--;
             if (subscribing.cancelled)
                 return;
             client.subscribing.delete(channel);
@@ -231,7 +233,7 @@ class ChannelsServer {
             const revocations = load_cjs_1.native.revocations(client.id);
             if (revocations < 0)
                 return undefined;
-            const grant = await this.#ask(client, channel, 'subscribe', since);
+            const grant = await this.#ask(client, channel, 'subscribe', since, isOver);
             if (isOver())
                 return undefined;
             if (grant === undefined)
@@ -305,12 +307,12 @@ class ChannelsServer {
         return this.#handlers.handleLost(id, channel, position);
     }
     /** Whether a client may; `undefined`: it may not. Never rejects. */
-    async #ask(client, channel, action, since) {
+    async #ask(client, channel, action, since, isOver = () => client.ended) {
         const entered = client.gate.enter();
         if (entered !== undefined)
             await entered;
         try {
-            if (client.ended)
+            if (isOver())
                 return undefined;
             const { token, id } = client;
             return (0, options_cjs_1.checkGrant)(await this.#inTime('authorize', (handlers) => handlers.authorize(id, channel, { token, action, since })));
@@ -353,7 +355,7 @@ class ChannelsServer {
         if (payload === undefined || client.ended)
             return undefined;
         try {
-            const receipt = await (0, index_cjs_1.publish)(channel, payload, { id: client.publishId(grant.sender, id) });
+            const receipt = await (0, recovery_cjs_1.publish)(channel, payload, { id: client.publishId(grant.sender, id) });
             const position = { offset: receipt.offset ?? 0, epoch: receipt.epoch ?? '' };
             const duplicate = receipt.duplicate === true;
             return client.send({ type: 'published', id, position, duplicate });

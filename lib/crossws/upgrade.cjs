@@ -4,21 +4,12 @@ exports.fetchRequest = fetchRequest;
 exports.upgrade = upgrade;
 exports.offeredProtocols = offeredProtocols;
 const errors_cjs_1 = require("../errors.cjs");
+const fetch_response_cjs_1 = require("../fetch-response.cjs");
 const headers_cjs_1 = require("../options/headers.cjs");
 /** Under this symbol libraries attach hooks to a request. */
 const HOOKS = Symbol.for('crossws.hooks');
 /** Headers that the answer has anyway, or that say where its body ends. */
-const OF_CONNECTION = new Set([
-    'connection',
-    'content-length',
-    'keep-alive',
-    'sec-websocket-accept',
-    'sec-websocket-extensions',
-    'sec-websocket-protocol',
-    'sec-websocket-version',
-    'transfer-encoding',
-    'upgrade',
-]);
+const OF_CONNECTION = new Set([...headers_cjs_1.RESERVED_HEADERS, 'keep-alive']);
 /** The request as the Fetch API has it; `undefined` if its Host header makes no URL. */
 function fetchRequest(open) {
     const { headers } = open;
@@ -46,30 +37,31 @@ function fetchRequest(open) {
  */
 async function upgrade(options, request) {
     const namespace = options.getNamespace?.(request) ?? new URL(request.url).pathname;
-    const resolve = options.resolve ?? fetchResolver(options);
+    const resolve = resolver(options);
     let resolved;
+    let routeHeaders;
     let answer;
     try {
         const [all, one] = await Promise.all([
             options.hooks?.upgrade?.(request),
-            resolve === undefined ? undefined : resolve(request),
+            resolve?.(request),
         ]);
-        resolved = one;
+        ({ hooks: resolved, headers: routeHeaders } = one ?? {});
         answer = ((await resolved?.upgrade?.(request)) || all || undefined);
     }
     catch (error) {
         const thrown = Object(error).response ?? error;
-        if (!isResponse(thrown))
+        if (!(0, fetch_response_cjs_1.isResponse)(thrown))
             throw error;
         answer = thrown;
     }
-    if (isResponse(answer))
+    if ((0, fetch_response_cjs_1.isResponse)(answer))
         return { kind: 'refused', verdict: await refusal(answer) };
     if (answer?.handled) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_VERDICT', 'crosswsWorker: an upgrade hook returned "handled", but wsbroker has the socket; such ' +
             'requests belong to the HTTP server, with the options "http" and "forwardUpgrades" of start');
     }
-    const headers = new Headers(answer?.headers);
+    const headers = merged(routeHeaders, answer?.headers);
     const protocol = answer?.protocol ||
         headers.get('sec-websocket-protocol') ||
         (await chosenProtocol(options, request));
@@ -98,33 +90,40 @@ function offeredProtocols(request) {
         .map((one) => one.trim())
         .filter((one) => one !== '');
 }
+function resolver({ resolve, fetch, hooks }) {
+    if (resolve !== undefined)
+        return async (request) => ({ hooks: await resolve(request) });
+    return fetch === undefined ? undefined : fetchRouter(fetch, hooks !== undefined);
+}
 /** Finds hooks as the server plugin of crossws does. */
-function fetchResolver({ fetch, hooks }) {
-    if (fetch === undefined)
-        return undefined;
+function fetchRouter(fetch, hasHooks) {
     return async (request) => {
         const answer = (await fetch(request));
         const attached = request;
         const found = answer?.crossws ?? attached[HOOKS] ?? attached.context?.[HOOKS];
-        if (isResponse(answer)) {
+        if ((0, fetch_response_cjs_1.isResponse)(answer)) {
             // 426 is the answer to requests that are no upgrades, and comes with hooks.
-            const isRefusal = answer.crossws === undefined && !answer.ok && answer.status !== 426;
-            if (isRefusal)
-                return { upgrade: () => answer };
+            const isRefusal = !answer.ok && answer.status !== 101 && answer.status !== 426;
+            if (isRefusal && answer.crossws === undefined)
+                return { hooks: { upgrade: () => answer } };
             void answer.body?.cancel().catch(() => undefined);
         }
-        if (found === undefined && hooks === undefined) {
-            return { upgrade: () => new Response(null, { status: 404 }) };
+        if (found === undefined && !hasHooks) {
+            return { hooks: { upgrade: () => new Response(null, { status: 404 }) } };
         }
-        return found ?? {};
+        // Those of a Response belong to the answer that a plain request would get.
+        return { hooks: found, headers: (0, fetch_response_cjs_1.isResponse)(answer) ? undefined : answer?.headers };
     };
 }
-/** Not by `instanceof`: libraries and test runners have classes of their own. */
-function isResponse(value) {
-    const { status, headers, arrayBuffer } = Object(value);
-    return (typeof status === 'number' &&
-        typeof headers?.get === 'function' &&
-        typeof arrayBuffer === 'function');
+/** Headers of the route and of its hook, which comes first. */
+function merged(base, extra) {
+    const all = new Headers(base);
+    const own = new Headers(extra);
+    for (const name of own.keys())
+        all.delete(name);
+    for (const [name, value] of own)
+        all.append(name, value);
+    return all;
 }
 async function refusal(response) {
     const body = new Uint8Array(await response.arrayBuffer());

@@ -93,6 +93,7 @@ class CrosswsAdapter {
             close: (code, reason) => {
                 for (const peer of this.#peers.all())
                     peer.close(code, reason);
+                return Promise.resolve();
             },
         };
     }

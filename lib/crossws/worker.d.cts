@@ -16,8 +16,12 @@ export interface CrosswsWorker extends WorkerInterface {
         readonly namespace?: string;
         readonly compress?: boolean;
     }): void;
-    /** Closes this thread's peers. `shutdown` closes all. */
-    close(code?: number, reason?: string): void;
+    /**
+     * Closes this thread's peers. `shutdown` closes all.
+     *
+     * @returns a promise, as adapters of crossws do; it does not wait for the clients' answers
+     */
+    close(code?: number, reason?: string): Promise<void>;
 }
 /**
  * Runs hooks of crossws on wsbroker: the handlers of a worker module. Peers, topics and messages

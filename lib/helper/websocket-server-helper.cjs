@@ -13,11 +13,15 @@ const authenticator_cjs_1 = require("./clients/authenticator.cjs");
 const clients_cjs_1 = require("./clients/clients.cjs");
 const disconnect_reporter_cjs_1 = require("./clients/disconnect-reporter.cjs");
 const heartbeat_check_cjs_1 = require("./clients/heartbeat-check.cjs");
+const instance_member_cjs_1 = require("./clients/instance-member.cjs");
 const message_router_cjs_1 = require("./clients/message-router.cjs");
 const rooms_cjs_1 = require("./clients/rooms.cjs");
+const socket_events_cjs_1 = require("./clients/socket-events.cjs");
 const sockets_cjs_1 = require("./clients/sockets.cjs");
 const users_cjs_1 = require("./clients/users.cjs");
 const delivery_cjs_1 = require("./delivery/delivery.cjs");
+const encryption_cjs_1 = require("./delivery/encryption.cjs");
+const everywhere_cjs_1 = require("./delivery/everywhere.cjs");
 const message_cjs_1 = require("./delivery/message.cjs");
 const helper_base_cjs_1 = require("./helper-base.cjs");
 const helper_lifecycle_cjs_1 = require("./helper-lifecycle.cjs");
@@ -67,11 +71,10 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     #bus;
     #relay;
     #input;
-    /** Sockets with the id of a client that is already connected. */
-    #refused = new WeakSet();
-    /** Whether there was ever one: every message looks. */
-    #hasRefused = false;
-    #handler;
+    #events;
+    #everywhere;
+    #encryption;
+    #member;
     #serverId = (0, node_crypto_1.randomUUID)();
     /**
      * Stores the options, and duplicates the Redis client if one is given. It opens nothing.
@@ -105,7 +108,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             log,
             instance,
             sendError,
-            encrypt: (client) => this.#encrypt(client),
+            encrypt: (client) => this.#encryption.begin(client),
             send: (client, event, data) => this.#sendOwn(client, event, data),
         });
         this.#inbound = new message_router_cjs_1.MessageRouter({
@@ -117,7 +120,14 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             messageHandled: (milliseconds) => instance()?.messageHandled(milliseconds),
             sendError,
         });
-        this.#handler = this.#socketEvents();
+        this.#events = new socket_events_cjs_1.SocketEvents({
+            clients,
+            inbound: this.#inbound,
+            log,
+            connected: (clientId, socket) => this.onClientConnect({ clientId, socket }),
+            message: (clientId, raw) => this.onClientMessage({ clientId, raw }),
+            disconnected: (clientId) => this.onClientDisconnect({ clientId }),
+        });
         this.#bus = (0, redis_connection_cjs_1.createBus)(SCOPE, opts.redisConnection, 'server');
         this.#relay = new envelope_relay_cjs_1.EnvelopeRelay({
             bus: this.#bus,
@@ -161,6 +171,17 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             transport: this.#transport,
             log,
         });
+        const sending = {
+            settings,
+            clients,
+            rooms: this.#rooms,
+            delivery: this.#delivery,
+            transport: this.#transport,
+            log,
+        };
+        this.#everywhere = new everywhere_cjs_1.Everywhere({ ...sending, lifecycle, relay: this.#relay });
+        this.#encryption = new encryption_cjs_1.Encryption(sending);
+        this.#member = new instance_member_cjs_1.InstanceMember({ ...sending, encryption: this.#encryption });
     }
     // Life
     /**
@@ -188,7 +209,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     }
     /** The option `websocket` of `Bun.serve`. The application upgrades with `data: { clientId }`. */
     getBunWebSocketHandler() {
-        return { ...this.#handler, ...this.#settings.serverOptions };
+        return { ...this.#events.handler, ...this.#settings.serverOptions };
     }
     /** The path of its sockets. */
     getPath() {
@@ -245,13 +266,12 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             this.#log.warn(`client ${clientId} is already connected`);
             if (known.socket === socket)
                 return;
-            this.#hasRefused = true;
-            this.#refused.add(socket);
+            this.#events.refuse(socket);
             if (this.#transport.native)
                 (0, sockets_cjs_1.closeSocket)(socket, protocol_cjs_1.CLOSE.duplicate, this.#log);
             return;
         }
-        this.#refused.delete(socket);
+        this.#events.admit(socket);
         const client = this.#clients.add(clientId, socket);
         this.#transport.instance?.addClient(clientId, socket);
         try {
@@ -294,11 +314,11 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
      * client is ignored.
      */
     joinRoom(opts) {
-        this.#changeRoom('join', opts);
+        this.#member.changeRoom('join', opts);
     }
     /** Removes a client of this instance from a room. An unknown client is ignored. */
     leaveRoom(opts) {
-        this.#changeRoom('leave', opts);
+        this.#member.changeRoom('leave', opts);
     }
     /**
      * From now on messages to this client of this helper pass through `outboundTransformer`. It
@@ -307,7 +327,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     enableClientEncryption(opts) {
         const client = this.#clients.get(opts.clientId);
         if (client !== undefined)
-            this.#encrypt(client);
+            this.#encryption.begin(client);
     }
     // Sending
     /**
@@ -344,7 +364,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         if (!payload || !payload.topic || payload.data === undefined)
             return;
         try {
-            this.#sendEverywhere(destination, payload.topic, payload.data);
+            this.#everywhere.send(destination, payload.topic, payload.data);
             if (doLog) {
                 this.#log.debug(`${(0, log_cjs_1.quoted)(payload.topic)} to ${destination ? (0, log_cjs_1.quoted)(destination) : 'everybody'}`);
             }
@@ -355,28 +375,6 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             }
         }
     }
-    #sendEverywhere(destination, event, data) {
-        const message = new message_cjs_1.Message(event, data);
-        if (!destination) {
-            this.#delivery.toAll(message, undefined);
-            return this.#publish(protocol_cjs_1.WebSocketChannels.BROADCAST, 'broadcast', undefined, message);
-        }
-        const { instance } = this.#transport;
-        if (this.#clients.get(destination) !== undefined || instance?.isElsewhere(destination)) {
-            this.#delivery.toClient(destination, message);
-            const channel = protocol_cjs_1.WebSocketChannels.forClient({ clientId: destination });
-            return this.#publish(channel, 'client', destination, message);
-        }
-        if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination)) {
-            this.#delivery.toRoom(destination, message, undefined);
-        }
-        const channel = protocol_cjs_1.WebSocketChannels.forRoom({ room: destination });
-        this.#publish(channel, 'room', destination, message);
-    }
-    #publish(channel, type, target, message) {
-        if (!this.#lifecycle.ended)
-            this.#relay.publish(channel, type, target, message);
-    }
     /** Sends a message of the helper itself. Does not throw. */
     #sendOwn(client, event, data) {
         try {
@@ -385,76 +383,6 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         catch (error) {
             this.#log.error(`${event} to client ${client.id} cannot be sent`, error);
         }
-    }
-    #changeRoom(op, { clientId, room }) {
-        const client = this.#clients.get(clientId);
-        if (client !== undefined)
-            return this.#rooms[op](client, room);
-        const { instance } = this.#transport;
-        if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room })) {
-            this.#delivery.drop();
-        }
-    }
-    #encrypt(client) {
-        if (client.encrypted)
-            return;
-        client.encrypted = true;
-        this.#delivery.hold(client);
-        this.#hold(client, this.#transport.instance);
-        for (const channel of [protocol_cjs_1.WebSocketDefaults.BROADCAST_TOPIC, client.id, ...client.rooms]) {
-            try {
-                client.socket.unsubscribe(channel);
-            }
-            catch (error) {
-                this.#log.error(`unsubscribe failed for client ${client.id}`, error);
-            }
-        }
-        if (this.#settings.outboundTransformer === undefined) {
-            this.#log.warn(`client ${client.id} is encrypted, but there is no outboundTransformer: messages to ` +
-                'it alone, to its user, or with exclude are sent in clear, all others not at all');
-        }
-    }
-    #hold(client, instance) {
-        if (instance !== undefined) {
-            this.#clients.internals(client).heldSince = instance.encryptClient(client.id);
-        }
-    }
-    #socketEvents() {
-        const idOf = (socket) => {
-            const id = socket.data?.clientId;
-            return id && !(this.#hasRefused && this.#refused.has(socket)) ? id : undefined;
-        };
-        return {
-            open: (socket) => {
-                const { clientId } = (socket.data ?? {});
-                if (clientId)
-                    this.onClientConnect({ clientId, socket });
-                else
-                    (0, sockets_cjs_1.closeSocket)(socket, protocol_cjs_1.CLOSE.missingId, this.#log);
-            },
-            message: (socket, frame) => {
-                const clientId = idOf(socket);
-                const client = clientId === undefined ? undefined : this.#clients.get(clientId);
-                if (client === undefined)
-                    return;
-                const raw = this.#inbound.admit(client, frame);
-                if (raw === undefined)
-                    return;
-                client.lastActivity = Date.now();
-                this.onClientMessage({ clientId: client.id, raw });
-            },
-            close: (socket) => {
-                const clientId = idOf(socket);
-                if (clientId !== undefined)
-                    this.onClientDisconnect({ clientId });
-            },
-            drain: (socket) => {
-                const clientId = idOf(socket);
-                const client = clientId === undefined ? undefined : this.#clients.get(clientId);
-                if (client !== undefined)
-                    client.backpressured = false;
-            },
-        };
     }
     async #configure() {
         const transport = this.#transport;
@@ -467,8 +395,10 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         if (transport.native) {
             await transport.join(this.#transportHost());
             this.#lifecycle.check();
-            if (transport.instance !== undefined)
-                this.#enter(transport.instance);
+            if (transport.instance !== undefined) {
+                this.#serverId = transport.instance.serverId;
+                this.#member.enter(transport.instance);
+            }
         }
         const { instance } = transport;
         await this.#bus.connect({
@@ -526,49 +456,13 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             identifier: this.identifier,
             logger: this.#log,
             handler: this.getBunWebSocketHandler(),
-            receive: (operation) => this.#receive(operation),
+            receive: (operation) => this.#member.receive(operation),
             inputState: (state) => this.#input.changed(state),
             takeInput: () => this.#input.take(),
             superseded: () => this.#superseded(),
             clientsLeft: () => this.#disconnects.takeLeft(),
             dropped: () => this.#delivery.transportDropped(),
         };
-    }
-    /** Registers the clients that were here before the instance was joined. */
-    #enter(instance) {
-        this.#serverId = instance.serverId;
-        for (const client of this.#clients.map.values()) {
-            instance.addClient(client.id, client.socket);
-            if (client.encrypted)
-                this.#hold(client, instance);
-            const { finished, user } = this.#clients.internals(client);
-            if (finished)
-                instance.finishClient(client.id);
-            if (user !== undefined)
-                instance.addMember(client.id, 'user', user);
-            for (const room of client.rooms)
-                instance.addMember(client.id, 'room', room);
-        }
-    }
-    #receive(operation) {
-        try {
-            switch (operation.op) {
-                case 'publish':
-                case 'send':
-                    return this.#delivery.receive(operation);
-                case 'join':
-                case 'leave': {
-                    const client = this.#clients.get(operation.clientId);
-                    if (client !== undefined)
-                        this.#rooms[operation.op](client, operation.room);
-                    return;
-                }
-            }
-            operation;
-        }
-        catch (error) {
-            this.#log.error('an operation of another helper of the instance failed', error);
-        }
     }
 }
 exports.WebSocketServerHelper = WebSocketServerHelper;

@@ -1,10 +1,11 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
+exports.RESERVED_HEADERS = void 0;
 exports.headerPairs = headerPairs;
 const checks_cjs_1 = require("./checks.cjs");
 // Headers that an application adds to a response.
 /** Headers that the response has anyway, or that would change where it ends. */
-const RESERVED = new Set([
+exports.RESERVED_HEADERS = new Set([
     'connection',
     'content-length',
     'sec-websocket-accept',
@@ -30,7 +31,7 @@ function headerPairs(headers, wrong) {
         if (typeof name !== 'string' || !(0, checks_cjs_1.isHttpToken)(name)) {
             throw wrong('"headers" has a name that HTTP does not allow');
         }
-        if (RESERVED.has(name.toLowerCase()))
+        if (exports.RESERVED_HEADERS.has(name.toLowerCase()))
             throw wrong(`"headers" may not set ${name}`);
         return (Array.isArray(value) ? value : [value]).map((one) => [
             name,

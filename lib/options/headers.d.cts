@@ -1,3 +1,5 @@
+/** Headers that the response has anyway, or that would change where it ends. */
+export declare const RESERVED_HEADERS: ReadonlySet<string>;
 /**
  * An application may copy part of a request into a header: a line break in it must not begin
  * another header.

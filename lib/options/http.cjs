@@ -1,6 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.HTTP_OPTIONS = void 0;
+exports.FETCH_HINT = exports.HTTP_OPTIONS = void 0;
 exports.checkHttpOptions = checkHttpOptions;
 exports.checkNotListening = checkNotListening;
 const node_net_1 = require("node:net");
@@ -14,8 +14,9 @@ exports.HTTP_OPTIONS = [
 ];
 const EXPECTED_HTTP = 'an http.Server that does not listen yet, a request listener such as an Express application, or ' +
     "{ forward } with an address such as 'http://127.0.0.1:3001'";
-const FETCH_HINT = "for Hono, pass getRequestListener(app.fetch) of '@hono/node-server'; for h3, " +
-    "toNodeHandler(app) of 'h3'; for other \"fetch\" functions, toNodeHandler(fetch) of 'srvx/node'";
+/** What to pass instead of a function of the Fetch API. */
+exports.FETCH_HINT = "for Hono, pass getRequestListener(app.fetch) of '@hono/node-server'; for h3, " +
+    "toNodeHandler(app) of 'h3'; for Elysia and other \"fetch\" functions, toNodeHandler(app.fetch) of 'srvx/node'";
 const EXPECTED_ANSWER = "'health', 'ready', 'metrics', or an object with \"status\"";
 /**
  * @param paths the paths that are served
@@ -132,7 +133,7 @@ function checkTarget(call, value) {
     if (typeof value === 'function') {
         // It would be called with a request and a response of Node, and answer nobody.
         if (/^(bound )?fetch$/.test(value.name)) {
-            throw new errors_cjs_1.WSBrokerRangeError(`${call}: "http" must be ${EXPECTED_HTTP}; ${FETCH_HINT}`);
+            throw new errors_cjs_1.WSBrokerRangeError(`${call}: "http" must be ${EXPECTED_HTTP}; ${exports.FETCH_HINT}`);
         }
         return { kind: 'function', handle: value };
     }
@@ -176,9 +177,10 @@ function hintForObject(value) {
     if (has('callback') && has('use'))
         return 'for Koa, pass app.callback()';
     if (has('fetch') && has('request'))
-        return FETCH_HINT;
+        return exports.FETCH_HINT;
     if (has('fetch') && has('listen')) {
-        return 'for Elysia, call app.listen(0) and pass { forward: app.server.url }';
+        return ("for Elysia, pass toNodeHandler(app.fetch) of 'srvx/node'; on Bun, app.listen(0) and " +
+            '{ forward: app.server.url } will do, too');
     }
     if (has('fetch'))
         return 'for Bun.serve, pass { forward: server.url }';

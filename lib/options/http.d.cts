@@ -19,6 +19,8 @@ export interface CheckedHttpOptions {
     readonly target: HttpTarget | undefined;
 }
 export declare const HTTP_OPTIONS: readonly ['answers', 'http', 'forwardUpgrades', 'keepAliveTimeout', 'requestTimeout', 'forwardTimeout'];
+/** What to pass instead of a function of the Fetch API. */
+export declare const FETCH_HINT: string;
 /**
  * @param paths the paths that are served
  * @throws {TypeError | RangeError | WSBrokerError} an option is wrong

@@ -6,7 +6,8 @@ const errors_cjs_1 = require("../errors.cjs");
 const load_cjs_1 = require("../native/load.cjs");
 /** What becomes of a publish that Redis numbers. */
 async function receiptOf(ticket, subscribers) {
-    return { ...storedOrThrow(await load_cjs_1.native.busReceipt(ticket)), subscribers };
+    const { duplicate, ...position } = storedOrThrow(await load_cjs_1.native.busReceipt(ticket));
+    return { ...position, subscribers, ...(duplicate && { duplicate }) };
 }
 /** Where it is stored. If it is not, the error says whether it may be. */
 function storedOrThrow(receipt) {

@@ -4,8 +4,11 @@ exports.openInnerServer = openInnerServer;
 const node_fs_1 = require("node:fs");
 const node_os_1 = require("node:os");
 const node_path_1 = require("node:path");
+const node_util_1 = require("node:util");
 const builtins_cjs_1 = require("../builtins.cjs");
+const fetch_response_cjs_1 = require("../fetch-response.cjs");
 const http_cjs_1 = require("../options/http.cjs");
+const report_cjs_1 = require("../report.cjs");
 const HEADER = 'x-wsbroker-client';
 /** Events of a server whose first argument is a request. */
 const REQUEST_EVENTS = [
@@ -75,12 +78,28 @@ async function openInnerServer(target) {
 }
 /** The core's limits and timeouts apply, so that this server's own are off. */
 function ownServer(handle) {
-    const listener = handle;
-    const server = builtins_cjs_1.builtins.http.createServer({ maxHeaderSize: MAX_HEADER_SIZE }, listener);
+    const server = builtins_cjs_1.builtins.http.createServer({ maxHeaderSize: MAX_HEADER_SIZE });
+    server.on('request', (request, response) => {
+        const result = Reflect.apply(handle, server, [request, response]);
+        if (node_util_1.types.isPromise(result))
+            void result.then((value) => refuseFetch(value, response));
+        else
+            refuseFetch(result, response);
+    });
     server.keepAliveTimeout = 0;
     server.requestTimeout = 0;
     server.headersTimeout = 0;
     return server;
+}
+/** A function of the Fetch API answers by what it returns, and the client would wait in vain. */
+function refuseFetch(result, response) {
+    if (result === undefined || response.headersSent || !(0, fetch_response_cjs_1.isResponse)(result))
+        return;
+    (0, report_cjs_1.warnOnce)('start: the function "http" has returned a Response of the Fetch API, which Node\'s HTTP server ' +
+        `does not send, so clients get 500; ${http_cjs_1.FETCH_HINT}`);
+    response.statusCode = 500;
+    response.setHeader('content-type', 'text/plain; charset=utf-8');
+    response.end('the application has given a "fetch" function where a request listener is needed\n');
 }
 /** A Unix socket in a folder of this user alone; where there is none, a port of the loopback. */
 function privateAddress() {

@@ -4,14 +4,19 @@ exports.testServer = testServer;
 const node_http_1 = require("node:http");
 const node_https_1 = require("node:https");
 const node_crypto_1 = require("node:crypto");
+const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("../errors.cjs");
+const load_cjs_1 = require("../native/load.cjs");
 const checks_cjs_1 = require("../options/checks.cjs");
 const start_cjs_1 = require("../options/start.cjs");
 const lifecycle_cjs_1 = require("../server/lifecycle.cjs");
+const workers_cjs_1 = require("../server/workers.cjs");
 const register_cjs_1 = require("../worker/register.cjs");
 const client_cjs_1 = require("./client.cjs");
 const CALL = 'testServer';
 const DEFAULT_TIMEOUT = 5_000;
+/** The `workerId` of a worker whose thread is ending. */
+const ENDING = -1;
 /** How long handlers of connections that a test has left may take. */
 const SHUTDOWN_TIMEOUT = 2_000;
 /**
@@ -26,6 +31,7 @@ const SHUTDOWN_TIMEOUT = 2_000;
  * in milliseconds
  * @throws whatever `start` and `registerWorkerThread` throw
  * @throws {WSBrokerError} ERR_WSBROKER_TEST: the package ws is missing
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another thread of the process has handlers
  *
  * @example
  * ```js
@@ -48,6 +54,7 @@ async function testServer(handlers, options = {}) {
         ...(isModule ? { workerPath: handlers, threads: 0 } : {}),
         ...rest,
     });
+    checkOtherThreads();
     const registration = isModule ? undefined : (0, register_cjs_1.register)(CALL, handlers);
     let server;
     try {
@@ -59,7 +66,34 @@ async function testServer(handlers, options = {}) {
             registration.drop();
         throw error;
     }
+    try {
+        // Another thread may have begun meanwhile.
+        checkOtherThreads();
+    }
+    catch (error) {
+        // Not by a shutdown, which would end the other thread's server, too.
+        await server.close();
+        (0, register_cjs_1.currentRegistration)()?.drop();
+        (0, workers_cjs_1.forgetWorkers)();
+        throw error;
+    }
     return new LiveTestServer(server, WebSocket, timeout);
+}
+/**
+ * Servers of a process share their workers, so connections would come to the other's handlers.
+ *
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another thread has handlers
+ */
+function checkOtherThreads() {
+    // Otherwise they are the threads that this one has started.
+    if ((0, workers_cjs_1.currentPool)() !== undefined)
+        return;
+    const { workers } = load_cjs_1.native.stats();
+    const ids = workers.map(({ workerId }) => workerId);
+    if (!ids.some((id) => id !== node_worker_threads_1.threadId && id !== ENDING))
+        return;
+    throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${CALL}: another thread of this process has handlers already, and they would get connections ` +
+        "of this server; run each file of tests in a process of its own, as vitest does with pool: 'forks'");
 }
 class LiveTestServer {
     server;

@@ -65,6 +65,7 @@ export interface TestServer extends AsyncDisposes {
  * in milliseconds
  * @throws whatever `start` and `registerWorkerThread` throw
  * @throws {WSBrokerError} ERR_WSBROKER_TEST: the package ws is missing
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another thread of the process has handlers
  *
  * @example
  * ```js

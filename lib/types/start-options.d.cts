@@ -372,13 +372,16 @@ export interface StartOptions {
     readonly closeTimeout?: number | undefined;
     /**
      * How many bytes may wait to be sent to one socket, 1 to 2^31-1. A message is queued whole if
-     * less than this is waiting; `overflow` says what happens to the next. @default 1 MiB
+     * less than this is waiting; `overflow` says what happens to the next. Of a channel with history
+     * less waits: its subscribers fall behind, and are sent the rest from there, when three quarters
+     * of this are waiting, or 128 KiB if that is less. @default 1 MiB
      */
     readonly maxBackpressure?: number | undefined;
     /**
      * What happens to a socket over `maxBackpressure`. `'close'`: it is closed with 1013.
      * `'dropNewest'`: what is sent to it is dropped until it has room. `'dropOldest'`: the messages
-     * that have waited longest are dropped, whole, until the new one has room. @default 'close'
+     * that have waited longest are dropped, whole, until the new one has room. What channels with
+     * history send is not concerned. @default 'close'
      */
     readonly overflow?: 'close' | 'dropNewest' | 'dropOldest' | undefined;
     /**

@@ -26,6 +26,8 @@ export class ChannelsClient {
   inHand = 0;
   readonly gate = new Gate(MAX_ASKING);
   readonly subscribing = new Map<string, Subscribing>();
+  /** How many of them have not come to an end, the cancelled included: those wait as well. */
+  deciding = 0;
   /** The last publish on its way, by channel: they keep their order. */
   readonly publishing = new Map<string, Promise<void>>();
 

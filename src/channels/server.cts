@@ -1,8 +1,8 @@
 // Not the global functions: test environments that imitate a browser do not have all of them.
 import { clearTimeout, setTimeout } from 'node:timers';
 import { types } from 'node:util';
+import { publish } from '../api/recovery.cjs';
 import { WSBrokerError, WSBrokerTypeError } from '../errors.cjs';
-import { publish } from '../index.cjs';
 import { native } from '../native/load.cjs';
 import { typeName } from '../options/checks.cjs';
 import { checkSince } from '../options/history.cjs';
@@ -194,7 +194,7 @@ export class ChannelsServer {
         client.token = message.token;
         break;
       case 'subscribe':
-        if (client.subscribing.size + message.channels.length > MAX_SUBSCRIBING) {
+        if (client.deciding + message.channels.length > MAX_SUBSCRIBING) {
           throw new InvalidMessage(`more than ${MAX_SUBSCRIBING} channels are being subscribed`);
         }
         for (const wanted of message.channels) this.#subscribe(client, wanted);
@@ -231,7 +231,9 @@ export class ChannelsServer {
     if (!native.isNameAllowed(channel)) return refuse('limit');
     const subscribing = { cancelled: false };
     client.subscribing.set(channel, subscribing);
+    client.deciding++;
     const done = (reason: RefusalReason | undefined): void => {
+      client.deciding--;
       if (subscribing.cancelled) return;
       client.subscribing.delete(channel);
       if (reason !== undefined) refuse(reason);
@@ -253,7 +255,7 @@ export class ChannelsServer {
     for (let asked = 0; asked < MAX_ASKED; asked++) {
       const revocations = native.revocations(client.id);
       if (revocations < 0) return undefined;
-      const grant = await this.#ask(client, channel, 'subscribe', since);
+      const grant = await this.#ask(client, channel, 'subscribe', since, isOver);
       if (isOver()) return undefined;
       if (grant === undefined) return 'forbidden';
       const outcome = await this.#subscribeNow(client, channel, since, grant, revocations, isOver);
@@ -347,11 +349,12 @@ export class ChannelsServer {
     channel: string,
     action: AuthorizeRequest['action'],
     since: Since | undefined,
+    isOver = (): boolean => client.ended,
   ): Promise<CheckedGrant | undefined> {
     const entered = client.gate.enter();
     if (entered !== undefined) await entered;
     try {
-      if (client.ended) return undefined;
+      if (isOver()) return undefined;
       const { token, id } = client;
       return checkGrant(
         await this.#inTime('authorize', (handlers) =>

@@ -11,8 +11,9 @@ export interface CrosswsOptions extends Pick<
   /**
    * The `fetch` of an application of h3, Nitro or another library that routes requests to hooks. It
    * is asked for each connection; the hooks are those of `defineWebSocketHandler` where the request
-   * arrives. Any other answer that is not a success refuses the connection, as it is. Without hooks
-   * there and in `hooks`, the client gets 404.
+   * arrives. It may also answer with `{ crossws, headers }`: hooks, and headers for the 101. Any
+   * other answer that is not a success refuses the connection, as it is. Without hooks there and in
+   * `hooks`, the client gets 404.
    */
   readonly fetch?: (request: Request) => unknown;
   /**

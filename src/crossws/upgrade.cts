@@ -1,6 +1,7 @@
-import type { Hooks, ResolveHooks } from 'crossws' with { 'resolution-mode': 'import' };
+import type { Hooks } from 'crossws' with { 'resolution-mode': 'import' };
 import { WSBrokerError } from '../errors.cjs';
-import { headerPairs } from '../options/headers.cjs';
+import { isResponse } from '../fetch-response.cjs';
+import { headerPairs, RESERVED_HEADERS } from '../options/headers.cjs';
 import type { OpenRequest, RejectVerdict } from '../types/worker-interface.cjs';
 import type { CrosswsOptions } from './options.cjs';
 
@@ -26,17 +27,7 @@ export type UpgradeRequest = Request & {
 /** Under this symbol libraries attach hooks to a request. */
 const HOOKS = Symbol.for('crossws.hooks');
 /** Headers that the answer has anyway, or that say where its body ends. */
-const OF_CONNECTION = new Set([
-  'connection',
-  'content-length',
-  'keep-alive',
-  'sec-websocket-accept',
-  'sec-websocket-extensions',
-  'sec-websocket-protocol',
-  'sec-websocket-version',
-  'transfer-encoding',
-  'upgrade',
-]);
+const OF_CONNECTION = new Set([...RESERVED_HEADERS, 'keep-alive']);
 
 /** The request as the Fetch API has it; `undefined` if its Host header makes no URL. */
 export function fetchRequest(open: OpenRequest): UpgradeRequest | undefined {
@@ -65,15 +56,16 @@ export function fetchRequest(open: OpenRequest): UpgradeRequest | undefined {
  */
 export async function upgrade(options: CrosswsOptions, request: UpgradeRequest): Promise<Upgrade> {
   const namespace = options.getNamespace?.(request) ?? new URL(request.url).pathname;
-  const resolve = options.resolve ?? fetchResolver(options);
+  const resolve = resolver(options);
   let resolved: Partial<Hooks> | undefined;
+  let routeHeaders: HeadersInit;
   let answer: UpgradeAnswer | Response | undefined;
   try {
     const [all, one] = await Promise.all([
       options.hooks?.upgrade?.(request),
-      resolve === undefined ? undefined : resolve(request),
+      resolve?.(request),
     ]);
-    resolved = one;
+    ({ hooks: resolved, headers: routeHeaders } = one ?? {});
     answer = ((await resolved?.upgrade?.(request)) || all || undefined) as typeof answer;
   } catch (error) {
     const thrown: unknown = Object(error).response ?? error;
@@ -88,7 +80,7 @@ export async function upgrade(options: CrosswsOptions, request: UpgradeRequest):
         'requests belong to the HTTP server, with the options "http" and "forwardUpgrades" of start',
     );
   }
-  const headers = new Headers(answer?.headers);
+  const headers = merged(routeHeaders, answer?.headers);
   const protocol =
     answer?.protocol ||
     headers.get('sec-websocket-protocol') ||
@@ -124,34 +116,53 @@ export function offeredProtocols(request: Request): string[] {
     .filter((one) => one !== '');
 }
 
+/** What `new Headers` takes. */
+type HeadersInit = ConstructorParameters<typeof Headers>[0];
+
+/** What a request leads to: hooks, and headers of the 101. */
+interface Route {
+  readonly hooks?: Partial<Hooks> | undefined;
+  readonly headers?: HeadersInit;
+}
+type Router = (request: UpgradeRequest) => Promise<Route>;
+
+function resolver({ resolve, fetch, hooks }: CrosswsOptions): Router | undefined {
+  if (resolve !== undefined) return async (request) => ({ hooks: await resolve(request) });
+  return fetch === undefined ? undefined : fetchRouter(fetch, hooks !== undefined);
+}
+
 /** Finds hooks as the server plugin of crossws does. */
-function fetchResolver({ fetch, hooks }: CrosswsOptions): ResolveHooks | undefined {
-  if (fetch === undefined) return undefined;
+function fetchRouter(fetch: (request: Request) => unknown, hasHooks: boolean): Router {
   return async (request) => {
-    const answer = (await fetch(request)) as (Response & { crossws?: Partial<Hooks> }) | undefined;
+    const answer = (await fetch(request)) as FetchAnswer | undefined;
     const attached = request as { [HOOKS]?: Partial<Hooks>; context?: { [HOOKS]?: Partial<Hooks> } };
     const found = answer?.crossws ?? attached[HOOKS] ?? attached.context?.[HOOKS];
     if (isResponse(answer)) {
       // 426 is the answer to requests that are no upgrades, and comes with hooks.
-      const isRefusal = answer.crossws === undefined && !answer.ok && answer.status !== 426;
-      if (isRefusal) return { upgrade: () => answer };
+      const isRefusal = !answer.ok && answer.status !== 101 && answer.status !== 426;
+      if (isRefusal && answer.crossws === undefined) return { hooks: { upgrade: () => answer } };
       void answer.body?.cancel().catch(() => undefined);
     }
-    if (found === undefined && hooks === undefined) {
-      return { upgrade: () => new Response(null, { status: 404 }) };
+    if (found === undefined && !hasHooks) {
+      return { hooks: { upgrade: () => new Response(null, { status: 404 }) } };
     }
-    return found ?? {};
+    // Those of a Response belong to the answer that a plain request would get.
+    return { hooks: found, headers: isResponse(answer) ? undefined : answer?.headers };
   };
 }
 
-/** Not by `instanceof`: libraries and test runners have classes of their own. */
-function isResponse(value: unknown): value is Response {
-  const { status, headers, arrayBuffer } = Object(value) as Partial<Response>;
-  return (
-    typeof status === 'number' &&
-    typeof headers?.get === 'function' &&
-    typeof arrayBuffer === 'function'
-  );
+/** A `Response`, which may carry hooks, or hooks with headers for the 101. */
+type FetchAnswer =
+  | (Response & { readonly crossws?: Partial<Hooks> })
+  | { readonly crossws?: Partial<Hooks>; readonly headers?: HeadersInit };
+
+/** Headers of the route and of its hook, which comes first. */
+function merged(base: HeadersInit, extra: HeadersInit): Headers {
+  const all = new Headers(base);
+  const own = new Headers(extra);
+  for (const name of own.keys()) all.delete(name);
+  for (const [name, value] of own) all.append(name, value);
+  return all;
 }
 
 async function refusal(response: Response): Promise<RejectVerdict> {

@@ -34,8 +34,12 @@ export interface CrosswsWorker extends WorkerInterface {
     data: unknown,
     options?: { readonly namespace?: string; readonly compress?: boolean },
   ): void;
-  /** Closes this thread's peers. `shutdown` closes all. */
-  close(code?: number, reason?: string): void;
+  /**
+   * Closes this thread's peers. `shutdown` closes all.
+   *
+   * @returns a promise, as adapters of crossws do; it does not wait for the clients' answers
+   */
+  close(code?: number, reason?: string): Promise<void>;
 }
 
 type HookName = 'open' | 'message' | 'close' | 'drain';
@@ -123,6 +127,7 @@ class CrosswsAdapter {
       },
       close: (code, reason) => {
         for (const peer of this.#peers.all()) peer.close(code, reason);
+        return Promise.resolve();
       },
     };
   }

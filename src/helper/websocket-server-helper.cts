@@ -11,26 +11,25 @@ import { Authenticator } from './clients/authenticator.cjs';
 import { Clients } from './clients/clients.cjs';
 import { DisconnectReporter } from './clients/disconnect-reporter.cjs';
 import { HeartbeatCheck } from './clients/heartbeat-check.cjs';
+import { InstanceMember } from './clients/instance-member.cjs';
 import { MessageRouter } from './clients/message-router.cjs';
 import { Rooms } from './clients/rooms.cjs';
+import { SocketEvents } from './clients/socket-events.cjs';
 import { closeSocket } from './clients/sockets.cjs';
 import { Users } from './clients/users.cjs';
 import { Delivery } from './delivery/delivery.cjs';
+import { Encryption } from './delivery/encryption.cjs';
+import { Everywhere } from './delivery/everywhere.cjs';
 import { Message } from './delivery/message.cjs';
 import { HelperBase } from './helper-base.cjs';
 import { HelperLifecycle } from './helper-lifecycle.cjs';
 import { knownOptions, SERVER_HELPER_OPTIONS } from './helper-options.cjs';
 import { quoted, safeLogger } from './log.cjs';
-import { CLOSE, WebSocketChannels, WebSocketDefaults, WebSocketEvents } from './protocol.cjs';
+import { CLOSE, WebSocketEvents } from './protocol.cjs';
 import { type Settings, settingsOf } from './settings.cjs';
 import { bunTransport } from './transport/bun-transport.cjs';
 import { nativeTransport } from './transport/native-transport.cjs';
-import type {
-  HelperOperation,
-  Instance,
-  Transport,
-  TransportHost,
-} from './transport/transport.cjs';
+import type { Instance, Transport, TransportHost } from './transport/transport.cjs';
 import type {
   IBunWebSocketHandler,
   IWebSocket,
@@ -84,11 +83,10 @@ export class WebSocketServerHelper<
   readonly #bus: Bus;
   readonly #relay: EnvelopeRelay;
   readonly #input: RedisInput;
-  /** Sockets with the id of a client that is already connected. */
-  readonly #refused = new WeakSet<IWebSocket>();
-  /** Whether there was ever one: every message looks. */
-  #hasRefused = false;
-  readonly #handler: Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'>;
+  readonly #events: SocketEvents<AuthDataType, MetadataType>;
+  readonly #everywhere: Everywhere<AuthDataType, MetadataType>;
+  readonly #encryption: Encryption<AuthDataType, MetadataType>;
+  readonly #member: InstanceMember<AuthDataType, MetadataType>;
   #serverId: string = randomUUID();
 
   /**
@@ -127,7 +125,7 @@ export class WebSocketServerHelper<
       log,
       instance,
       sendError,
-      encrypt: (client) => this.#encrypt(client),
+      encrypt: (client) => this.#encryption.begin(client),
       send: (client, event, data) => this.#sendOwn(client, event, data),
     });
     this.#inbound = new MessageRouter({
@@ -139,7 +137,14 @@ export class WebSocketServerHelper<
       messageHandled: (milliseconds) => instance()?.messageHandled(milliseconds),
       sendError,
     });
-    this.#handler = this.#socketEvents();
+    this.#events = new SocketEvents({
+      clients,
+      inbound: this.#inbound,
+      log,
+      connected: (clientId, socket) => this.onClientConnect({ clientId, socket }),
+      message: (clientId, raw) => this.onClientMessage({ clientId, raw }),
+      disconnected: (clientId) => this.onClientDisconnect({ clientId }),
+    });
     this.#bus = createBus(SCOPE, opts.redisConnection, 'server');
     this.#relay = new EnvelopeRelay({
       bus: this.#bus,
@@ -183,6 +188,17 @@ export class WebSocketServerHelper<
       transport: this.#transport,
       log,
     });
+    const sending = {
+      settings,
+      clients,
+      rooms: this.#rooms,
+      delivery: this.#delivery,
+      transport: this.#transport,
+      log,
+    };
+    this.#everywhere = new Everywhere({ ...sending, lifecycle, relay: this.#relay });
+    this.#encryption = new Encryption(sending);
+    this.#member = new InstanceMember({ ...sending, encryption: this.#encryption });
   }
 
   // Life
@@ -217,7 +233,7 @@ export class WebSocketServerHelper<
 
   /** The option `websocket` of `Bun.serve`. The application upgrades with `data: { clientId }`. */
   getBunWebSocketHandler(): IBunWebSocketHandler {
-    return { ...this.#handler, ...this.#settings.serverOptions } as IBunWebSocketHandler;
+    return { ...this.#events.handler, ...this.#settings.serverOptions } as IBunWebSocketHandler;
   }
 
   /** The path of its sockets. */
@@ -284,12 +300,11 @@ export class WebSocketServerHelper<
     if (known !== undefined) {
       this.#log.warn(`client ${clientId} is already connected`);
       if (known.socket === socket) return;
-      this.#hasRefused = true;
-      this.#refused.add(socket);
+      this.#events.refuse(socket);
       if (this.#transport.native) closeSocket(socket, CLOSE.duplicate, this.#log);
       return;
     }
-    this.#refused.delete(socket);
+    this.#events.admit(socket);
     const client = this.#clients.add(clientId, socket);
     this.#transport.instance?.addClient(clientId, socket);
     try {
@@ -333,12 +348,12 @@ export class WebSocketServerHelper<
    * client is ignored.
    */
   joinRoom(opts: { clientId: string; room: string }): void {
-    this.#changeRoom('join', opts);
+    this.#member.changeRoom('join', opts);
   }
 
   /** Removes a client of this instance from a room. An unknown client is ignored. */
   leaveRoom(opts: { clientId: string; room: string }): void {
-    this.#changeRoom('leave', opts);
+    this.#member.changeRoom('leave', opts);
   }
 
   /**
@@ -347,7 +362,7 @@ export class WebSocketServerHelper<
    */
   enableClientEncryption(opts: { clientId: string }): void {
     const client = this.#clients.get(opts.clientId);
-    if (client !== undefined) this.#encrypt(client);
+    if (client !== undefined) this.#encryption.begin(client);
   }
 
   // Sending
@@ -393,7 +408,7 @@ export class WebSocketServerHelper<
     const { destination, payload, doLog, cb } = opts;
     if (!payload || !payload.topic || payload.data === undefined) return;
     try {
-      this.#sendEverywhere(destination, payload.topic, payload.data);
+      this.#everywhere.send(destination, payload.topic, payload.data);
       if (doLog) {
         this.#log.debug(
           `${quoted(payload.topic)} to ${destination ? quoted(destination) : 'everybody'}`,
@@ -414,34 +429,6 @@ export class WebSocketServerHelper<
     }
   }
 
-  #sendEverywhere(destination: string | undefined, event: string, data: unknown): void {
-    const message = new Message(event, data);
-    if (!destination) {
-      this.#delivery.toAll(message, undefined);
-      return this.#publish(WebSocketChannels.BROADCAST, 'broadcast', undefined, message);
-    }
-    const { instance } = this.#transport;
-    if (this.#clients.get(destination) !== undefined || instance?.isElsewhere(destination)) {
-      this.#delivery.toClient(destination, message);
-      const channel = WebSocketChannels.forClient({ clientId: destination });
-      return this.#publish(channel, 'client', destination, message);
-    }
-    if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination)) {
-      this.#delivery.toRoom(destination, message, undefined);
-    }
-    const channel = WebSocketChannels.forRoom({ room: destination });
-    this.#publish(channel, 'room', destination, message);
-  }
-
-  #publish(
-    channel: string,
-    type: 'client' | 'room' | 'broadcast',
-    target: string | undefined,
-    message: Message,
-  ): void {
-    if (!this.#lifecycle.ended) this.#relay.publish(channel, type, target, message);
-  }
-
   /** Sends a message of the helper itself. Does not throw. */
   #sendOwn(client: IWebSocketClient<MetadataType>, event: string, data: unknown): void {
     try {
@@ -449,73 +436,6 @@ export class WebSocketServerHelper<
     } catch (error) {
       this.#log.error(`${event} to client ${client.id} cannot be sent`, error);
     }
-  }
-
-  #changeRoom(op: 'join' | 'leave', { clientId, room }: { clientId: string; room: string }): void {
-    const client = this.#clients.get(clientId);
-    if (client !== undefined) return this.#rooms[op](client, room);
-    const { instance } = this.#transport;
-    if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room })) {
-      this.#delivery.drop();
-    }
-  }
-
-  #encrypt(client: IWebSocketClient<MetadataType>): void {
-    if (client.encrypted) return;
-    client.encrypted = true;
-    this.#delivery.hold(client);
-    this.#hold(client, this.#transport.instance);
-    for (const channel of [WebSocketDefaults.BROADCAST_TOPIC, client.id, ...client.rooms]) {
-      try {
-        client.socket.unsubscribe(channel);
-      } catch (error) {
-        this.#log.error(`unsubscribe failed for client ${client.id}`, error);
-      }
-    }
-    if (this.#settings.outboundTransformer === undefined) {
-      this.#log.warn(
-        `client ${client.id} is encrypted, but there is no outboundTransformer: messages to ` +
-          'it alone, to its user, or with exclude are sent in clear, all others not at all',
-      );
-    }
-  }
-
-  #hold(client: IWebSocketClient<MetadataType>, instance: Instance | undefined): void {
-    if (instance !== undefined) {
-      this.#clients.internals(client).heldSince = instance.encryptClient(client.id);
-    }
-  }
-
-  #socketEvents(): Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'> {
-    const idOf = (socket: IWebSocket): string | undefined => {
-      const id = (socket.data as { clientId?: string } | null | undefined)?.clientId;
-      return id && !(this.#hasRefused && this.#refused.has(socket)) ? id : undefined;
-    };
-    return {
-      open: (socket) => {
-        const { clientId } = (socket.data ?? {}) as { clientId?: string };
-        if (clientId) this.onClientConnect({ clientId, socket });
-        else closeSocket(socket, CLOSE.missingId, this.#log);
-      },
-      message: (socket, frame) => {
-        const clientId = idOf(socket);
-        const client = clientId === undefined ? undefined : this.#clients.get(clientId);
-        if (client === undefined) return;
-        const raw = this.#inbound.admit(client, frame);
-        if (raw === undefined) return;
-        client.lastActivity = Date.now();
-        this.onClientMessage({ clientId: client.id, raw });
-      },
-      close: (socket) => {
-        const clientId = idOf(socket);
-        if (clientId !== undefined) this.onClientDisconnect({ clientId });
-      },
-      drain: (socket) => {
-        const clientId = idOf(socket);
-        const client = clientId === undefined ? undefined : this.#clients.get(clientId);
-        if (client !== undefined) client.backpressured = false;
-      },
-    };
   }
 
   async #configure(): Promise<void> {
@@ -532,7 +452,10 @@ export class WebSocketServerHelper<
     if (transport.native) {
       await transport.join(this.#transportHost());
       this.#lifecycle.check();
-      if (transport.instance !== undefined) this.#enter(transport.instance);
+      if (transport.instance !== undefined) {
+        this.#serverId = transport.instance.serverId;
+        this.#member.enter(transport.instance);
+      }
     }
     const { instance } = transport;
     await this.#bus.connect(
@@ -595,44 +518,12 @@ export class WebSocketServerHelper<
       identifier: this.identifier,
       logger: this.#log,
       handler: this.getBunWebSocketHandler(),
-      receive: (operation) => this.#receive(operation),
+      receive: (operation) => this.#member.receive(operation),
       inputState: (state) => this.#input.changed(state),
       takeInput: () => this.#input.take(),
       superseded: () => this.#superseded(),
       clientsLeft: () => this.#disconnects.takeLeft(),
       dropped: () => this.#delivery.transportDropped(),
     };
-  }
-
-  /** Registers the clients that were here before the instance was joined. */
-  #enter(instance: Instance): void {
-    this.#serverId = instance.serverId;
-    for (const client of this.#clients.map.values()) {
-      instance.addClient(client.id, client.socket);
-      if (client.encrypted) this.#hold(client, instance);
-      const { finished, user } = this.#clients.internals(client);
-      if (finished) instance.finishClient(client.id);
-      if (user !== undefined) instance.addMember(client.id, 'user', user);
-      for (const room of client.rooms) instance.addMember(client.id, 'room', room);
-    }
-  }
-
-  #receive(operation: HelperOperation): void {
-    try {
-      switch (operation.op) {
-        case 'publish':
-        case 'send':
-          return this.#delivery.receive(operation);
-        case 'join':
-        case 'leave': {
-          const client = this.#clients.get(operation.clientId);
-          if (client !== undefined) this.#rooms[operation.op](client, operation.room);
-          return;
-        }
-      }
-      operation satisfies never;
-    } catch (error) {
-      this.#log.error('an operation of another helper of the instance failed', error);
-    }
   }
 }

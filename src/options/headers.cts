@@ -3,7 +3,7 @@ import { isHttpToken, typeName } from './checks.cjs';
 // Headers that an application adds to a response.
 
 /** Headers that the response has anyway, or that would change where it ends. */
-const RESERVED = new Set([
+export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
   'sec-websocket-accept',
@@ -31,7 +31,7 @@ export function headerPairs(headers: unknown, wrong: (what: string) => Error): [
     if (typeof name !== 'string' || !isHttpToken(name)) {
       throw wrong('"headers" has a name that HTTP does not allow');
     }
-    if (RESERVED.has(name.toLowerCase())) throw wrong(`"headers" may not set ${name}`);
+    if (RESERVED_HEADERS.has(name.toLowerCase())) throw wrong(`"headers" may not set ${name}`);
     return (Array.isArray(value) ? (value as unknown[]) : [value]).map((one): [string, string] => [
       name,
       headerValue(name, one, wrong),

@@ -32,9 +32,10 @@ export const HTTP_OPTIONS = [
 const EXPECTED_HTTP =
   'an http.Server that does not listen yet, a request listener such as an Express application, or ' +
   "{ forward } with an address such as 'http://127.0.0.1:3001'";
-const FETCH_HINT =
+/** What to pass instead of a function of the Fetch API. */
+export const FETCH_HINT =
   "for Hono, pass getRequestListener(app.fetch) of '@hono/node-server'; for h3, " +
-  "toNodeHandler(app) of 'h3'; for other \"fetch\" functions, toNodeHandler(fetch) of 'srvx/node'";
+  "toNodeHandler(app) of 'h3'; for Elysia and other \"fetch\" functions, toNodeHandler(app.fetch) of 'srvx/node'";
 const EXPECTED_ANSWER = "'health', 'ready', 'metrics', or an object with \"status\"";
 
 /**
@@ -220,7 +221,10 @@ function hintForObject(value: object): string | undefined {
   if (has('callback') && has('use')) return 'for Koa, pass app.callback()';
   if (has('fetch') && has('request')) return FETCH_HINT;
   if (has('fetch') && has('listen')) {
-    return 'for Elysia, call app.listen(0) and pass { forward: app.server.url }';
+    return (
+      "for Elysia, pass toNodeHandler(app.fetch) of 'srvx/node'; on Bun, app.listen(0) and " +
+      '{ forward: app.server.url } will do, too'
+    );
   }
   if (has('fetch')) return 'for Bun.serve, pass { forward: server.url }';
   return value instanceof NetServer ? 'got another kind of server' : undefined;

@@ -6,7 +6,8 @@ import type { PublishReceipt } from '../types/history.cjs';
 
 /** What becomes of a publish that Redis numbers. */
 export async function receiptOf(ticket: number, subscribers: number): Promise<PublishReceipt> {
-  return { ...storedOrThrow(await native.busReceipt(ticket)), subscribers };
+  const { duplicate, ...position } = storedOrThrow(await native.busReceipt(ticket));
+  return { ...position, subscribers, ...(duplicate && { duplicate }) };
 }
 
 /** Where it is stored. If it is not, the error says whether it may be. */

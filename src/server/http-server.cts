@@ -1,11 +1,19 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { createServer, IncomingMessage, Server as HttpServer } from 'node:http';
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { types } from 'node:util';
 import { builtins } from '../builtins.cjs';
+import { isResponse } from '../fetch-response.cjs';
 import type { NativeIdentity } from '../native.cjs';
-import { checkNotListening, type HttpTarget } from '../options/http.cjs';
+import {
+  checkNotListening,
+  FETCH_HINT,
+  type HttpTarget,
+  type RequestFunction,
+} from '../options/http.cjs';
+import { warnOnce } from '../report.cjs';
 
 // The application's HTTP server, on an address that only this process knows. The core forwards
 // requests to it, and says with a secret header who the client of a connection is.
@@ -86,13 +94,29 @@ export async function openInnerServer(target: HttpTarget): Promise<InnerServer> 
 }
 
 /** The core's limits and timeouts apply, so that this server's own are off. */
-function ownServer(handle: (request: never, response: never) => unknown): HttpServer {
-  const listener = handle as unknown as Parameters<typeof createServer>[1];
-  const server = builtins.http.createServer({ maxHeaderSize: MAX_HEADER_SIZE }, listener as never);
+function ownServer(handle: RequestFunction): HttpServer {
+  const server = builtins.http.createServer({ maxHeaderSize: MAX_HEADER_SIZE });
+  server.on('request', (request, response) => {
+    const result: unknown = Reflect.apply(handle, server, [request, response]);
+    if (types.isPromise(result)) void result.then((value) => refuseFetch(value, response));
+    else refuseFetch(result, response);
+  });
   server.keepAliveTimeout = 0;
   server.requestTimeout = 0;
   server.headersTimeout = 0;
   return server;
+}
+
+/** A function of the Fetch API answers by what it returns, and the client would wait in vain. */
+function refuseFetch(result: unknown, response: ServerResponse): void {
+  if (result === undefined || response.headersSent || !isResponse(result)) return;
+  warnOnce(
+    'start: the function "http" has returned a Response of the Fetch API, which Node\'s HTTP server ' +
+      `does not send, so clients get 500; ${FETCH_HINT}`,
+  );
+  response.statusCode = 500;
+  response.setHeader('content-type', 'text/plain; charset=utf-8');
+  response.end('the application has given a "fetch" function where a request listener is needed\n');
 }
 
 /** A Unix socket in a folder of this user alone; where there is none, a port of the loopback. */

@@ -1,11 +1,14 @@
 import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { randomBytes } from 'node:crypto';
+import { threadId } from 'node:worker_threads';
 import type { AsyncDisposes, URL } from '../ambient.cjs';
 import { WSBrokerError } from '../errors.cjs';
+import { native } from '../native/load.cjs';
 import { duration, knownKeys } from '../options/checks.cjs';
 import { checkStartOptions } from '../options/start.cjs';
 import { shutdownAll, startServer } from '../server/lifecycle.cjs';
+import { currentPool, forgetWorkers } from '../server/workers.cjs';
 import type { Server, ShutdownReport } from '../types/server.cjs';
 import type { StartOptions } from '../types/start-options.cjs';
 import type { WorkerInterface } from '../types/worker-interface.cjs';
@@ -74,6 +77,8 @@ type WsClass = new (
 
 const CALL = 'testServer';
 const DEFAULT_TIMEOUT = 5_000;
+/** The `workerId` of a worker whose thread is ending. */
+const ENDING = -1;
 /** How long handlers of connections that a test has left may take. */
 const SHUTDOWN_TIMEOUT = 2_000;
 
@@ -89,6 +94,7 @@ const SHUTDOWN_TIMEOUT = 2_000;
  * in milliseconds
  * @throws whatever `start` and `registerWorkerThread` throw
  * @throws {WSBrokerError} ERR_WSBROKER_TEST: the package ws is missing
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another thread of the process has handlers
  *
  * @example
  * ```js
@@ -114,6 +120,7 @@ export async function testServer(
     ...(isModule ? { workerPath: handlers as string, threads: 0 } : {}),
     ...rest,
   });
+  checkOtherThreads();
   const registration = isModule ? undefined : register(CALL, handlers);
   let server: Server;
   try {
@@ -123,7 +130,35 @@ export async function testServer(
     if (registration !== undefined && currentRegistration() === registration) registration.drop();
     throw error;
   }
+  try {
+    // Another thread may have begun meanwhile.
+    checkOtherThreads();
+  } catch (error) {
+    // Not by a shutdown, which would end the other thread's server, too.
+    await server.close();
+    currentRegistration()?.drop();
+    forgetWorkers();
+    throw error;
+  }
   return new LiveTestServer(server, WebSocket, timeout) as LiveTestServer & AsyncDisposes;
+}
+
+/**
+ * Servers of a process share their workers, so connections would come to the other's handlers.
+ *
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another thread has handlers
+ */
+function checkOtherThreads(): void {
+  // Otherwise they are the threads that this one has started.
+  if (currentPool() !== undefined) return;
+  const { workers } = native.stats();
+  const ids = workers.map(({ workerId }) => workerId);
+  if (!ids.some((id) => id !== threadId && id !== ENDING)) return;
+  throw new WSBrokerError(
+    'ERR_WSBROKER_CONFLICT',
+    `${CALL}: another thread of this process has handlers already, and they would get connections ` +
+      "of this server; run each file of tests in a process of its own, as vitest does with pool: 'forks'",
+  );
 }
 
 class LiveTestServer {

@@ -155,7 +155,11 @@ async function recovers(t, program) {
     await publisher('first');
     await sleep(20);
   }
-  await sleep(50);
+  // Then it hears all that comes before this, too.
+  await publisher('known');
+  await within((async () => {
+    while (heard.at(-1) !== 'known') await sleep(5);
+  })(), () => 'the last of the first');
   const known = heard.length;
   sockets[0].terminate();
   await publisher('while it was away');
@@ -455,8 +459,9 @@ export const GUIDES = {
         await client(t, `${url}/?user=bob`);
         first.ws.close();
         await closed(first);
-        await sleep(100);
-        await client(t, `${url}/?user=ada`);
+        // Its place is free when the server has seen the end.
+        const again = async () => client(t, ada).catch(() => sleep(10).then(again));
+        await within(again(), () => 'a place');
       },
     },
     kick: {
@@ -580,8 +585,10 @@ export const GUIDES = {
         assert.equal((await http(ports, '8081', '/')).status, 200);
         const end = closed(one);
         child.kill('SIGTERM');
-        await sleep(200);
-        assert.equal((await http(ports, '8081', '/')).status, 503);
+        const unready = async () => {
+          while ((await http(ports, '8081', '/')).status !== 503) await sleep(10);
+        };
+        await within(unready(), () => 'a health check that fails');
         assert.deepEqual(await end, [1012, 'retry-after=1']);
         assert.deepEqual(await within(exited, () => 'the end'), { code: 0, signal: null });
         assert.match(said(), /1 connections closed, 0 cut/);
@@ -590,7 +597,10 @@ export const GUIDES = {
     processes: {
       on: reusePort ? ['node'] : [],
       async ask(t, program) {
-        await sleep(1000); // both processes
+        const both = async () => {
+          while ((program.said().match(/listening on/g) ?? []).length < 2) await sleep(20);
+        };
+        await within(both(), () => `two processes: ${program.said()}`);
         const all = [];
         const pids = new Set();
         for (let at = 0; at < 24; at++) {
@@ -671,12 +681,12 @@ export const GUIDES = {
       async ask(t, program) {
         const join = async (name) => {
           const one = await client(t, `${program.url}/?name=${name}`);
-          one.say('{"event":"join","data":{"room":"tea"}}');
+          one.say('{"event":"join","data":{"room":"tea"},"id":0}');
+          assert.equal(await one.hear(), '{"id":0}');
           return one;
         };
         assert.equal(await refusal(program.url), 401);
         const ada = await join('ada');
-        await sleep(100);
         const bob = await join('bob');
         assert.equal(await ada.hear(), '{"event":"joined","data":"bob"}');
         bob.say('{"event":"say","data":{"room":"tea","text":"hello"},"id":1}');

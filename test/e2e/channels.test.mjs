@@ -141,6 +141,7 @@ test('what authorize grants bounds what a client sees', async (t) => {
   assert.deepEqual(await outcome({ since: { offset: 9, epoch: 'earlier' } }, since(at, 1)), [true, 2], 'all that there is came later');
   assert.deepEqual(await outcome({ maxReplay: 2 }, since(at, 1)), [true, 2]);
   assert.deepEqual(await outcome({ maxReplay: 1 }, since(at, 1)), [false, 0]);
+  assert.deepEqual(await outcome({ maxReplay: 0 }, 'latest'), [true, 0]);
 });
 
 test('a client that is not allowed is refused, and a channel that cannot be subscribed looks the same', async (t) => {
@@ -265,6 +266,23 @@ test('authorize runs at most 8 times at once for a socket, and 1,000 channels wa
   assert.deepEqual(server.told.of('asked').map(({ channel }) => channel), names.slice(0, 9).map(({ channel }) => channel));
   one.say({ type: 'subscribe', channels: [{ channel: 'a' }, { channel: 'b' }] });
   assert.deepEqual(await one.client.end(), { code: 4400, reason: 'more than 1000 channels are being subscribed' });
+});
+
+test('who subscribes and unsubscribes in turns has no more than 1,000 wait, and those are not asked about', async (t) => {
+  const server = await serve(t, { more: HELD });
+  const one = await greet(server);
+  const round = (n) => {
+    const names = Array.from({ length: 100 }, (_, i) => `chat:${n} ${i}`);
+    one.say({ type: 'subscribe', channels: names.map((channel) => ({ channel })) }, { type: 'unsubscribe', channels: names });
+  };
+  for (let n = 0; n < 10; n++) round(n);
+  await one.hearAll(1_000);
+  for (let i = 0; i < 8; i++) await release(one).hear();
+  assert.deepEqual(await one.say({ type: 'request', id: 1, data: '() => 1' }).hear(), { type: 'response', id: 1, data: 1 });
+  assert.deepEqual(server.told.of('asked').map(({ channel }) => channel), Array.from({ length: 8 }, (_, i) => `chat:0 ${i}`));
+  for (let n = 0; n < 11; n++) round(n);
+  const { code, reason } = await one.client.end();
+  assert.deepEqual([code, reason], [4400, 'more than 1000 channels are being subscribed']);
 });
 
 test('publishes keep their order, and at most 64 are in hand', async (t) => {

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { SignJWT, generateKeyPair } from 'jose';
 import WebSocket from 'ws';
 
-import { startExample } from './example.mjs';
+import { ENDED, startExample } from './example.mjs';
 
 // This file signs tokens of its own, with what Node 18 has under another name.
 globalThis.crypto ??= (await import('node:crypto')).webcrypto;
@@ -188,7 +188,7 @@ describe('example/auth', { timeout: 120_000 }, () => {
       assert.equal(later.code, 4001);
       assert.ok(later.at >= renewed.expires, 'the renewed one lives on to its own end');
     } finally {
-      assert.equal(await brief.stop(), 0);
+      assert.equal(await brief.stop(), ENDED);
     }
   });
 

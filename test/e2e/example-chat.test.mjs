@@ -6,7 +6,7 @@ import { test } from 'node:test';
 
 import { findRedis } from '../../example/redis.mjs';
 import { connect, visitor } from './chat-visitor.mjs';
-import { startExample } from './example.mjs';
+import { ENDED, startExample } from './example.mjs';
 import { until } from './harness.mjs';
 
 const ROUNDS = 60;
@@ -31,7 +31,7 @@ test('who joins hears what is said meanwhile, on all threads', { timeout: 90_000
     await until(() => [...people, ...news].some((one) => one.name === `listener ${round}`), 'the other one');
     for (const one of [speaker, listener]) one.client.close();
   }
-  assert.equal(await chat.stop(), 0, chat.output());
+  assert.equal(await chat.stop(), ENDED, chat.output());
 });
 
 test('what a page must not do is refused, in words', { timeout: 60_000 }, async (t) => {
@@ -70,7 +70,7 @@ test('what a page must not do is refused, in words', { timeout: 60_000 }, async 
   assert.equal(await new Promise((resolve) => nobody.subscribe('here:lobby', { onMessage() {}, onEnd: resolve })), 'forbidden');
   assert.deepEqual(reasons, [['refused', 'session: expected 32 hexadecimal digits']]);
   await fails(nobody.request({ type: 'rooms' }), 'error', /enter a room first/);
-  assert.equal(await chat.stop(), 0);
+  assert.equal(await chat.stop(), ENDED);
   assert.doesNotMatch(chat.output(), /Error/);
 });
 

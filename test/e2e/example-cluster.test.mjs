@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import WebSocket from 'ws';
 
-import { startExample } from './example.mjs';
+import { ENDED, startExample } from './example.mjs';
 
 const skip = spawnSync('redis-server', ['--version']).status === 0 ? false : 'no redis-server; enable with: apt-get install redis-server';
 
@@ -129,7 +129,7 @@ describe('example/cluster', { skip, timeout: 120_000 }, () => {
       assert.equal(about.redis.own, false);
       assert.equal((await fetch(`${other.url}/redis/stop`, { method: 'POST', headers: { origin: other.url } })).status, 403);
     } finally {
-      assert.equal(await other.stop(), 0, 'SIGTERM ends it by itself');
+      assert.equal(await other.stop(), ENDED, 'SIGTERM ends it by itself');
     }
     assert.equal((await state()).redis.running, true);
   });

@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 
 import { check, issue } from '../../example/helper/tickets.mjs';
-import { startExample } from './example.mjs';
+import { ENDED, startExample } from './example.mjs';
 import { onBun, runtime, until } from './harness.mjs';
 import { Client, messagesIn, tap, ticketFor } from './secure-client.mjs';
 
@@ -282,7 +282,7 @@ for (const transport of onBun ? ['native', 'bun'] : ['native']) {
       const brief = await startExample(SCRIPT, env);
       const port = Number(/Redis at redis:\/\/127\.0\.0\.1:(\d+)/u.exec(brief.output())[1]);
       const client = kept(await Client.signIn(brief, 'Vera'));
-      assert.equal(await brief.stop(), 0);
+      assert.equal(await brief.stop(), ENDED);
       assert.equal((await client.closed).code, 1001);
       await until(() => refused(port), 'the end of redis-server');
     });

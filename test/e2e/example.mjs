@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const runtime = process.env.WSB_RUNTIME || process.execPath;
 const DEADLINE = Number(process.env.WSB_DEADLINE || 15_000);
+/** What `stop` resolves to for an example that is well. Windows has no signal that a process could answer. */
+export const ENDED = process.platform === 'win32' ? 'SIGTERM' : 0;
 
 /**
  * Runs `script` on free ports and waits for the line with its address.

@@ -128,7 +128,7 @@ test('idleTimeout: 0 is off', async (t) => {
 
 test('maxInFlight: a handler that does not settle stops the reading of its socket only, and nothing is lost', async (t) => {
   const server = await launch(t, {
-    options: { maxInFlight: { messages: 8, bytes: 64 << 10 }, handlerTimeout: 0 },
+    options: { maxInFlight: { messages: 8, bytes: 192 << 10 }, handlerTimeout: 0 },
     worker: (wsb, kit) => ({
       ...kit.standard(wsb),
       handleBinaryMessage(bytes, id) {
@@ -141,9 +141,10 @@ test('maxInFlight: a handler that does not settle stops the reading of its socke
   server.standard = true;
   const flooder = await server.connect();
   const other = await server.connect();
-  const total = 3000;
+  // What waits at the client goes to the system in one call. Wine refuses one with more than 1,024 buffers.
+  const total = 1000;
   const block = (n) => {
-    const bytes = Buffer.alloc(16 << 10);
+    const bytes = Buffer.alloc(48 << 10);
     bytes.writeUInt32BE(n, 0);
     return bytes;
   };
@@ -163,7 +164,10 @@ test('maxInFlight: a handler that does not settle stops the reading of its socke
   assert.ok(last > 1 << 20, `${last} bytes wait at the client`);
   assert.equal(server.told.of('got').length, 1);
   await other.run(() => globalThis.release());
-  await until(() => server.told.of('got').length === total, 'every message');
+  await until(() => {
+    assert.equal(flooder.ended, undefined, 'the flooder has stayed');
+    return server.told.of('got').length === total;
+  }, 'every message');
   assert.deepEqual(server.told.of('got').map((event) => event.n), Array.from({ length: total }, (_, n) => n));
 });
 

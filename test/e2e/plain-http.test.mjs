@@ -94,6 +94,28 @@ test('a request listener', async (t) => {
   await server.connect('/ws');
 });
 
+test('a function that returns a Response sends nothing, so the client gets 500, and the application a warning', async (t) => {
+  // The name says nothing, as with the compiled function of a framework.
+  for (const make of [() => (request) => new Response('a page'), () => async (request) => new Response('a page')]) {
+    const server = await launchWith(t, make);
+    for (let i = 0; i < 2; i++) {
+      const { status, body } = await ask(server, '/');
+      assert.deepEqual([status, /request listener is needed/.test(body)], [500, true]);
+    }
+    await server.connect('/ws');
+    assert.equal((await server.said()).match(/has returned a Response of the Fetch API.*toNodeHandler\(app\.fetch\)/g)?.length, 1);
+  }
+});
+
+test('a request listener may return a Response once it has answered', async (t) => {
+  const server = await launchWith(t, () => async (request, response) => {
+    response.end('a page');
+    return new Response('not this');
+  });
+  assert.equal((await ask(server, '/')).body, 'a page');
+  assert.doesNotMatch(await server.said(), /Fetch API/);
+});
+
 test('{ forward }: another server, which is told by headers', async (t) => {
   const seen = [];
   const other = http.createServer((request, response) => {

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { failure, launch, until } from './harness.mjs';
+import { failure, kitFile, launch, until } from './harness.mjs';
 
 /** Tells its thread and the version of its code with everything. `slow N`: settles when the test says so. */
 const versioned = (wsb, kit) => {
@@ -233,7 +233,7 @@ test('an old thread that hangs although nothing waits for it is ended by the wat
 test('intervals of the old code do not keep its thread, and a second call waits for the first', async (t) => {
   const server = await launch(t, { start: false });
   const workerPath = server.file('own.cjs', `
-    const kit = require(${JSON.stringify(new URL('./fixtures/kit.cjs', import.meta.url).pathname)});
+    const kit = require(${JSON.stringify(kitFile)});
     setInterval(() => {}, 1000);
     exports.handleStart = () => kit.tell('started');
     exports.handleStop = () => kit.tell('stopped');

@@ -8,10 +8,10 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import WebSocket from 'ws';
 
-import { launch, packageFile, runtime, until, within } from './harness.mjs';
+import { launch, packageUrl, runtime, until, within } from './harness.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const esmPackage = JSON.stringify(packageFile.replace(/\.cjs$/, '.mjs'));
+const esmPackage = JSON.stringify(packageUrl);
 
 /** A worker of three files, each with a word of the answer. */
 const FORMATS = {

@@ -64,6 +64,8 @@ const worker = (wsb, kit) => {
             return peer.close(4000, 'told to');
           case 'cut':
             return peer.terminate();
+          case 'close-all':
+            return adapter.close(4001, 'all').then(() => kit.tell('adapter closed'));
           case 'drained':
             await peer.waitForDrain({ pollInterval: 1 });
             return void peer.send('drained');
@@ -355,6 +357,14 @@ test('a peer closes and terminates', async (t) => {
   assert.equal((await two.end()).code, 1006);
 });
 
+test('an adapter closes its peers, and returns a promise', async (t) => {
+  const server = await launch(t, { worker });
+  const [one, two] = [await open(server), await open(server, '/other')];
+  one.send('close-all');
+  for (const client of [one, two]) assert.deepEqual(await client.end(), { code: 4001, reason: 'all' });
+  await server.told.next('adapter closed');
+});
+
 test('a peer that does not read is seen, and drains', async (t) => {
   const server = await launch(t, { worker, options: { maxBackpressure: 1 << 20, overflow: 'dropNewest' } });
   const client = await open(server);
@@ -409,16 +419,27 @@ test('hooks come from an application that routes, as h3 does', async (t) => {
             request[Symbol.for('crossws.hooks')] = echo;
             return new Response(null, { status: 426 });
           }
+          const cookies = [['x-route', 'plain'], ['x-both', 'route'], ['set-cookie', 'route=1']];
+          if (pathname === '/plain') return { crossws: echo, headers: cookies };
+          if (pathname === '/plain-hook') {
+            const headers = [['x-both', 'hook'], ['set-cookie', 'a=1'], ['set-cookie', 'b=2']];
+            return { crossws: { ...echo, upgrade: () => ({ headers, context: { kind: 'echo' } }) }, headers: new Headers(cookies) };
+          }
+          if (pathname === '/plain-refused') return { crossws: { upgrade: () => new Response(null, { status: 402 }) }, headers: { 'x-route': 'plain' } };
           return pathname === '/secret' ? new Response('no', { status: 403 }) : new Response('a page');
         },
       });
     },
   });
-  for (const where of ['/echo', '/attached']) {
+  for (const where of ['/echo', '/attached', '/plain']) {
     const client = await server.connect(where);
     client.send('hello');
     assert.equal(await client.next(), 'echo: hello');
   }
+  const sent = ({ response: { headers } }) => [headers['x-route'], headers['x-both'], headers['set-cookie']];
+  assert.deepEqual(sent(await server.connect('/plain')), ['plain', 'route', ['route=1']]);
+  assert.deepEqual(sent(await server.connect('/plain-hook')), ['plain', 'hook', ['a=1', 'b=2']]);
+  assert.equal((await server.refused('/plain-refused')).status, 402);
   const { status, body } = await server.refused('/secret');
   assert.deepEqual([status, body], [403, 'no']);
   assert.equal((await server.refused('/page')).status, 404);

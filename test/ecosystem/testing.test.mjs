@@ -94,3 +94,64 @@ await assert.rejects(testServer({ handleOpen() {} }, { workerPath: 'x' }), /is t
 await assert.rejects(testServer({ handleStart() { throw new Error('no database'); } }), /no database/);
 await (await testServer({ handleOpen() {} })).close();
 `, { 'worker.mjs': `import { send } from '${lib('index.mjs')}';\nexport const seen = [];\nexport function handleTextMessage(text, id) {\n  seen.push(text);\n  send(id, 'worker: ' + text);\n}\n` }));
+
+test('two threads of a process do not get each other\'s connections: only one of them has a server', (t) => program(t, `
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+const other = new Worker(new URL('./thread.mjs', import.meta.url));
+const ask = async (what) => {
+  other.postMessage(what);
+  return (await once(other, 'message'))[0];
+};
+const handlers = { handleTextMessage: (text, id) => void wsb.send(id, 'main: ' + text) };
+const conflict = { code: 'ERR_WSBROKER_CONFLICT', message: /another thread of this process has handlers already/ };
+
+assert.equal(await ask('start'), 'started');
+await assert.rejects(testServer(handlers), conflict);
+await assert.rejects(testServer(new URL('./worker.mjs', import.meta.url)), conflict);
+assert.equal(await ask('hello'), 'thread: hello', 'it lives on');
+assert.equal(await ask('close'), 'closed');
+
+// At once: one of them, or none, and the one that has lost may try again.
+for (const what of [handlers, new URL('./worker.mjs', import.meta.url)]) {
+  const [theirs, mine] = await Promise.all([ask('start'), testServer(what).catch((error) => error.code)]);
+  const started = [theirs === 'started', typeof mine === 'object'];
+  assert.ok(started.filter(Boolean).length < 2, String(started));
+  for (const one of [theirs, mine]) assert.ok(['started', 'object', 'ERR_WSBROKER_CONFLICT'].includes(typeof one === 'object' ? 'object' : one), String(one));
+  if (started[0]) assert.equal(await ask('hello'), 'thread: hello');
+  if (started[1]) await mine.close();
+  assert.equal(await ask('close'), 'closed');
+  const again = await testServer(what);
+  const client = await again.connect();
+  client.send('hello');
+  assert.equal(await client.next(), 'main: hello');
+  await again.close();
+}
+await other.terminate();
+`, {
+  'worker.mjs': `import { send } from '${lib('index.mjs')}';\nexport const handleTextMessage = (text, id) => void send(id, 'main: ' + text);\n`,
+  'thread.mjs': `
+import { parentPort } from 'node:worker_threads';
+import { send } from '${lib('index.mjs')}';
+import { testServer } from '${lib('testing.mjs')}';
+let server;
+const handlers = { handleTextMessage: (text, id) => void send(id, 'thread: ' + text) };
+const calls = {
+  async start() {
+    server = await testServer(handlers);
+    return 'started';
+  },
+  async hello() {
+    const client = await server.connect();
+    client.send('hello');
+    return client.next();
+  },
+  async close() {
+    await server?.close();
+    server = undefined;
+    return 'closed';
+  },
+};
+parentPort.on('message', async (what) => parentPort.postMessage(await calls[what]().catch((error) => error.code)));
+`,
+}));

@@ -156,6 +156,13 @@ export class FakeRedis extends EventEmitter {
     return this.#do('publish', [channel, text], Promise.resolve(0));
   }
 
+  /** What Redis tells the subscriber, by its name or by a pattern. */
+  deliver(message, channel = 'ws:broadcast') {
+    const text = typeof message === 'string' ? message : JSON.stringify(message);
+    if (channel === 'ws:broadcast') this.subscriber.emit('message', channel, text);
+    else this.subscriber.emit('pmessage', channel.replace(/^(ws:[a-z]+:).*/, '$1*'), channel, text);
+  }
+
   get publisher() {
     return this.duplicates[0];
   }

@@ -139,6 +139,11 @@ export async function between(from, peers, act) {
   await from.run((helper, context, ids) => {
     for (const clientId of ids) helper.sendToClient({ clientId, event: 'mark', data: null });
   }, peers.map(({ id }) => id));
+  return upToMark(peers);
+}
+
+/** Everything that each of these clients got before its mark. */
+export async function upToMark(peers) {
   const got = [];
   for (const peer of peers) {
     const messages = [];

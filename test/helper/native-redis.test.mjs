@@ -9,7 +9,7 @@ import { WebSocketEmitter } from 'wsbroker/server-helper';
 
 import { until } from '../e2e/harness.mjs';
 import { startRedis } from '../redis/redis.mjs';
-import { between, crowd, pool, single } from './native-kit.mjs';
+import { between, crowd, pool, single, upToMark } from './native-kit.mjs';
 
 const skip = spawnSync('redis-server', ['--version']).error === undefined ? false : 'there is no redis-server';
 const events = (messages) => messages.map(({ event }) => event);
@@ -30,17 +30,7 @@ async function across(from, peers, publish) {
   await from.run((helper, context, ids) => {
     for (const id of ids) helper.send({ destination: id, payload: { topic: 'mark', data: null } });
   }, peers.map(({ id }) => id));
-  const got = [];
-  for (const peer of peers) {
-    const messages = [];
-    for (;;) {
-      const message = await peer.next();
-      if (message.event === 'mark') break;
-      messages.push(message);
-    }
-    got.push(messages);
-  }
-  return got;
+  return upToMark(peers);
 }
 
 test('send reaches clients, rooms and everybody of another instance, each once', { skip }, async (t) => {

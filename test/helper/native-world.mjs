@@ -97,11 +97,7 @@ export async function world(t, { configured = true, redis = new FakeRedis(), ...
       client.take();
       return client;
     },
-    remote(message, channel = 'ws:broadcast') {
-      const text = typeof message === 'string' ? message : JSON.stringify(message);
-      if (channel === 'ws:broadcast') redis.subscriber.emit('message', channel, text);
-      else redis.subscriber.emit('pmessage', channel.replace(/^(ws:[a-z]+:).*/, '$1*'), channel, text);
-    },
+    remote: (message, channel) => redis.deliver(message, channel),
   };
   t.after(async () => {
     wanted.length = 0;

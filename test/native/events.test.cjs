@@ -6,6 +6,7 @@ const { after, afterEach, before, test } = require('node:test');
 const WebSocket = require('ws');
 
 const { native, attach, serve } = require('./addon.cjs');
+const { until } = require('./until.cjs');
 
 let server;
 let handlers = {};
@@ -47,14 +48,6 @@ function refusal(where = '') {
       response.on('data', (data) => { body += data; }).on('end', () => resolve({ status: response.statusCode, headers: response.headers, body }));
     });
   });
-}
-
-async function until(what, probe, limit = 15_000) {
-  const deadline = Date.now() + limit;
-  while (!probe()) {
-    if (Date.now() > deadline) throw new Error(`not within ${limit} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

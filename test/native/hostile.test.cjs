@@ -7,6 +7,7 @@ const { after, before, test } = require('node:test');
 const WebSocket = require('ws');
 
 const { native, attach, listenOptions, serve } = require('./addon.cjs');
+const { until } = require('./until.cjs');
 
 let server;
 const opened = [];
@@ -35,14 +36,6 @@ async function connect(headers = {}) {
   socket.on('message', (data) => socket.messages.push(data));
   await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject));
   return [socket, opened.at(-1)];
-}
-
-async function until(what, probe) {
-  const deadline = Date.now() + 15_000;
-  while (!probe()) {
-    if (Date.now() > deadline) throw new Error(`not within 15 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }
 
 /** A value whose every look-up behind its own properties is counted, and takes its bytes away. */

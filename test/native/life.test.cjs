@@ -11,6 +11,7 @@ const { afterEach, test } = require('node:test');
 const WebSocket = require('ws');
 
 const { native, attach, listenOptions, serve } = require('./addon.cjs');
+const { until } = require('./until.cjs');
 
 const sockets = new Set();
 
@@ -29,14 +30,6 @@ async function connect(url) {
   socket.on('message', (data) => socket.got.push(data.toString()));
   await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject));
   return socket;
-}
-
-async function until(what, probe) {
-  const deadline = Date.now() + 15_000;
-  while (!probe()) {
-    if (Date.now() > deadline) throw new Error(`not within 15 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }
 
 async function rejected(options) {

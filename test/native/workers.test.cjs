@@ -9,6 +9,7 @@ const { Worker } = require('node:worker_threads');
 const WebSocket = require('ws');
 
 const { native, serve } = require('./addon.cjs');
+const { until } = require('./until.cjs');
 
 let server;
 const threads = new Set();
@@ -44,14 +45,6 @@ async function connect(where = '') {
   });
   await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject));
   return socket;
-}
-
-async function until(what, probe) {
-  const deadline = Date.now() + 15_000;
-  while (!probe()) {
-    if (Date.now() > deadline) throw new Error(`not within 15 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }
 
 /** Sends numbers, so many ahead of the answers, until there are enough. */
@@ -107,7 +100,7 @@ for (const [name, end] of [
     const victim = clients.find((client) => client.got[0].thread === first.threadId);
     const gone = new Promise((resolve) => first.on('exit', resolve));
     const floods = clients.map((client) => flood(client, 3_000));
-    await new Promise((resolve) => setTimeout(resolve, 15));
+    await until('the load is on', () => clients.every((client) => client.got.length > 200));
     await end(first, victim);
     await gone;
     await Promise.all(floods);
@@ -128,7 +121,7 @@ test('a thread that detaches gives back what it has not begun', async () => {
   const [first] = await Promise.all([thread(), thread()]);
   const clients = await Promise.all(Array.from({ length: 4 }, () => connect()));
   const floods = clients.map((client) => flood(client, 2_000));
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  await until('the load is on', () => clients.every((client) => client.got.length > 200));
   first.postMessage('detach');
   await Promise.all(floods);
   await until('all answers', () => clients.every((client) => client.got.length === 2_000));

@@ -14,6 +14,7 @@ import { platform } from '../../scripts/platforms.mjs';
 import { logOf, root, run, StepFailed } from '../runner/child.mjs';
 import { nodeCounts } from '../runner/counts.mjs';
 import { arm64, asRoot, inside, muslRoot, stage, WINE, wineRoot } from './roots.mjs';
+import { exclusions, ON_WINE, onWine, unknown, withoutTests } from './windows.mjs';
 
 const asked = process.argv.includes('platforms');
 const CI = process.env.CI === 'true';
@@ -34,16 +35,6 @@ function missing() {
   return undefined;
 }
 const missingRoot = () => missing() ?? (asRoot() ? undefined : { why: 'chroot and mounts need root', enable: 'sudo npm test -- platforms' });
-
-/** On Wine: the order of everything, how a process ends, and what threads do. */
-const ON_WINE = ['drain', 'order', 'shutdown', 'workers'];
-/** What else has been seen to run there. The rest has not been tried, or needs another program. */
-const MORE_ON_WINE = ['channels', 'close', 'deflate', 'handlers', 'history', 'http', 'http-mixed', 'inspection', 'limits', 'limits-sockets', 'open', 'plain-http', 'start', 'thread-end', 'tls'];
-/** What fails there, by the names of the tests, and why. */
-const NOT_ON_WINE = [
-  { tests: 'though it takes a client longer than closeTimeout', why: 'a client that gets no turn for 400 ms is cut: Windows does not say what it has taken' },
-  { tests: 'stops the reading of its socket only, and nothing is lost', why: 'the socket is not read again on Wine, see docs/design/platforms.md' },
-];
 
 const SYSTEMS = 'systems of other platforms';
 const BUILT = 'addons for other platforms';
@@ -136,16 +127,17 @@ const onArm64 = (name, libc, runtime) =>
     { after: ['TypeScript', BUILT] },
   );
 
-const onWine = step(
+const windows = step(
   'Windows (Wine) on Node',
   [MINGW],
   (log) => {
     const lib = stage('win32-x64-msvc', addon(MINGW));
-    const possible = [...ON_WINE, ...MORE_ON_WINE].sort();
+    const wrong = unknown(e2e);
+    if (wrong.length > 0) throw new StepFailed(`test/platforms/windows.mjs names files that are not there: ${wrong.join(', ')}`);
+    const possible = onWine(e2e);
     const chosen = full ? possible : ON_WINE;
-    const without = NOT_ON_WINE.map(({ tests: names }) => `--test-skip-pattern=${names}`);
-    const args = ['wine64', '/node.exe', ...TEST, ...without, '--test-concurrency=1', ...paths(chosen)];
-    const left = full ? `not run: ${NOT_ON_WINE.map(({ tests: names, why }) => `"… ${names}", since ${why}`).join('; ')}` : notAll(chosen, possible);
+    const args = ['wine64', '/node.exe', ...TEST, ...withoutTests(), '--test-concurrency=2', ...paths(chosen)];
+    const left = [notAll(chosen, possible), ...exclusions()].filter(Boolean).join('\n    ');
     return tests(log, inside(wineRoot(), args, { lib, ownTmp: true, env: { ...WINE, WSB_DEADLINE: '60000' } }), { minutes: full ? 60 : 15, left });
   },
   { missing: missingRoot, after: ['TypeScript', BUILT] },
@@ -156,7 +148,7 @@ const RUN = [
   { target: 'linux-x64-musl', always: true, steps: [onMusl('Node with musl', '/usr/bin/node'), onMusl('Bun with musl', '/usr/bin/bun')] },
   { target: 'linux-arm64-musl', always: true, steps: [onArm64('ARM64 with musl on Node', 'musl', 'node'), ...(everyTime ? [] : [onArm64('ARM64 with musl on Bun', 'musl', 'bun')])] },
   { target: 'linux-arm64-gnu', steps: [onArm64('ARM64 with glibc on Node', 'gnu', 'node'), onArm64('ARM64 with glibc on Bun', 'gnu', 'bun')] },
-  { target: MINGW, always: true, steps: [onWine] },
+  { target: MINGW, always: true, steps: [windows] },
 ].filter(({ always }) => always || !everyTime);
 const targets = RUN.map(({ target }) => target);
 const CHECKED = ['win32-x64-msvc', 'darwin-arm64'];

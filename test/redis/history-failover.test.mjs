@@ -123,6 +123,13 @@ test('a Cluster of several nodes keeps all channels, and goes on when a primary 
     assert.equal((await recover(back, channel, { offset: 2, epoch: epochs.get(channel) })).recovered, true);
     assert.deepEqual(await back.take(2), [3, 4].map((n) => `${n} ${channel}\n${n}`));
   }
+  // One that has seen nothing of it reads what the new primary has.
+  const [late] = await instances(t, redis, 1);
+  for (const channel of channels) {
+    const back = await late.connect();
+    assert.equal((await recover(back, channel, { offset: 0, epoch: epochs.get(channel) })).recovered, true);
+    assert.deepEqual(await back.take(4), [1, 2, 3, 4].map((n) => `${n} ${channel}\n${n}`));
+  }
 });
 
 test('Sentinels that promote a replica which lacks acknowledged messages: a new epoch, and everybody is told', async (t) => {

@@ -1,6 +1,6 @@
 // Channels with history on several instances: Redis numbers, and nobody loses anything without being told.
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
 
 import { greet, serve } from '../e2e/channels-client.mjs';
@@ -153,10 +153,13 @@ test('an id makes a repeated publish a duplicate on any instance', async (t) => 
   const [one, two] = await instances(t, redis, 2);
   const client = await reader(two, 'chat:1');
   const { epoch } = await publish(one, 'chat:1', 'a', { id: 'ada:1' });
-  assert.deepEqual(await publish(two, 'chat:1', 'a', { id: 'ada:1' }), { offset: 1, epoch, subscribers: 1, duplicate: true });
+  const again = await publish(two, 'chat:1', 'a', { id: 'ada:1' });
+  assert.deepEqual(Object.entries(again), Object.entries({ offset: 1, epoch, subscribers: 1, duplicate: true }));
   const twice = await Promise.all([one, two].map((server) => publish(server, 'chat:1', 'b', { id: 'ada:2' })));
   assert.deepEqual(twice.map(({ offset }) => offset), [2, 2]);
   assert.equal(twice.filter(({ duplicate }) => duplicate).length, 1);
+  const counted = await Promise.all([one, two].map((server) => server.main((wsb) => wsb.stats().history.duplicates)));
+  assert.equal(counted[0] + counted[1], 2, 'each by the instance that published again');
   await publish(two, 'chat:1', 'c');
   assert.deepEqual(await client.take(3), ['1 chat:1\na', '2 chat:1\nb', '3 chat:1\nc']);
 });
@@ -298,6 +301,23 @@ test('a Redis that comes back empty begins a new epoch, and everybody is told', 
   assert.notEqual((await position(one, 'chat:1')).epoch, epoch);
 });
 
+test('a Redis that was emptied: what is published first comes behind the word of the loss', async (t) => {
+  const redis = await startRedis(t);
+  const options = { cluster: { redis: redis.url, required: true } };
+  const servers = [await serve(t, { options }), await serve(t, { options })];
+  const clients = await Promise.all(servers.map((server) => greet(server)));
+  for (const client of clients) await client.subscribe('chat:1').hear();
+  await publish(servers[0], 'chat:1', 'before');
+  for (const client of clients) assert.equal(await client.hear(), '1 chat:1\nbefore');
+  await command(redis, 'FLUSHALL');
+  const { offset, epoch } = await publish(servers[0], 'chat:1', 'after');
+  assert.equal(offset, 1);
+  for (const client of clients) {
+    assert.deepEqual(await client.hear(), { type: 'lost', channel: 'chat:1', position: { offset: 0, epoch } });
+    assert.equal(await client.hear(), '1 chat:1\nafter');
+  }
+});
+
 test('a Redis that knows less than an instance gives no offset out twice', async (t) => {
   const redis = await startRedis(t);
   const [one, two] = await instances(t, redis, 2);
@@ -312,6 +332,23 @@ test('a Redis that knows less than an instance gives no offset out twice', async
   assert.equal(receipt.offset, 1);
   assert.notEqual(receipt.epoch, epoch);
   assert.deepEqual(await client.end(), { code: 4009, reason: 'history lost' });
+});
+
+test('what is sent after `await publish` comes behind the message', async (t) => {
+  const redis = await startRedis(t);
+  const [one] = await instances(t, redis, 1);
+  const rounds = 5;
+  const expected = (channel) => Array.from({ length: rounds }, (_, i) => [`${i + 1} ${channel}\nmessage`, `behind ${i + 1}`]).flat();
+  for (let n = 0; n < 60; n++) {
+    const client = await reader(one, `chat:${n}`);
+    await client.run(async (wsb, id, channel, rounds) => {
+      for (let i = 1; i <= rounds; i++) {
+        await wsb.publish(channel, 'message');
+        wsb.send(id, `behind ${i}`);
+      }
+    }, `chat:${n}`, rounds);
+    assert.deepEqual(await client.take(2 * rounds), expected(`chat:${n}`));
+  }
 });
 
 test('a gap that Redis no longer has is told', async (t) => {
@@ -329,6 +366,48 @@ test('a gap that Redis no longer has is told', async (t) => {
   await publish(one, 'chat:1', '5');
   assert.deepEqual(await client.end(), { code: 4009, reason: 'history lost' });
   assert.equal((await position(one, 'chat:1')).epoch, epoch);
+});
+
+test('what is read of Redis may overtake the messages themselves, and nobody loses anything', async (t) => {
+  const redis = await startRedis(t);
+  // Holds back what the connection brings that is subscribed, until a little after an answer to "read".
+  let held;
+  const proxy = createServer((near) => {
+    const far = connect(redis.port, '127.0.0.1');
+    let [listens, reads] = [false, false];
+    near.on('data', (data) => {
+      listens ||= data.includes('SUBSCRIBE');
+      reads ||= held !== undefined && data.includes('$4\r\nread\r\n');
+      far.write(data);
+    });
+    far.on('data', (data) => {
+      if (listens && held !== undefined) return held.push(() => near.write(data));
+      near.write(data);
+      if (!reads) return;
+      reads = false;
+      setTimeout(() => {
+        const release = held ?? [];
+        held = undefined;
+        for (const pass of release) pass();
+      }, 100);
+    });
+    for (const [one, other] of [[near, far], [far, near]]) one.on('error', () => {}).on('close', () => other.destroy());
+  });
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  t.after(() => proxy.close());
+  const [far] = await instances(t, { url: `redis://127.0.0.1:${proxy.address().port}` }, 1);
+  const [near] = await instances(t, redis, 1);
+  const client = await reader(far, 'chat:1');
+  const { epoch } = await publish(near, 'chat:1', '1');
+  assert.equal(await client.next(), '1 chat:1\n1');
+  held = [];
+  const count = 2 * HISTORY[0].size;
+  for (let i = 2; i <= count; i++) await publish(near, 'chat:1', `${i}`);
+  // It has been at the other instance, and has the far one ask Redis.
+  const ahead = await far.connect();
+  const answer = await recover(ahead, 'chat:1', { offset: count, epoch });
+  assert.deepEqual(answer, { recovered: true, position: { offset: count, epoch }, replayed: 0 });
+  assert.deepEqual(await client.take(count - 1), Array.from({ length: count - 1 }, (_, i) => `${i + 2} chat:1\n${i + 2}`));
 });
 
 test('Redis that hangs leaves it unknown whether a message is stored, and the id says so afterwards', async (t) => {

@@ -57,6 +57,18 @@ test('WSBROKER_BINARY_names_the_only_place', () => {
   assert.ok(!said.includes('package wsbroker-'), said);
 });
 
+test('a_function_of_the_package_can_be_replaced_by_an_applications_test', (t) => {
+  const { wsbroker } = require('./setup.cjs');
+  // The stand-in for the addon does not have all of them.
+  const functions = Object.keys(wsbroker).filter((name) => name !== 'WSBrokerError' && wsbroker[name] !== undefined);
+  for (const name of ['start', 'send', 'recover']) assert.ok(functions.includes(name), name);
+  for (const name of functions) {
+    const { mock } = t.mock.method(wsbroker, name, () => 'replaced');
+    assert.equal(wsbroker[name](), 'replaced', name);
+    mock.restore();
+  }
+});
+
 /** A package that holds the stand-in for the addon. */
 function install(name, version) {
   const folder = join(root, '..', name);

@@ -138,7 +138,7 @@ describe('options', () => {
     [{ bind, http: { server: createServer() } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'for Fastify, pass app.server'],
     [{ bind, http: { use() {}, callback() {} } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'for Koa, pass app.callback()'],
     [{ bind, http: { fetch() {}, request() {} } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'for Hono, pass getRequestListener(app.fetch)'],
-    [{ bind, http: { fetch() {}, listen() {} } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'for Elysia, call app.listen(0) and pass { forward: app.server.url }'],
+    [{ bind, http: { fetch() {}, listen() {} } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "for Elysia, pass toNodeHandler(app.fetch) of 'srvx/node'"],
     [{ bind, http: { fetch(request) {} }.fetch }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "for h3, toNodeHandler(app) of 'h3'"],
     [{ bind, http: { fetch(request) {} }.fetch.bind({}) }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'for Hono, pass getRequestListener(app.fetch)'],
     [{ bind, http: { getHttpServer() {} } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'for NestJS, pass app.getHttpServer()'],

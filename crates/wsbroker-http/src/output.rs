@@ -159,17 +159,8 @@ impl Output {
     }
 
     /// A number in decimal.
-    pub(crate) fn number(&mut self, mut number: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                return self.put(&digits[at..]);
-            }
-        }
+    pub(crate) fn number(&mut self, number: u64) {
+        self.put(itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// Puts another head in front, instead of the first `length` bytes. Nothing has been written

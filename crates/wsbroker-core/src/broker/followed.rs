@@ -1,6 +1,6 @@
 //! Channels whose messages the bus numbers: what it brings, and what is asked of it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{Broker, BrokerState, BusAsked, HistorySlice, Recovery, WeakBroker};
 use crate::{
@@ -133,6 +133,18 @@ impl FollowedHistory {
     /// Resolves when this message of the bus is here; at once where the channel is not followed.
     pub async fn arrive(&self, position: HistoryPosition) {
         cork::arrive(&self.broker, &self.history, position).await;
+    }
+
+    /// Resolves when the channel is at this position, which the bus was read up to, or when nothing
+    /// speaks for its coming there by itself: after `limit` at the latest. What was read may have
+    /// overtaken the messages themselves. Merged at once, it would make subscribers take from the
+    /// ring what is on its way to them, and lose what the bus no longer keeps.
+    pub async fn expect(&self, position: HistoryPosition, limit: Duration) {
+        let arrival = self.history.lock().expect(self.broker.histories.session(), position);
+        if let Some(arrival) = arrival {
+            // Then it does not come, and what was read tells what it was.
+            let _ = tokio::time::timeout(limit, arrival).await;
+        }
     }
 
     /// Nobody here follows the channel any more.

@@ -14,7 +14,7 @@ use crate::{
     broker::BrokerState,
     bus::{BusFailure, BusMessage, BusReceipt, MessageForm, ReceiptSender},
     error::HistoryError,
-    history::{ChannelHistory, HistoryPosition, Unnumbered},
+    history::{ChannelHistory, HistoryPosition, HistoryTotals, Unnumbered},
     ids::SocketId,
     registry::Channel,
     shard::{Command, Compress, ConnectionKey, ShardHandle},
@@ -54,6 +54,7 @@ impl PendingReceipt {
     pub async fn wait(self) -> Result<BusReceipt, BusFailure> {
         let ended = || BusFailure { reason: "the bus was lost before Redis answered".into(), unknown: true };
         let receipt = self.receiver.await.map_err(|_| ended())??;
+        HistoryTotals::count(&self.broker.histories.totals.duplicates, u64::from(receipt.duplicate));
         if let Some(history) = self.broker.histories.of(&self.channel) {
             arrive(&self.broker, &history, receipt.position).await;
         }
@@ -70,6 +71,9 @@ pub(crate) async fn arrive(broker: &BrokerState, history: &ChannelHistory, posit
     };
     if let Some(arrival) = arrival {
         let _ = tokio::time::timeout(ARRIVAL, arrival).await;
+        // It is told while the ring is locked. When the lock is let go, the shards have the
+        // message.
+        drop(history.lock());
     }
 }
 
@@ -162,17 +166,27 @@ impl Cork {
         receipt: Option<ReceiptSender>,
     ) -> usize {
         let count = self.broker.channels.get(channel).map_or(0, |channel| channel.count());
+        let is_here = staged.generation == self.generation;
+        let mut copied = None;
+        if is_here && self.commands > 0 {
+            // The bus may be quicker than this cork, and what waits here was sent before.
+            copied = self.arena.get(staged.payload..staged.end).map(<[u8]>::to_vec);
+            self.arena.truncate(staged.start);
+            self.enqueue();
+        }
+        let staged_payload = || self.arena.get(staged.payload..staged.end).filter(|_| is_here);
         if let Some(bus) = self.broker.channels.bus()
             && let Some(histories) = bus.histories()
-            && staged.generation == self.generation
-            && let Some(payload) = self.arena.get(staged.payload..staged.end)
+            && let Some(payload) = copied.as_deref().or_else(staged_payload)
         {
             let form = MessageForm { kind: staged.kind, compress: staged.compress };
             let exclude = distinct(exclude);
             histories.publish(BusMessage { channel, form, payload, exclude: &exclude, id }, receipt);
             self.wait_for_bus();
         }
-        self.arena.truncate(staged.start);
+        if copied.is_none() {
+            self.arena.truncate(staged.start);
+        }
         count
     }
 

@@ -172,6 +172,11 @@ impl HistoryRing {
 
     /// Begins anew.
     pub(super) fn restart(&mut self, epoch: HistoryEpoch) {
+        // They are not wanted any more, rather than dropped for lack of room.
+        self.change_ids(|ids, _| {
+            ids.shrink(0);
+            0
+        });
         self.clear();
         self.epoch = epoch;
         self.head = 0;
@@ -191,7 +196,7 @@ impl HistoryRing {
     pub(super) fn next_after(&self, since: Since, max: u64) -> Option<u64> {
         match since {
             Since::Now => Some(self.head + 1),
-            Since::Latest => Some(self.head + u64::from(self.entries.is_empty())),
+            Since::Latest => Some(self.head + u64::from(self.entries.is_empty() || max == 0)),
             Since::Position(since) => {
                 let missing = self.head.checked_sub(since.offset).filter(|_| since.epoch == self.epoch)?;
                 (missing <= max && missing <= self.entries.len() as u64).then_some(since.offset + 1)
@@ -204,7 +209,7 @@ impl HistoryRing {
     pub(crate) fn read(&self, epoch: HistoryEpoch, next: u64, bytes: usize) -> HistoryRead {
         let at = next.checked_sub(self.first()).filter(|_| epoch == self.epoch);
         let Some(at) = at.and_then(|at| usize::try_from(at).ok()) else {
-            return HistoryRead::Lost(self.position());
+            return HistoryRead::Lost(self.after_loss(epoch));
         };
         let mut entries = Vec::new();
         let mut left = bytes;
@@ -217,6 +222,13 @@ impl HistoryRing {
             entries.push(Arc::clone(entry));
         }
         HistoryRead::Entries(entries, true)
+    }
+
+    /// Where a reader goes on that has lost messages of this epoch. What is here of another epoch
+    /// is news to it, so it gets all of that, if all of it is kept.
+    fn after_loss(&self, epoch: HistoryEpoch) -> HistoryPosition {
+        let is_news = epoch != self.epoch && self.first() == 1;
+        HistoryPosition { offset: if is_news { 0 } else { self.head }, epoch: self.epoch }
     }
 
     /// At most `limit` messages behind `since`, the oldest or (`reverse`) the newest first. Without

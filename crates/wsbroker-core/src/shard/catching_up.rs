@@ -256,10 +256,13 @@ impl Shard {
         mut slots: IntoIter<u32>,
     ) -> Option<LongCommand> {
         for slot in slots.by_ref() {
+            let before = self.ctx.unflushed;
             if let Some(connection) = self.connections.at(slot) {
                 connection.fall_behind(&mut self.ctx, &channel, since);
+                // One that keeps up gets it now, ahead of what is sent to it next.
+                connection.refill(&mut self.ctx);
             }
-            self.ctx.turn.spend(1);
+            self.ctx.turn.spend(1 + budget::delivery(self.ctx.unflushed.saturating_sub(before)));
             if self.ctx.turn.is_spent() {
                 break;
             }

@@ -40,19 +40,9 @@ pub(crate) fn write_command(words: &[&[u8]], out: &mut Vec<u8>) {
 }
 
 /// Appends a length or a count, with the letter of its kind.
-pub(crate) fn write_number(kind: u8, mut number: usize, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
+pub(crate) fn write_number(kind: u8, number: usize, out: &mut Vec<u8>) {
     out.push(kind);
-    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 

@@ -1,4 +1,4 @@
-//! What JavaScript calls for channels with history. `src/index.cts` checks the options and makes
+//! What JavaScript calls for channels with history. `src/api` checks the options and makes
 //! promises of the results.
 
 use wsbroker_core::{HistoryEpoch, HistoryError, HistoryPosition, MessageKind, Since};

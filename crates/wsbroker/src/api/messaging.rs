@@ -1,6 +1,6 @@
 //! What JavaScript calls to send, to subscribe and to ask about sockets and channels.
 //!
-//! Names and meanings are public: `src/index.cts` exports most of these functions as they are.
+//! Names and meanings are public: `src/api` exports most of these functions as they are.
 //! Wrong types throw. A socket that is gone, or a process without a broker, never does.
 
 use bytes::{Bytes, BytesMut};

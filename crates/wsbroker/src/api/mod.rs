@@ -1,5 +1,4 @@
-//! What JavaScript calls for servers, sockets and the cluster: the functions behind
-//! `src/index.cts`.
+//! What JavaScript calls for servers, sockets and the cluster: the functions behind `src/api`.
 //!
 //! Each converts its arguments, calls the core and converts the result. Decisions belong to the
 //! core, and what the process has to `process`. What only helpers call is in `helper`.

@@ -200,6 +200,14 @@ impl HistoryRing {
         Some(receiver)
     }
 
+    /// As [`reach`](Self::reach), if messages up to this position come by themselves: the ring is
+    /// live, and nothing is known to be missing.
+    pub(crate) fn expect(&mut self, session: u64, position: HistoryPosition) -> Option<oneshot::Receiver<()>> {
+        let following = self.following.as_ref()?;
+        let comes = following.session == session && following.aside.is_empty();
+        if comes && self.epoch == position.epoch { self.reach(position) } else { None }
+    }
+
     fn tell_waiting(&mut self) {
         let (head, epoch) = (self.head, self.epoch);
         let Some(following) = &mut self.following else { return };

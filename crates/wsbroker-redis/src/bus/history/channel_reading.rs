@@ -15,6 +15,8 @@ use crate::bus::{RedisBus, bus_envelope, publish_queue::ChannelKey};
 
 /// How long a channel may take to be followed.
 const FOLLOW: Duration = Duration::from_secs(5);
+/// How long messages may take that Redis had sent before it answered over another connection.
+const OVERTAKEN: Duration = Duration::from_millis(500);
 /// Bytes that one reply has of a channel's messages, about.
 const PAGE: usize = 1 << 20;
 /// How often what was read may be outdated when it comes.
@@ -62,6 +64,7 @@ impl RedisBus {
                 None => u64::MAX >> 11,
             };
             let read = self.read_from(channel, &numbered, from).await?;
+            followed.expect(read.position, OVERTAKEN).await;
             if followed.merge(state.changes, read) {
                 return Ok(());
             }

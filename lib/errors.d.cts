@@ -51,10 +51,7 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_WORKER_FAILED'
 /** A worker ended although nothing asked it to. */
  | 'ERR_WSBROKER_WORKER_DIED'
-/**
- * A worker has not taken any event for a second, or what `watchdog.after` says, although events
- * are waiting for it.
- */
+/** A worker has not returned to its event loop for a second, or what `watchdog.after` says. */
  | 'ERR_WSBROKER_WORKER_STUCK'
 /** An async handler did not settle within `handlerTimeout`. */
  | 'ERR_WSBROKER_HANDLER_TIMEOUT'

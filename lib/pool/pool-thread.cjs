@@ -120,6 +120,7 @@ class PoolThread {
                     case 'warning':
                     case 'begun':
                     case 'closed':
+                    case 'unfinished':
                         return this.#receive(message);
                 }
                 message;
@@ -210,6 +211,9 @@ class PoolThread {
             this.#begun?.();
         else if (message.type === 'closed')
             this.#closed = message.clients;
+        else if (message.type === 'unfinished') {
+            this.#error ??= new Error('its handleStop had not settled in time');
+        }
     }
     #reason(code, what) {
         const error = this.#error;

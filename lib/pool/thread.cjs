@@ -41,8 +41,8 @@ async function end(stop) {
         post({ type: 'closed', clients: left.reduce((sum, clients) => sum + clients, 0) });
     }
     const registration = (0, register_cjs_1.currentRegistration)();
-    if (registration !== undefined)
-        await stop(registration);
+    if (registration !== undefined && !(await stop(registration)))
+        post({ type: 'unfinished' });
     port.close();
     // Timers and sockets of the application's module would keep the thread alive for ever.
     process.exit(0);

@@ -42,6 +42,10 @@ export type FromWorker = {
  | {
     readonly type: 'closed';
     readonly clients: number;
+}
+/** It ends although its `handleStop` has not settled. */
+ | {
+    readonly type: 'unfinished';
 } | {
     readonly type: 'failed';
     readonly error: PortableError;

@@ -190,6 +190,9 @@ async function start(request, file, signal) {
         }
         await (0, workers_cjs_1.startWorkers)(file, request, { signal, watchers, undo, undoTimeout });
         load_cjs_1.native.watchWorkers(watchStuckWorkers);
+        if (Object.keys(request.process).some((name) => name.startsWith('watchdog.'))) {
+            load_cjs_1.native.watchIdleWorkers();
+        }
         const location = load_cjs_1.native.listenerAddress(listener);
         load_cjs_1.native.serve(listener);
         return (0, server_object_cjs_1.createServer)({
@@ -264,8 +267,8 @@ function watchStuckWorkers({ thread: workerId, duration, kind, socketId }) {
     const at = handler === undefined
         ? 'something on its thread, not necessarily a handler, does not return'
         : `${handler} of socket ${socketId} does not return`;
-    const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', `worker ${workerId} has not taken any event for ${duration / 1000} s, although events are ` +
-        `waiting for it: ${at}; new connections go to other workers, if there are any`);
+    const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', `worker ${workerId} has not returned to its event loop for ${duration / 1000} s: ${at}; ` +
+        'new connections go to other workers, if there are any');
     if (watchers.size === 0)
         (0, report_cjs_1.reportError)(`worker ${workerId} is stuck`, reason.message);
     (0, pool_cjs_1.notifyWatchers)(watchers.values(), {

@@ -10,10 +10,10 @@ export interface WorkerEvent {
      *
      * `failed`: a replacement did not load. Another attempt follows.
      *
-     * `stuck`: events have waited for the worker for as long as {@link StartOptions.watchdog} says,
-     * and it has taken none, usually because a handler does not return. New connections go to other
-     * workers until it takes events again. Reported once each time, also for workers on threads of
-     * your own.
+     * `stuck`: the worker has not returned to its event loop for as long as
+     * {@link StartOptions.watchdog} says, usually because a handler does not return. New connections
+     * go to other workers until it takes events again. Reported once each time, also for workers on
+     * threads of your own.
      *
      * `stopped`: the worker ended because of {@link shutdown} or {@link reloadWorkers}. Then `reason`
      * is present if it did not end by itself after its handlers had settled: it crashed, hung, or was
@@ -43,8 +43,10 @@ export interface WorkerEvent {
 /** What is done about workers that do not return to their event loop. */
 export interface Watchdog {
     /**
-     * For how many milliseconds events may wait for a worker that takes none, 100 to 2^31-1.
-     * @default 1000
+     * For how many milliseconds a worker may stay away from its event loop, 100 to 2^31-1. With
+     * `watchdog` given, workers for which nothing waits are watched as well: they are woken four
+     * times within this time, and at least four times a second. Without it, only those for which an
+     * event waits, and those that {@link reloadWorkers} has to end. @default 1000
      */
     readonly after?: number | undefined;
     /**

@@ -3,6 +3,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.Registration = exports.thread = void 0;
 exports.currentRegistration = currentRegistration;
 exports.register = register;
+const node_perf_hooks_1 = require("node:perf_hooks");
 // Not the global function: test environments that imitate a browser do not have it.
 const node_timers_1 = require("node:timers");
 const node_worker_threads_1 = require("node:worker_threads");
@@ -76,29 +77,37 @@ class Registration {
     /**
      * Leaves the events that have come to other workers, whatever its handlers are at, and runs
      * `handleStop` within `timeout`. Never rejects.
+     *
+     * @returns whether `handleStop` has settled
      */
     async leave(timeout) {
         const attached = this.#dispatcher !== undefined;
         this.drop();
         if (!attached)
-            return;
+            return true;
         this.#stopped ??= this.#handleStop();
-        await (0, promises_cjs_1.within)(timeout, this.#stopped);
+        return await (0, promises_cjs_1.within)(timeout, this.#stopped);
     }
     /**
      * Handles the events that have come, waits for their handlers, runs `handleStop`, all within
      * `timeout`, and detaches from the addon. Handlers have half of that time to settle; then the
-     * events that wait for them, such as closed connections, are handled all the same. Never rejects.
+     * events that wait for them, such as closed connections, are handled all the same. `handleStop`
+     * has what is left. Never rejects.
+     *
+     * @returns whether `handleStop` has settled
      */
     async stop(timeout) {
+        const deadline = node_perf_hooks_1.performance.now() + timeout;
         this.#finished ??= this.#finishEvents();
         if (!(await (0, promises_cjs_1.within)(timeout / 2, this.#finished)))
             this.#dispatcher?.hurry();
+        let settled = true;
         if (this.#dispatcher !== undefined) {
             this.#stopped ??= this.#handleStop();
-            await (0, promises_cjs_1.within)(timeout / 2, this.#stopped);
+            settled = await (0, promises_cjs_1.within)(deadline - node_perf_hooks_1.performance.now(), this.#stopped);
         }
         this.drop();
+        return settled;
     }
     /** Detaches from the addon at once. */
     drop() {

@@ -47,14 +47,19 @@ export declare class Registration {
     /**
      * Leaves the events that have come to other workers, whatever its handlers are at, and runs
      * `handleStop` within `timeout`. Never rejects.
+     *
+     * @returns whether `handleStop` has settled
      */
-    leave(timeout: number): Promise<void>;
+    leave(timeout: number): Promise<boolean>;
     /**
      * Handles the events that have come, waits for their handlers, runs `handleStop`, all within
      * `timeout`, and detaches from the addon. Handlers have half of that time to settle; then the
-     * events that wait for them, such as closed connections, are handled all the same. Never rejects.
+     * events that wait for them, such as closed connections, are handled all the same. `handleStop`
+     * has what is left. Never rejects.
+     *
+     * @returns whether `handleStop` has settled
      */
-    stop(timeout: number): Promise<void>;
+    stop(timeout: number): Promise<boolean>;
     /** Detaches from the addon at once. */
     drop(): void;
 }

@@ -146,6 +146,7 @@ export class PoolThread {
           case 'warning':
           case 'begun':
           case 'closed':
+          case 'unfinished':
             return this.#receive(message);
         }
         message satisfies never;
@@ -246,6 +247,9 @@ export class PoolThread {
     if (message.type === 'warning') warnOnce(message.text);
     else if (message.type === 'begun') this.#begun?.();
     else if (message.type === 'closed') this.#closed = message.clients;
+    else if (message.type === 'unfinished') {
+      this.#error ??= new Error('its handleStop had not settled in time');
+    }
   }
 
   #reason(

@@ -38,6 +38,8 @@ export type FromWorker =
   | { readonly type: 'begun' }
   /** How many clients of its helpers it has closed. */
   | { readonly type: 'closed'; readonly clients: number }
+  /** It ends although its `handleStop` has not settled. */
+  | { readonly type: 'unfinished' }
   | { readonly type: 'failed'; readonly error: PortableError }
   | { readonly type: 'warning'; readonly text: string };
 
@@ -70,14 +72,14 @@ port.on('message', (message: ToWorker) => {
   message satisfies never;
 });
 
-async function end(stop: (registration: Registration) => Promise<void>): Promise<void> {
+async function end(stop: (registration: Registration) => Promise<boolean>): Promise<void> {
   if (superseded) {
     // Before `handleStop`, which may shut them down in another way.
     const left = await Promise.all([...thread.helpers].map((helper) => helper.leave()));
     post({ type: 'closed', clients: left.reduce((sum, clients) => sum + clients, 0) });
   }
   const registration = currentRegistration();
-  if (registration !== undefined) await stop(registration);
+  if (registration !== undefined && !(await stop(registration))) post({ type: 'unfinished' });
   port.close();
   // Timers and sockets of the application's module would keep the thread alive for ever.
   process.exit(0);

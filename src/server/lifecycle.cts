@@ -228,6 +228,9 @@ async function start(
     }
     await startWorkers(file, request, { signal, watchers, undo, undoTimeout });
     native.watchWorkers(watchStuckWorkers);
+    if (Object.keys(request.process).some((name) => name.startsWith('watchdog.'))) {
+      native.watchIdleWorkers();
+    }
     const location = native.listenerAddress(listener);
     native.serve(listener);
     return createServer({
@@ -307,8 +310,8 @@ function watchStuckWorkers({ thread: workerId, duration, kind, socketId }: Nativ
       : `${handler} of socket ${socketId} does not return`;
   const reason = new WSBrokerError(
     'ERR_WSBROKER_WORKER_STUCK',
-    `worker ${workerId} has not taken any event for ${duration / 1000} s, although events are ` +
-      `waiting for it: ${at}; new connections go to other workers, if there are any`,
+    `worker ${workerId} has not returned to its event loop for ${duration / 1000} s: ${at}; ` +
+      'new connections go to other workers, if there are any',
   );
   if (watchers.size === 0) reportError(`worker ${workerId} is stuck`, reason.message);
   notifyWatchers(watchers.values(), {

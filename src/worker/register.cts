@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 // Not the global function: test environments that imitate a browser do not have it.
 import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
@@ -97,28 +98,36 @@ export class Registration {
   /**
    * Leaves the events that have come to other workers, whatever its handlers are at, and runs
    * `handleStop` within `timeout`. Never rejects.
+   *
+   * @returns whether `handleStop` has settled
    */
-  async leave(timeout: number): Promise<void> {
+  async leave(timeout: number): Promise<boolean> {
     const attached = this.#dispatcher !== undefined;
     this.drop();
-    if (!attached) return;
+    if (!attached) return true;
     this.#stopped ??= this.#handleStop();
-    await within(timeout, this.#stopped);
+    return await within(timeout, this.#stopped);
   }
 
   /**
    * Handles the events that have come, waits for their handlers, runs `handleStop`, all within
    * `timeout`, and detaches from the addon. Handlers have half of that time to settle; then the
-   * events that wait for them, such as closed connections, are handled all the same. Never rejects.
+   * events that wait for them, such as closed connections, are handled all the same. `handleStop`
+   * has what is left. Never rejects.
+   *
+   * @returns whether `handleStop` has settled
    */
-  async stop(timeout: number): Promise<void> {
+  async stop(timeout: number): Promise<boolean> {
+    const deadline = performance.now() + timeout;
     this.#finished ??= this.#finishEvents();
     if (!(await within(timeout / 2, this.#finished))) this.#dispatcher?.hurry();
+    let settled = true;
     if (this.#dispatcher !== undefined) {
       this.#stopped ??= this.#handleStop();
-      await within(timeout / 2, this.#stopped);
+      settled = await within(deadline - performance.now(), this.#stopped);
     }
     this.drop();
+    return settled;
   }
 
   /** Detaches from the addon at once. */

@@ -210,6 +210,26 @@ test('a thread that hangs is cut, and its sockets move', async (t) => {
   assert.deepEqual(server.told.of('close'), []);
 });
 
+test('handleStop has the time that the handlers have left, and is cut if it takes longer', async (t) => {
+  const server = await launch(t, { start: false });
+  const workerPath = server.file('stop.cjs', 'exports.handleTextMessage = () => {}; exports.handleStop = () => new Promise(() => {});');
+  await server.start({ workerPath, threads: 1 });
+  const began = performance.now();
+  assert.deepEqual(await reload(server, { workerPath: server.file('next.cjs', 'exports.handleTextMessage = () => {};'), timeout: 2000 }), { started: 1, stopped: 1, cut: 1, closed: 0 });
+  // Half a second is kept for the end of the thread.
+  const took = performance.now() - began;
+  assert.ok(took > 1400, `${took} ms`);
+  assert.deepEqual(await reload(server), { started: 1, stopped: 1, cut: 0, closed: 0 });
+});
+
+test('an old thread that hangs although nothing waits for it is ended by the watchdog', async (t) => {
+  const server = await launch(t, { start: false });
+  const workerPath = server.file('stop.cjs', 'exports.handleTextMessage = () => {}; exports.handleStop = () => { for (;;); };');
+  await server.start({ workerPath, threads: 1, watchdog: { after: 200, action: 'replace' } });
+  const report = await reload(server, { workerPath: server.file('next.cjs', 'exports.handleTextMessage = () => {};'), timeout: 600_000 });
+  assert.deepEqual(report, { started: 1, stopped: 1, cut: 1, closed: 0 });
+});
+
 test('intervals of the old code do not keep its thread, and a second call waits for the first', async (t) => {
   const server = await launch(t, { start: false });
   const workerPath = server.file('own.cjs', `

@@ -50,7 +50,7 @@ test('while one of two workers hangs every new client is let in, and answered by
   const stuck = await server.told.next('worker', (event) => event.event === 'stuck');
   assert.equal(stuck.workerId, thread);
   assert.equal(stuck.reason.code, 'ERR_WSBROKER_WORKER_STUCK');
-  assert.match(stuck.reason.message, new RegExp(`worker ${thread} has not taken any event for 1 s, .*handleTextMessage of socket ${first.id} does not return`));
+  assert.match(stuck.reason.message, new RegExp(`worker ${thread} has not returned to its event loop for 1 s: handleTextMessage of socket ${first.id} does not return`));
 });
 
 test('a worker that hangs is reported once each time, and gets clients again when it goes on', async (t) => {
@@ -73,7 +73,7 @@ test('without onWorker a stuck worker is written to stderr', async (t) => {
   const server = await launch(t, { worker: hanging, options: { threads: 2 } });
   server.standard = true;
   const thread = await hang(server, await server.connect(), 'hang 2000');
-  await until(() => server.stderr.includes(`wsbroker: worker ${thread} is stuck: worker ${thread} has not taken any event for 1 s`), 'it is written', undefined, () => server.note());
+  await until(() => server.stderr.includes(`wsbroker: worker ${thread} is stuck: worker ${thread} has not returned to its event loop for 1 s`), 'it is written', undefined, () => server.note());
 });
 
 test('a client that was refused for want of a verdict is no connection of its worker any more', async (t) => {
@@ -144,6 +144,24 @@ test('of a worker that hangs outside of a handler no handler is named', async (t
   assert.match(stuck.reason.message, /not necessarily a handler/);
   server.file('go', '');
   await server.told.next('over');
+});
+
+test('a worker that hangs although nothing waits for it is found, too, if there is a watchdog', async (t) => {
+  const server = await launchHanging(t, { threads: 1, watchdog: { after: 200, action: 'replace' } }, (wsb, kit) => ({
+    handleOpen: (id, ip, headers) => kit.tell('open', { id, tag: headers['x-tag'] }),
+    handleTextMessage(text, id) {
+      kit.tell('text', { id, data: text });
+      if (text === 'later') setImmediate(() => { for (;;); });
+    },
+  }));
+  const client = await server.connect();
+  client.send('later');
+  const stuck = await server.told.next('worker', ({ event }) => event === 'stuck');
+  assert.deepEqual([stuck.handler, stuck.socketId], [undefined, undefined]);
+  assert.ok(stuck.duration >= 200, `${stuck.duration}`);
+  await server.told.next('worker', ({ event }) => event === 'died');
+  client.send('next');
+  await server.told.next('text', ({ data }) => data === 'next');
 });
 
 test('the options of the watchdog are checked, and hold for the whole process', async (t) => {

@@ -115,7 +115,7 @@ const quiet = {
 for (const name of [
   'init', 'serve', 'slotBytes', 'reloadTls', 'keepAlive', 'drain', 'openVerdict', 'send', 'sendToChannel', 'subscribe', 'unsubscribe', 'subscribeMany', 'unsubscribeMany', 'unsubscribeAll',
   'copySubscriptions', 'getToken', 'close', 'terminate', 'closeChannel', 'isOpen', 'bufferedAmount', 'hasSubscriptions', 'subscriberCount', 'isSubscribed',
-  'getSubscriptions', 'getSubscribers', 'stats', 'metrics', 'handlerRan', 'publishWithReceipt', 'historyPosition', 'readHistory', 'recoverSocket', 'deleteHistory', 'continueChannel', 'watchWorkers', 'endWithThread', 'setReady', 'requireCluster', 'joinCluster', 'clusterReady',
+  'getSubscriptions', 'getSubscribers', 'stats', 'metrics', 'handlerRan', 'publishWithReceipt', 'historyPosition', 'readHistory', 'recoverSocket', 'deleteHistory', 'continueChannel', 'watchWorkers', 'watchIdleWorkers', 'endWithThread', 'setReady', 'requireCluster', 'joinCluster', 'clusterReady',
   ...Object.keys(quiet),
 ]) {
   exports[name] = (...args) => {

@@ -35,6 +35,13 @@ pub trait Worker: Send + Sync {
         Backlog::default()
     }
 
+    /// Nothing waits for it: it is to fetch nevertheless, so that one that has not returned to its
+    /// event loop is found. Until it has fetched, [`backlog`](Self::backlog) counts it as at work.
+    /// Called a few times a second, see
+    /// [`Broker::watch_idle_workers`](crate::Broker::watch_idle_workers). Must not wait for
+    /// anything.
+    fn probe(&self) {}
+
     /// It is stuck from now on, after so long without a fetch, or no longer (`None`): see
     /// [`Config::stuck_after`](crate::Config::stuck_after). Called once for each change. Must not
     /// wait for anything.

@@ -44,6 +44,8 @@ pub(crate) struct BrokerState {
     pub(crate) front: Front,
     /// Locked by the tick alone.
     pub(crate) stuck_workers: Mutex<StuckWorkers>,
+    /// Whether workers for which nothing waits are watched as well.
+    pub(crate) watches_idle: AtomicBool,
     /// Bytes of payload from which on some listener compresses; `usize::MAX` while none does.
     pub(crate) compress_from: AtomicUsize,
     pub(super) shards: Box<[ShardHandle]>,
@@ -82,6 +84,7 @@ impl BrokerState {
             metrics: Metrics::default(),
             front: Front::new(&config),
             stuck_workers: Mutex::new(StuckWorkers::new(config.stuck_after)),
+            watches_idle: AtomicBool::new(false),
             compress_from: AtomicUsize::new(usize::MAX),
             shards: shards.into_boxed_slice(),
             endpoints: AtomicU32::new(0),

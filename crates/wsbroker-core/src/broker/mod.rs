@@ -189,6 +189,13 @@ impl Broker {
         self.state().workers_fail.store(fail, Ordering::Release);
     }
 
+    /// Has workers watched for which nothing waits, too, so that one is found
+    /// [stuck](Config::stuck_after) that hangs without an event. They are woken up to four times
+    /// within that time. Default: no, only those that are superseded.
+    pub fn watch_idle_workers(&self) {
+        self.state().watches_idle.store(true, Ordering::Relaxed);
+    }
+
     /// A handle that does not keep this broker, as a bus needs it.
     #[must_use]
     pub fn downgrade(&self) -> WeakBroker {

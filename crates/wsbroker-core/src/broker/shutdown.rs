@@ -76,7 +76,7 @@ impl Hung {
         let hung: Vec<_> = self.0.into_iter().filter(is_hung).collect();
         if hung.len() < raw {
             for (worker, _) in hung {
-                tracing::warn!(id = %worker.id.get(), "a worker hangs; the shutdown no longer waits for it");
+                tracing::warn!(id = worker.id.get(), "a worker hangs; the shutdown no longer waits for it");
                 worker.sink.give_up();
             }
         }

@@ -1,6 +1,6 @@
 //! Looks for stuck workers, and asks others in their place.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Weak, atomic::Ordering};
 
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -16,7 +16,7 @@ pub(crate) async fn run(broker: Weak<BrokerState>) {
         ticks.tick().await;
         let Some(broker) = broker.upgrade() else { return };
         let workers = broker.dispatch.workers();
-        broker.stuck_workers.lock().look(&workers);
+        broker.stuck_workers.lock().look(&workers, broker.watches_idle.load(Ordering::Relaxed));
         for worker in workers.iter().filter(|worker| worker.is_stuck()) {
             ask_others(&broker, worker);
         }

@@ -1,6 +1,7 @@
 //! Which workers are stuck: something has waited for them for as long as
 //! [`Config::stuck_after`](crate::Config::stuck_after) says, and they have fetched nothing in that
-//! time. A handler that never returns is the usual cause.
+//! time. A handler that never returns is the usual cause. That something may be a probe, which
+//! nothing else has to wait for.
 //!
 //! A slow tick looks at all of them, so that handing events over reads no clock and counts nothing
 //! more. A stuck worker gets no new connections while there is another, and those that wait for its
@@ -42,12 +43,17 @@ impl StuckWorkers {
         self.tick
     }
 
-    /// One tick has passed: tells the workers that are stuck now, or no longer.
-    pub(crate) fn look(&mut self, workers: &[Arc<WorkerEntry>]) {
+    /// One tick has passed: tells the workers that are stuck now, or no longer. Those for which
+    /// nothing waits are probed if they are to be watched, too, or others take their place: a
+    /// reload waits for them.
+    pub(crate) fn look(&mut self, workers: &[Arc<WorkerEntry>], idle_too: bool) {
         let before = std::mem::take(&mut self.seen);
         for worker in workers {
             let Some(fetches) = worker.sink.backlog().fetches else {
                 worker.set_stuck(None);
+                if idle_too || worker.is_superseded() {
+                    worker.sink.probe();
+                }
                 continue;
             };
             let looks = match before.get(&worker.id) {

@@ -29,6 +29,8 @@ struct PassiveWorker {
     /// What it was told.
     stuck: Mutex<Vec<bool>>,
     fetches: AtomicU64,
+    /// It was probed and has not fetched since.
+    probed: AtomicBool,
 }
 
 impl Worker for PassiveWorker {
@@ -42,7 +44,12 @@ impl Worker for PassiveWorker {
 
     fn backlog(&self) -> Backlog {
         let waiting = self.waiting();
-        Backlog { waiting, fetches: (waiting > 0).then(|| self.fetches.load(Ordering::SeqCst)) }
+        let at_work = waiting > 0 || self.probed.load(Ordering::SeqCst);
+        Backlog { waiting, fetches: at_work.then(|| self.fetches.load(Ordering::SeqCst)) }
+    }
+
+    fn probe(&self) {
+        self.probed.store(true, Ordering::SeqCst);
     }
 
     fn set_stuck(&self, for_how_long: Option<Duration>) {
@@ -316,7 +323,7 @@ fn add(broker: &Broker, handlers: Handlers) -> (Arc<PassiveWorker>, WorkerHandle
 
 /// A tick, as the broker's own clock makes them besides.
 fn tick(broker: &Broker) {
-    broker.state().stuck_workers.lock().look(&broker.state().dispatch.workers());
+    broker.state().stuck_workers.lock().look(&broker.state().dispatch.workers(), false);
 }
 
 /// As many ticks as it takes until a worker is stuck.
@@ -529,4 +536,28 @@ fn it_is_idle_when_all_has_settled_and_nothing_waits_for_a_worker_that_will_come
     dispatch.assigned(2);
     dispatch.set_replaced(true);
     assert!(is_idle());
+}
+
+#[test]
+fn a_worker_for_which_nothing_waits_is_stuck_if_it_is_watched_and_does_not_come() {
+    let (broker, _) = broker();
+    let (hung, _handle) = add(&broker, Handlers::ALL);
+    a_second_passes(&broker);
+    a_second_passes(&broker);
+    assert!(!hung.probed.load(Ordering::SeqCst), "it is left alone");
+    let look = || broker.state().stuck_workers.lock().look(&broker.state().dispatch.workers(), true);
+    (0..6).for_each(|_| look());
+    assert_eq!(*hung.stuck.lock(), [true]);
+    hung.probed.store(false, Ordering::SeqCst);
+    look();
+    assert_eq!(*hung.stuck.lock(), [true, false], "it has come");
+}
+
+#[test]
+fn a_superseded_worker_is_watched_in_any_case() {
+    let (broker, _) = broker();
+    let (hung, handle) = add(&broker, Handlers::ALL);
+    handle.supersede();
+    (0..6).for_each(|_| tick(&broker));
+    assert_eq!(*hung.stuck.lock(), [true]);
 }

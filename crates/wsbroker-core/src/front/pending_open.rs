@@ -224,7 +224,7 @@ impl Reservation {
         for channel in &accept.channels {
             if let Err(error) = self.broker.subscribe_socket(&self.socket, channel) {
                 // There was room when the verdict came.
-                tracing::warn!(socket = %self.socket.id(), %error, "a socket was added to other channels meanwhile");
+                tracing::warn!(socket = self.socket.id().get(), %error, "a socket was added to other channels meanwhile");
             }
         }
     }

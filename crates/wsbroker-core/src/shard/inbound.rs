@@ -276,7 +276,7 @@ impl Connection {
 
     /// What the peer sent fails the connection.
     fn violated(&mut self, ctx: &mut ShardContext, error: ProtocolError) {
-        tracing::debug!(socket = %self.id(), %error, "protocol error");
+        tracing::debug!(socket = self.id().get(), %error, "protocol error");
         self.end_behind_handlers(ctx, PeerEnd::Failure(cause_of(error), error.close_code()));
     }
 

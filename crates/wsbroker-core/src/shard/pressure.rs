@@ -84,7 +84,11 @@ impl Shard {
                 }
             }
             let lingering = connection.phase == ConnectionPhase::Lingering;
-            tracing::warn!(socket = %connection.id(), bytes = connection.outbox.len(), "send memory is used up: closing the slowest socket");
+            tracing::warn!(
+                socket = connection.id().get(),
+                bytes = connection.outbox.len(),
+                "send memory is used up: closing the slowest socket"
+            );
             connection.overflow(&mut self.ctx, CloseCause::MaxSendMemory);
             if lingering || connection.outbox.len() > FINISH_MAX {
                 connection.cut(&mut self.ctx, CloseCause::MaxSendMemory);
@@ -111,7 +115,11 @@ impl Shard {
                 return;
             }
             let Some(connection) = self.connections.at(slot) else { continue };
-            tracing::warn!(socket = %connection.id(), bytes = connection.receive_held, "receive memory is used up: closing the largest message");
+            tracing::warn!(
+                socket = connection.id().get(),
+                bytes = connection.receive_held,
+                "receive memory is used up: closing the largest message"
+            );
             connection.fail(&mut self.ctx, CloseCause::MaxReceiveMemory, CloseCode::TRY_AGAIN);
             connection.count_receive(&mut self.ctx);
             self.remove_ended();

@@ -3,7 +3,7 @@
 // napi-rs wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use napi_derive::napi;
 use wsbroker_core::SocketId;
@@ -74,8 +74,12 @@ pub fn slow_sockets(count: f64) -> Vec<NativeSlowSocket> {
 /// What the last answered ping of a socket took, in milliseconds.
 #[napi]
 pub fn round_trip(socket_id: f64) -> Option<f64> {
-    let taken = process::broker().1?.round_trip(id_of(socket_id)?)?;
-    Some(taken.as_secs_f64() * 1000.0)
+    process::broker().1?.round_trip(id_of(socket_id)?).map(to_milliseconds)
+}
+
+/// Whole microseconds, so that no digits are made up.
+fn to_milliseconds(taken: Duration) -> f64 {
+    taken.as_micros() as f64 / 1000.0
 }
 
 /// What is known of a socket that has been let in.
@@ -92,7 +96,7 @@ pub fn socket_info(socket_id: f64) -> Option<NativeSocketInfo> {
         bytes_in: info.bytes_in as f64,
         messages_out: info.messages_out as f64,
         bytes_out: info.bytes_out as f64,
-        round_trip: info.round_trip.map(|taken| taken.as_secs_f64() * 1000.0),
+        round_trip: info.round_trip.map(to_milliseconds),
         worker_id: info
             .worker
             .and_then(|worker| threads.iter().find(|(id, _)| *id == worker))

@@ -68,6 +68,14 @@ pub fn watch_workers(on_stuck: Option<Function<'_, NativeStuckThread, ()>>) -> R
     Ok(())
 }
 
+/// Has workers watched for which nothing waits, too, for as long as the broker lives.
+#[napi]
+pub fn watch_idle_workers() {
+    if let Some(broker) = process::broker().1 {
+        broker.watch_idle_workers();
+    }
+}
+
 /// Other workers take the place of that thread's: it gets no connections any more, and each that it
 /// has moves between two of its events.
 #[napi]

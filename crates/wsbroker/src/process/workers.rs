@@ -74,7 +74,9 @@ pub(crate) fn worker_stuck(worker: &ThreadWorker, for_how_long: Duration) {
     let watchers: Vec<StuckWatcher> = state.watchers.iter().map(|(_, watcher)| Arc::clone(watcher)).collect();
     drop(state);
     let stuck = StuckThread { thread: number, for_how_long, at_work: worker.control().at_work() };
-    tracing::warn!(?stuck, "a worker is stuck");
+    let milliseconds = u64::try_from(for_how_long.as_millis()).unwrap_or(u64::MAX);
+    let socket = stuck.at_work.map(|(_, id)| id);
+    tracing::warn!(worker = number, milliseconds, socket, "a worker is stuck");
     for watcher in watchers {
         watcher(stuck);
     }

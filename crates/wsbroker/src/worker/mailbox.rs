@@ -138,6 +138,12 @@ impl Mailbox {
         state.take_batches()
     }
 
+    /// Has the thread fetch although nothing is here. Until then it counts as at work.
+    pub(crate) fn probe(&self) -> MailboxReader {
+        let mut state = self.0.lock();
+        if state.closed { MailboxReader::Awake } else { state.must_wake() }
+    }
+
     /// What waits for the thread, and whether the thread is at work on it.
     pub(crate) fn backlog(&self) -> Backlog {
         let state = self.0.lock();
@@ -217,6 +223,19 @@ mod tests {
         let mailbox = Mailbox::default();
         assert_eq!(mailbox.give_up().1, MailboxReader::Asleep);
         assert!(matches!(mailbox.fetch(), Fetched::BrokerEnded));
+    }
+
+    #[test]
+    fn a_thread_that_is_probed_counts_as_at_work_until_it_has_fetched() {
+        let mailbox = Mailbox::default();
+        assert_eq!(mailbox.backlog().fetches, None);
+        assert_eq!(mailbox.probe(), MailboxReader::Asleep);
+        assert_eq!(mailbox.probe(), MailboxReader::Awake, "it is woken once");
+        assert_eq!(mailbox.backlog(), Backlog { waiting: 0, fetches: Some(0) });
+        assert!(matches!(mailbox.fetch(), Fetched::Nothing));
+        assert_eq!(mailbox.backlog().fetches, None);
+        mailbox.close();
+        assert_eq!(mailbox.probe(), MailboxReader::Awake, "one that has ended is not woken");
     }
 
     #[test]

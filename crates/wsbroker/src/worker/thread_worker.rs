@@ -72,6 +72,10 @@ impl Worker for ThreadWorker {
         backlog
     }
 
+    fn probe(&self) {
+        self.wake_if(self.mailbox.probe());
+    }
+
     fn set_stuck(&self, for_how_long: Option<Duration>) {
         if !self.stuck.swap(for_how_long.is_some(), Ordering::Relaxed)
             && let Some(for_how_long) = for_how_long

@@ -136,7 +136,7 @@ impl Runner {
         let events = || lost.iter().filter_map(|position| inbox.get(*position)).map(|(event, _)| event);
         for event in events() {
             let id = event.socket.id();
-            tracing::error!(%id, "no memory to pass an event to its handler; the connection is closed");
+            tracing::error!(socket = id.get(), "no memory to pass an event to its handler; the connection is closed");
             thread_cork::with(|_, cork| cork.close(id, CloseCode::INTERNAL, ""));
         }
         self.worker.settle(events());

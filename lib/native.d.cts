@@ -166,6 +166,8 @@ export interface Native {
      * has moves between two of its events.
      */
     supersedeWorker(thread: number): void;
+    /** Has workers watched for which nothing waits, too, for as long as the broker lives. */
+    watchIdleWorkers(): void;
     /**
      * Tells this thread of workers that are stuck. Without a function it is no longer told. The
      * function does not keep the thread alive.

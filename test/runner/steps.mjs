@@ -171,6 +171,8 @@ const runtimes = [
   { name: 'Bun', find: findBun },
 ].map(({ name, find }) => onRuntime('e2e', `e2e on ${name}`, find, e2e));
 
+/** Those of the client that need no server and no build for browsers. */
+const onStandIns = files('test/client').filter((file) => !/(sockets|size)\.test\.mjs$/.test(file)).map((file) => `./${file}`);
 /** `wsbroker/client`: where there is a WebSocket for programs. */
 const client = [
   { name: 'Node 26', find: () => findNode(NODE_VERSIONS.at(-1)), args: ['--test', '--test-reporter=spec'], counts: nodeCounts },
@@ -183,7 +185,7 @@ const client = [
     missing: async () => ((await find()).binary ? undefined : find()),
     run: async (step) => {
       const log = logOf(step);
-      const end = await run((await find()).binary, [...args, './test/client/client.test.mjs'], { log });
+      const end = await run((await find()).binary, [...args, ...onStandIns], { log });
       return judged(step, end, counts(end.text), log);
     },
   },

@@ -263,7 +263,7 @@ export interface Native {
     handlerRan(kind: number, milliseconds: number): void;
     /**
      * Copies the token of the socket whose event is in that slot to the beginning of `into`, if
-     * there is room for all of it. Returns its length; -1: there is none.
+     * there is room for all of it. Returns its length, or -1 if the socket has no token.
      */
     copyToken(slot: number, into: Uint8Array): number;
     /** The token of the socket whose event is in that slot. */

@@ -1,6 +1,8 @@
 //! Channels whose messages the bus numbers: what it brings, and what is asked of it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
+
+use tokio::sync::oneshot;
 
 use super::{Broker, BrokerState, BusAsked, HistorySlice, Recovery, WeakBroker};
 use crate::{
@@ -135,16 +137,13 @@ impl FollowedHistory {
         cork::arrive(&self.broker, &self.history, position).await;
     }
 
-    /// Resolves when the channel is at this position, which the bus was read up to, or when nothing
-    /// speaks for its coming there by itself: after `limit` at the latest. What was read may have
-    /// overtaken the messages themselves. Merged at once, it would make subscribers take from the
-    /// ring what is on its way to them, and lose what the bus no longer keeps.
-    pub async fn expect(&self, position: HistoryPosition, limit: Duration) {
-        let arrival = self.history.lock().expect(self.broker.histories.session(), position);
-        if let Some(arrival) = arrival {
-            // Then it does not come, and what was read tells what it was.
-            let _ = tokio::time::timeout(limit, arrival).await;
-        }
+    /// What was read of the bus, up to this position, may have overtaken the messages themselves.
+    /// Merged at once, it would send subscribers to the ring for what is on its way to them, and
+    /// lose them what the bus no longer keeps. Gets a message when they are here, which may never
+    /// be. `None`: none are on their way.
+    #[must_use]
+    pub fn overtaken(&self, position: HistoryPosition) -> Option<oneshot::Receiver<()>> {
+        self.history.lock().on_its_way(self.broker.histories.session(), position)
     }
 
     /// Nobody here follows the channel any more.

@@ -38,7 +38,7 @@ functions! {
     /// The handler of an event of this `EventKind` took so long, its promise included.
     handler_ran = "handlerRan(kind: number, milliseconds: number): void";
     /// Copies the token of the socket whose event is in that slot to the beginning of `into`, if
-    /// there is room for all of it. Returns its length; -1: there is none.
+    /// there is room for all of it. Returns its length, or -1 if the socket has no token.
     copy_token = "copyToken(slot: number, into: Uint8Array): number";
     /// The token of the socket whose event is in that slot.
     slot_token = "slotToken(slot: number): Buffer | undefined";

@@ -202,7 +202,7 @@ impl HistoryRing {
 
     /// As [`reach`](Self::reach), if messages up to this position come by themselves: the ring is
     /// live, and nothing is known to be missing.
-    pub(crate) fn expect(&mut self, session: u64, position: HistoryPosition) -> Option<oneshot::Receiver<()>> {
+    pub(crate) fn on_its_way(&mut self, session: u64, position: HistoryPosition) -> Option<oneshot::Receiver<()>> {
         let following = self.following.as_ref()?;
         let comes = following.session == session && following.aside.is_empty();
         if comes && self.epoch == position.epoch { self.reach(position) } else { None }

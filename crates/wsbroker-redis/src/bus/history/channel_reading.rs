@@ -54,8 +54,9 @@ impl RedisBus {
         let confirmed = self.interest.await_confirmation(channel);
         let ready = async { confirmed.await.map_err(|_| lost()) };
         timeout(FOLLOW, ready).await.map_err(|_| lost())??;
-        let Ok(_permit) = self.history.reads.acquire().await else { return Err(lost()) };
+        let mut waited = false;
         for _ in 0..ATTEMPTS {
+            let Ok(permit) = self.history.reads.acquire().await else { return Err(lost()) };
             let state = followed.state();
             let from = match state.here {
                 _ if whole => 0,
@@ -64,7 +65,14 @@ impl RedisBus {
                 None => u64::MAX >> 11,
             };
             let read = self.read_from(channel, &numbered, from).await?;
-            followed.expect(read.position, OVERTAKEN).await;
+            if !waited && let Some(arrival) = followed.overtaken(read.position) {
+                // Others read meanwhile, and what was read does not wait in memory.
+                drop((read, permit));
+                // If they do not come, what is read next tells what is missing.
+                let _ = timeout(OVERTAKEN, arrival).await;
+                waited = true;
+                continue;
+            }
             if followed.merge(state.changes, read) {
                 return Ok(());
             }

@@ -8,15 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::net::TcpStream;
-
 use super::{
+    accepted_stream::AcceptedStream,
     address::BoundAddress,
     answering, first_steps,
     new_connection::NewConnection,
     peer::Peer,
     response::Refusal,
-    socket::{Accepted, Transport},
+    socket::{Accepted, INHERITS_NODELAY, Transport},
 };
 use crate::broker::BrokerState;
 
@@ -112,8 +111,8 @@ fn take(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, accepted: Accept
 
 /// Small frames must not wait for the acknowledgement of those before: the shards gather what
 /// belongs together by themselves.
-fn without_delay(stream: &TcpStream) {
-    if let Err(error) = stream.set_nodelay(true) {
+fn without_delay(stream: &AcceptedStream) {
+    if !INHERITS_NODELAY && let Err(error) = stream.set_nodelay() {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
 }

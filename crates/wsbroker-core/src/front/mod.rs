@@ -2,7 +2,7 @@
 //!
 //! [`listener`] is what the caller holds: some paths on one address. [`address`] is a bound
 //! [`socket`] with the paths of all its listeners; [`addresses`] are all of a broker. [`accept`]
-//! takes connections there and makes a [`new_connection`] of each. [`first_steps`] leads it through
+//! takes connections there and makes a [`new_connection`] of each [`accepted_stream`]. [`first_steps`] leads it through
 //! [`proxy`] and TLS to its [`request`], and [`upgrade`] from there through [`forwarded`],
 //! [`websocket_handshake`], [`origin`] and [`pending_open`] (the wait for the worker's verdict) to
 //! its [`response`]. [`answering`] tells those that are not let in. [`plain`] serves what is no
@@ -15,6 +15,7 @@
 //! ([`rejection`]); and of each connection the bytes and the time until its request is complete.
 
 mod accept;
+mod accepted_stream;
 mod address;
 mod addresses;
 mod answering;

@@ -154,6 +154,12 @@ impl Stream {
         }
     }
 
+    /// Says that [`shutdown_write`](Self::shutdown_write) comes right behind what is written from
+    /// now on.
+    pub(crate) fn announce_end(&mut self) {
+        self.socket_mut().announce_end();
+    }
+
     /// Says that nothing more will be written; the peer reads what is under way and then the end.
     /// False while the kernel does not take what has to be said first.
     pub(crate) fn shutdown_write(&mut self) -> bool {

@@ -10,6 +10,8 @@ pub(crate) struct PlainStream {
     kind: StreamKind,
     /// Bytes that the kernel has taken.
     pub(crate) given: u64,
+    /// The end comes right behind what is written now.
+    end_follows: bool,
 }
 
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub(crate) enum StreamKind {
 
 impl PlainStream {
     pub(crate) fn new(kind: StreamKind) -> Self {
-        Self { kind, given: 0 }
+        Self { kind, given: 0, end_follows: false }
     }
 
     pub(crate) fn source(&mut self) -> &mut dyn Source {
@@ -54,8 +56,19 @@ impl PlainStream {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// Says that [`shutdown_write`](Self::shutdown_write) comes right behind what is written from
+    /// now on, so that the kernel may send both in one packet.
+    pub(crate) fn announce_end(&mut self) {
+        self.end_follows = true;
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = match &mut self.kind {
+            #[cfg(target_os = "linux")]
+            StreamKind::Tcp(stream) if self.end_follows => {
+                use rustix::net::SendFlags;
+                rustix::net::send(stream, bytes, SendFlags::MORE | SendFlags::NOSIGNAL).map_err(io::Error::from)
+            }
             StreamKind::Tcp(stream) => stream.write(bytes),
             #[cfg(unix)]
             StreamKind::Unix(stream) => stream.write(bytes),
@@ -90,5 +103,43 @@ impl PlainStream {
             #[cfg(unix)]
             StreamKind::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
         };
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// What the peer can read now.
+    fn there(peer: &mut TcpStream) -> io::Result<Vec<u8>> {
+        let mut bytes = [0; 16];
+        peer.read(&mut bytes).map(|count| bytes[..count].to_vec())
+    }
+
+    #[test]
+    fn the_last_bytes_wait_for_the_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        // The kernel waits 200 ms at most, and so may this thread.
+        let waited = (0..20).any(|_| {
+            let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (mut theirs, _) = listener.accept().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            theirs.set_nonblocking(true).unwrap();
+            let mut ours = PlainStream::new(StreamKind::Tcp(mio::net::TcpStream::from_std(ours)));
+            ours.announce_end();
+            assert_eq!(ours.write(b"last").unwrap(), 4);
+            let before = there(&mut theirs);
+            ours.shutdown_write();
+            if before.is_ok() {
+                return false;
+            }
+            theirs.set_nonblocking(false).unwrap();
+            assert_eq!(there(&mut theirs).unwrap(), b"last");
+            assert_eq!(there(&mut theirs).unwrap(), b"", "and the end");
+            true
+        });
+        assert!(waited);
     }
 }

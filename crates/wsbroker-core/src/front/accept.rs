@@ -9,13 +9,12 @@ use std::{
 };
 
 use super::{
-    accepted_stream::AcceptedStream,
     address::BoundAddress,
     answering, first_steps,
     new_connection::NewConnection,
     peer::Peer,
     response::Refusal,
-    socket::{Accepted, INHERITS_NODELAY, Transport},
+    socket::{Accepted, Transport},
 };
 use crate::broker::BrokerState;
 
@@ -100,20 +99,9 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 fn take(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, accepted: Accepted) {
     broker.metrics.accepted.fetch_add(1, Ordering::Relaxed);
     match accepted {
-        Accepted::Tcp(stream, peer) => {
-            without_delay(&stream);
-            begin(broker, address, stream, Peer::new(peer.ip(), peer.port()));
-        }
+        Accepted::Tcp(stream, peer) => begin(broker, address, stream, Peer::new(peer.ip(), peer.port())),
         #[cfg(unix)]
         Accepted::Unix(stream) => begin(broker, address, stream, Peer::UNIX),
-    }
-}
-
-/// Small frames must not wait for the acknowledgement of those before: the shards gather what
-/// belongs together by themselves.
-fn without_delay(stream: &AcceptedStream) {
-    if !INHERITS_NODELAY && let Err(error) = stream.set_nodelay() {
-        tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
 }
 

@@ -73,6 +73,16 @@ impl AcceptedStream {
         }
     }
 
+    /// Whether it sends small frames at once.
+    pub(super) fn has_nodelay(&self) -> bool {
+        match &self.0 {
+            State::Fresh(stream) | State::Tried(stream) => stream.nodelay(),
+            State::Watched(stream) => stream.nodelay(),
+            State::Lost => Ok(false),
+        }
+        .unwrap_or(false)
+    }
+
     /// Sends small frames at once.
     ///
     /// # Errors

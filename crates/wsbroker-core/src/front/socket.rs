@@ -6,7 +6,8 @@ use std::{
     io,
     net::SocketAddr,
     path::PathBuf,
-    task::{Context, Poll, ready},
+    sync::OnceLock,
+    task::{Context, Poll},
 };
 
 #[cfg(all(unix, any(test, not(any(target_os = "linux", target_os = "android")))))]
@@ -36,9 +37,6 @@ const BACKLOG: i32 = 4096;
 pub(super) const REUSE_PORT: bool =
     cfg!(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))));
 
-/// Whether a connection has `TCP_NODELAY` if its listener has.
-pub(super) const INHERITS_NODELAY: bool = cfg!(any(target_os = "linux", target_os = "android"));
-
 /// Where a listening socket is, as the system knows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[cfg_attr(not(unix), allow(dead_code))]
@@ -53,6 +51,9 @@ pub(super) enum Local {
 pub(super) struct Acceptor {
     kind: AcceptorKind,
     local: Local,
+    /// Whether a connection has `TCP_NODELAY` from its listener, as it has with most systems. Known
+    /// from the first connection on.
+    inherits_nodelay: OnceLock<bool>,
 }
 
 #[derive(Debug)]
@@ -83,6 +84,10 @@ pub(super) enum Accepted {
 }
 
 impl Acceptor {
+    fn new(kind: AcceptorKind, local: Local) -> Self {
+        Self { kind, local, inherits_nodelay: OnceLock::new() }
+    }
+
     /// Listens on the first of these addresses that this machine has. An address that is in use or
     /// not allowed is final: the next one would be another server than the one that was asked for.
     pub(super) fn tcp(addresses: &[SocketAddr], reuse_port: bool) -> io::Result<Self> {
@@ -91,7 +96,7 @@ impl Acceptor {
             match listen(address, reuse_port) {
                 Ok(listener) => {
                     let local = Local::Tcp(listener.local_addr()?);
-                    return Ok(Self { kind: AcceptorKind::Tcp(watch(listener)?), local });
+                    return Ok(Self::new(AcceptorKind::Tcp(watch(listener)?), local));
                 }
                 Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {
                     return Err(error);
@@ -107,7 +112,7 @@ impl Acceptor {
     pub(super) fn unix(path: &std::path::Path) -> io::Result<Self> {
         let (file, listener, lock) = unix::bind(path, BACKLOG)?;
         let local = Local::Unix(file.path().to_owned());
-        Ok(Self { kind: AcceptorKind::Unix { _file: file, listener, _lock: lock }, local })
+        Ok(Self::new(AcceptorKind::Unix { _file: file, listener, _lock: lock }, local))
     }
 
     pub(super) fn local(&self) -> &Local {
@@ -118,23 +123,36 @@ impl Acceptor {
         match &self.kind {
             #[cfg(unix)]
             AcceptorKind::Tcp(listener) => loop {
-                let mut ready = ready!(listener.poll_read_ready(cx))?;
+                let mut ready = std::task::ready!(listener.poll_read_ready(cx))?;
                 // An error is that there is none any more.
                 if let Ok(accepted) = ready.try_io(|listener| listener.get_ref().accept()) {
                     return Poll::Ready(
-                        accepted.map(|(stream, peer)| Accepted::Tcp(AcceptedStream::fresh(stream), peer)),
+                        accepted.map(|(stream, peer)| self.tcp_of(AcceptedStream::fresh(stream), peer)),
                     );
                 }
             },
             #[cfg(not(unix))]
             AcceptorKind::Tcp(listener) => {
-                listener.poll_accept(cx).map_ok(|(stream, peer)| Accepted::Tcp(stream.into(), peer))
+                listener.poll_accept(cx).map_ok(|(stream, peer)| self.tcp_of(stream.into(), peer))
             }
             #[cfg(unix)]
             AcceptorKind::Unix { listener, .. } => {
                 listener.poll_accept(cx).map_ok(|(stream, _)| Accepted::Unix(stream))
             }
         }
+    }
+}
+
+impl Acceptor {
+    /// Small frames must not wait for the acknowledgement of those before: the shards gather what
+    /// belongs together by themselves.
+    fn tcp_of(&self, stream: AcceptedStream, peer: SocketAddr) -> Accepted {
+        if !*self.inherits_nodelay.get_or_init(|| stream.has_nodelay())
+            && let Err(error) = stream.set_nodelay()
+        {
+            tracing::debug!(%error, "TCP_NODELAY cannot be set");
+        }
+        Accepted::Tcp(stream, peer)
     }
 }
 
@@ -163,7 +181,7 @@ fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<std::net::TcpList
     {
         tracing::debug!(%error, "[::] takes IPv6 connections only on this system");
     }
-    socket.set_tcp_nodelay(INHERITS_NODELAY)?;
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
@@ -341,9 +359,6 @@ mod tests {
     #[tokio::test]
     async fn small_frames_are_sent_at_once() {
         let (mut ours, _theirs) = tcp().await;
-        if !INHERITS_NODELAY {
-            ours.set_nodelay().unwrap();
-        }
         assert!(ours.watched().unwrap().nodelay().unwrap());
     }
 

@@ -10,9 +10,19 @@ const report_cjs_1 = require("../report.cjs");
 const handler_names_cjs_1 = require("./handler-names.cjs");
 /**
  * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections
- * are closed with 1012 when it ends, instead of moving to another worker.
+ * are closed with 1012 when it ends, instead of moving to another worker. `forget`: it hears of the
+ * end of sockets that have had a token, whether or not it has a handler for that.
  */
-exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16, pinned: 32, lost: 64 };
+exports.MASK = {
+    open: 1,
+    text: 2,
+    binary: 4,
+    close: 8,
+    drain: 16,
+    pinned: 32,
+    lost: 64,
+    forget: 128,
+};
 /**
  * A property of handlers that keep what they know of connections on their thread. If it is `true`
  * the worker is pinned: see {@link MASK}.
@@ -55,8 +65,8 @@ function handlerTable(call, handlers, holders = [handlers]) {
     const handleLost = pick('handleLost');
     const onError = pick('onError');
     const scope = (0, async_scope_cjs_1.scopeHere)();
-    // Tokens are cached by socket until its close event, so any handler that gets tokens needs that.
-    const closes = handleClose ?? handleTextMessage ?? handleBinaryMessage ?? handleDrain;
+    // Tokens are cached by socket until its close event.
+    const cachesTokens = handleTextMessage ?? handleBinaryMessage ?? handleDrain;
     return {
         self: handlers,
         handleOpen,
@@ -70,7 +80,8 @@ function handlerTable(call, handlers, holders = [handlers]) {
         mask: (handleOpen ? exports.MASK.open : 0) |
             (handleTextMessage ? exports.MASK.text : 0) |
             (handleBinaryMessage ? exports.MASK.binary : 0) |
-            (closes ? exports.MASK.close : 0) |
+            (handleClose ? exports.MASK.close : 0) |
+            (cachesTokens ? exports.MASK.forget : 0) |
             (handleDrain ? exports.MASK.drain : 0) |
             (handleLost ? exports.MASK.lost : 0) |
             (Reflect.get(handlers, exports.PINNED) === true ? exports.MASK.pinned : 0),

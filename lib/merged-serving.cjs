@@ -185,7 +185,6 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.FETCH_HINT = exports.HTTP_OPTIONS = void 0;
 exports.checkHttpOptions = checkHttpOptions;
 exports.checkNotListening = checkNotListening;
-const node_net_1 = require("node:net");
 const node_util_1 = require("node:util");
 const builtins_cjs_1 = requireMerged("builtins.cjs");
 const errors_cjs_1 = requireMerged("errors.cjs");
@@ -355,7 +354,7 @@ function hintForObject(value) {
   }
   if (has("fetch"))
     return "for Bun.serve, pass { forward: server.url }";
-  return value instanceof node_net_1.Server ? "got another kind of server" : void 0;
+  return value instanceof builtins_cjs_1.builtins.net.Server ? "got another kind of server" : void 0;
 }
 }),
 "options/process.cjs": (function (exports) {
@@ -365,7 +364,7 @@ exports.defaultProcessOptions = defaultProcessOptions;
 exports.toNativeProcessOptions = toNativeProcessOptions;
 exports.fromNativeOptions = fromNativeOptions;
 exports.processOptionsWith = processOptionsWith;
-const node_os_1 = require("node:os");
+const builtins_cjs_1 = requireMerged("builtins.cjs");
 const OFF = {
   maxConnections: void 0,
   maxConnectionsPerIp: void 0,
@@ -374,7 +373,7 @@ const OFF = {
 };
 function defaultProcessOptions(native) {
   const { memory: known, cpus } = native.brokerDefaults();
-  const memory = known > 0 ? known : (0, node_os_1.totalmem)();
+  const memory = known > 0 ? known : builtins_cjs_1.builtins.os.totalmem();
   const quarter = Math.max(1, Math.floor(memory / 4));
   return {
     handlers: "serial",
@@ -580,8 +579,8 @@ exports.START_OPTIONS = exports.MAX_THREADS = void 0;
 exports.checkStartOptions = checkStartOptions;
 exports.checkShutdownOptions = checkShutdownOptions;
 exports.path = path;
-const node_net_1 = require("node:net");
 const node_url_1 = require("node:url");
+const builtins_cjs_1 = requireMerged("builtins.cjs");
 const errors_cjs_1 = requireMerged("errors.cjs");
 const advice_cjs_1 = requireMerged("options/advice.cjs");
 const checks_cjs_1 = requireMerged("options/checks.cjs");
@@ -835,7 +834,7 @@ function trustProxy(call, value) {
 }
 function isNetwork(text) {
   const [, address = "", prefix] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
-  const family = (0, node_net_1.isIP)(address);
+  const family = builtins_cjs_1.builtins.net.isIP(address);
   return family !== 0 && (prefix === void 0 || Number(prefix) <= (family === 4 ? 32 : 128));
 }
 function path(call, name, value) {
@@ -958,7 +957,7 @@ function limits(call, value) {
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.checkTlsOptions = checkTlsOptions;
 exports.readTls = readTls;
-const promises_1 = require("node:fs/promises");
+const node_fs_1 = require("node:fs");
 const node_path_1 = require("node:path");
 const node_url_1 = require("node:url");
 const errors_cjs_1 = requireMerged("errors.cjs");
@@ -1032,7 +1031,7 @@ async function read(call, from) {
   if ("pem" in from)
     return { name: `"${from.name}"`, pem: from.pem };
   try {
-    return { name: `"${from.name}" (${from.path})`, pem: await (0, promises_1.readFile)(from.path) };
+    return { name: `"${from.name}" (${from.path})`, pem: await node_fs_1.promises.readFile(from.path) };
   } catch (error) {
     const { code, message } = error;
     const failure = new errors_cjs_1.WSBrokerError("ERR_WSBROKER_TLS", `${call}: "${from.name}" (${from.path}) cannot be read: ${message}`, { cause: error });
@@ -1077,8 +1076,8 @@ exports.ImportReports = ImportReports;
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.PoolThread = exports.STABLE_AFTER = void 0;
-const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
+const clock_cjs_1 = requireMerged("clock.cjs");
 const errors_cjs_1 = requireMerged("errors.cjs");
 const load_cjs_1 = requireMerged("native/load.cjs");
 const promises_cjs_1 = requireMerged("promises.cjs");
@@ -1110,7 +1109,7 @@ class PoolThread {
   broken = false;
   #worker;
   #port;
-  #startedAt = node_perf_hooks_1.performance.now();
+  #startedAt = (0, clock_cjs_1.now)();
   #error;
   #closed = 0;
   #pinned = Promise.resolve(0);
@@ -1187,7 +1186,7 @@ class PoolThread {
     port1.unref();
   }
   age() {
-    return node_perf_hooks_1.performance.now() - this.#startedAt;
+    return (0, clock_cjs_1.now)() - this.#startedAt;
   }
   /**
    * How many connections were closed because others take its place: clients of its helpers, and
@@ -1224,7 +1223,7 @@ class PoolThread {
    * @returns whether it has ended by itself, and not by an error
    */
   async stop(timeout) {
-    const deadline = node_perf_hooks_1.performance.now() + timeout;
+    const deadline = (0, clock_cjs_1.now)() + timeout;
     const last = Math.min(MAX_FOR_TERMINATION, timeout / 4);
     if (this.wasReady) {
       this.#post({ type: "stop", timeout: timeout - 2 * last });
@@ -1233,7 +1232,7 @@ class PoolThread {
     }
     this.#error ??= new Error(`it did not stop within ${Math.round(timeout)} ms`);
     this.#terminated = true;
-    await (0, promises_cjs_1.within)(deadline - node_perf_hooks_1.performance.now(), this.#worker.terminate());
+    await (0, promises_cjs_1.within)(deadline - (0, clock_cjs_1.now)(), this.#worker.terminate());
     return false;
   }
   /**
@@ -1285,7 +1284,7 @@ exports.PoolThread = PoolThread;
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Pool = void 0;
 exports.notifyWatchers = notifyWatchers;
-const node_perf_hooks_1 = require("node:perf_hooks");
+const clock_cjs_1 = requireMerged("clock.cjs");
 const load_cjs_1 = requireMerged("native/load.cjs");
 const promises_cjs_1 = requireMerged("promises.cjs");
 const report_cjs_1 = requireMerged("report.cjs");
@@ -1382,7 +1381,7 @@ class Pool {
     const superseded = [...this.#running].filter(({ generation }) => generation !== this.#generation);
     for (const thread of superseded)
       thread.supersede();
-    const deadline = node_perf_hooks_1.performance.now() + timeout;
+    const deadline = (0, clock_cjs_1.now)() + timeout;
     const left = Promise.all(superseded.map((thread) => this.#leave(thread, deadline)));
     return {
       left: left.then(async (cuts) => {
@@ -1426,7 +1425,7 @@ class Pool {
   }
   /** Lets a thread end whose place others have taken. Returns whether it was cut. */
   async #leave(thread, deadline) {
-    const time = () => Math.max(0, deadline - node_perf_hooks_1.performance.now());
+    const time = () => Math.max(0, deadline - (0, clock_cjs_1.now)());
     if (!thread.wasReady) {
       await thread.terminate();
       return false;
@@ -1610,7 +1609,6 @@ function drainAll(options, onProgress) {
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.openInnerServer = openInnerServer;
 const node_fs_1 = require("node:fs");
-const node_os_1 = require("node:os");
 const node_path_1 = require("node:path");
 const node_util_1 = require("node:util");
 const builtins_cjs_1 = requireMerged("builtins.cjs");
@@ -1706,7 +1704,7 @@ function privateAddress() {
   };
   if (process.platform === "win32")
     return loopback;
-  const parent = (0, node_os_1.tmpdir)();
+  const parent = builtins_cjs_1.builtins.os.tmpdir();
   if (Buffer.byteLength((0, node_path_1.join)(parent, "wsbroker-XXXXXX", "http")) > LONGEST_SOCKET_PATH) {
     return loopback;
   }
@@ -1830,10 +1828,10 @@ exports.shutdownAll = shutdownAll;
 exports.shutdownHere = shutdownHere;
 exports.untilNextShutdown = untilNextShutdown;
 exports.inTurn = inTurn;
-const node_perf_hooks_1 = require("node:perf_hooks");
 const node_util_1 = require("node:util");
 const node_worker_threads_1 = require("node:worker_threads");
 const async_scope_cjs_1 = requireMerged("async-scope.cjs");
+const clock_cjs_1 = requireMerged("clock.cjs");
 const errors_cjs_1 = requireMerged("errors.cjs");
 const copies_cjs_1 = requireMerged("native/copies.cjs");
 const join_cluster_cjs_1 = requireMerged("native/join-cluster.cjs");
@@ -1910,17 +1908,17 @@ function shutdownAll(code, timeout) {
   shutdown: shutdownHere
 });
 function shutdownHere(code, timeout) {
-  const deadline = node_perf_hooks_1.performance.now() + timeout;
+  const deadline = (0, clock_cjs_1.now)() + timeout;
   nextDeadline = Math.min(nextDeadline, deadline);
   untilShutdown.abort();
   untilShutdown = new AbortController();
   return inTurn(() => shutdown(code, timeout, deadline));
 }
 async function shutdownCopies(copies, code, timeout) {
-  const deadline = node_perf_hooks_1.performance.now() + timeout;
+  const deadline = (0, clock_cjs_1.now)() + timeout;
   const all = { closed: 0, terminated: 0 };
   for (const copy of copies) {
-    const { closed, terminated } = await copy.shutdown(code, Math.max(0, Math.floor(deadline - node_perf_hooks_1.performance.now())));
+    const { closed, terminated } = await copy.shutdown(code, Math.max(0, Math.floor(deadline - (0, clock_cjs_1.now)())));
     all.closed += closed;
     all.terminated += terminated;
   }
@@ -2019,7 +2017,7 @@ async function attempt(step) {
   }
 }
 async function shutdown(code, timeout, deadline) {
-  const left = () => Math.max(0, deadline - node_perf_hooks_1.performance.now());
+  const left = () => Math.max(0, deadline - (0, clock_cjs_1.now)());
   const pool = (0, workers_cjs_1.currentPool)();
   pool?.hurry();
   const forWorkers = Math.max(LEAST_FOR_WORKERS, Math.min(MOST_FOR_WORKERS, timeout / 8));
@@ -2040,7 +2038,7 @@ async function shutdown(code, timeout, deadline) {
   return { closed, terminated };
 }
 function undoTimeout() {
-  return Math.max(LEAST_FOR_WORKERS, Math.min(UNDO_TIMEOUT, nextDeadline - node_perf_hooks_1.performance.now()));
+  return Math.max(LEAST_FOR_WORKERS, Math.min(UNDO_TIMEOUT, nextDeadline - (0, clock_cjs_1.now)()));
 }
 function watchStuckWorkers({ thread: workerId, duration, kind, socketId }) {
   const handler = kind === void 0 ? void 0 : dispatch_cjs_1.HANDLER_OF_EVENT[kind];

@@ -316,10 +316,25 @@ exports.builtins = {
   get https() {
     return require("node:https");
   },
+  get net() {
+    return require("node:net");
+  },
+  get os() {
+    return require("node:os");
+  },
   get tls() {
     return require("node:tls");
   }
 };
+}),
+"clock.cjs": (function (exports) {
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.now = now;
+function now() {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e3 + nanoseconds / 1e6;
+}
 }),
 "errors.cjs": (function (exports) {
 "use strict";
@@ -1379,9 +1394,9 @@ function serving() {
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.HANDLER_OF_EVENT = void 0;
 exports.createDispatcher = createDispatcher;
-const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
 const builtins_cjs_1 = requireMerged("builtins.cjs");
+const clock_cjs_1 = requireMerged("clock.cjs");
 const errors_cjs_1 = requireMerged("errors.cjs");
 const promises_cjs_1 = requireMerged("promises.cjs");
 const measured_cjs_1 = requireMerged("worker/measured.cjs");
@@ -1421,7 +1436,6 @@ function createDispatcher(native, table, onBrokerGone) {
   const { copyToken, slotBytes, slotToken, tokenVersion } = native;
   const { setInterval, clearInterval, queueMicrotask } = globalThis;
   const { nextTick } = process;
-  const clock = node_perf_hooks_1.performance.now.bind(node_perf_hooks_1.performance);
   let control = new Int32Array(16);
   let ids = new Float64Array(0);
   let kinds = control;
@@ -1556,7 +1570,7 @@ function createDispatcher(native, table, onBrokerGone) {
         report(error, kind, id);
       }
       if (begun !== 0)
-        handlerRan(kind, clock() - begun);
+        handlerRan(kind, (0, clock_cjs_1.now)() - begun);
       state[slot] = 2;
     }
   }
@@ -1566,7 +1580,7 @@ function createDispatcher(native, table, onBrokerGone) {
         return 0;
       untilMeasured = (0, measured_cjs_1.untilNextMeasured)();
     }
-    return clock();
+    return (0, clock_cjs_1.now)();
   }
   function invoke(kind, id, value, token, code) {
     switch (kind) {
@@ -1606,7 +1620,7 @@ function createDispatcher(native, table, onBrokerGone) {
   }
   function open(id, slot, request) {
     let decision = verdict_cjs_1.FORBIDDEN;
-    const begun = clock();
+    const begun = (0, clock_cjs_1.now)();
     try {
       if (request.clientCertificate !== void 0)
         withFingerprint(request.clientCertificate);
@@ -1622,7 +1636,7 @@ function createDispatcher(native, table, onBrokerGone) {
     } catch (error) {
       report(error, 1, id);
     }
-    handlerRan(1, clock() - begun);
+    handlerRan(1, (0, clock_cjs_1.now)() - begun);
     sendVerdict(slot, decision, id);
     state[slot] = 2;
   }
@@ -1716,7 +1730,7 @@ function createDispatcher(native, table, onBrokerGone) {
     const { id, kind, slot, begun } = pending;
     pendingCount--;
     if (begun !== 0)
-      handlerRan(kind, clock() - begun);
+      handlerRan(kind, (0, clock_cjs_1.now)() - begun);
     if (kind === 1) {
       if (failed)
         report(value, kind, id);
@@ -1765,7 +1779,7 @@ function createDispatcher(native, table, onBrokerGone) {
         report(error, kind, id);
       }
       if (begun !== 0)
-        handlerRan(kind, clock() - begun);
+        handlerRan(kind, (0, clock_cjs_1.now)() - begun);
       settleOutside(slot);
     }
     if (pending.serial)
@@ -1835,7 +1849,7 @@ function createDispatcher(native, table, onBrokerGone) {
     pending.expired = true;
     pendingCount--;
     if (begun !== 0)
-      handlerRan(kind, clock() - begun);
+      handlerRan(kind, (0, clock_cjs_1.now)() - begun);
     if (kind === 1)
       sendVerdict(slot, verdict_cjs_1.TIMED_OUT, id);
     else if (kind === 8)
@@ -2474,9 +2488,9 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.Registration = exports.thread = void 0;
 exports.currentRegistration = currentRegistration;
 exports.register = register;
-const node_perf_hooks_1 = require("node:perf_hooks");
 const node_timers_1 = require("node:timers");
 const node_worker_threads_1 = require("node:worker_threads");
+const clock_cjs_1 = requireMerged("clock.cjs");
 const errors_cjs_1 = requireMerged("errors.cjs");
 const copies_cjs_1 = requireMerged("native/copies.cjs");
 const load_cjs_1 = requireMerged("native/load.cjs");
@@ -2562,14 +2576,14 @@ class Registration {
    * @returns whether `handleStop` has settled
    */
   async stop(timeout) {
-    const deadline = node_perf_hooks_1.performance.now() + timeout;
+    const deadline = (0, clock_cjs_1.now)() + timeout;
     this.#finished ??= this.#finishEvents();
     if (!await (0, promises_cjs_1.within)(timeout / 2, this.#finished))
       this.#dispatcher?.hurry();
     let settled = true;
     if (this.#dispatcher !== void 0) {
       this.#stopped ??= this.#handleStop();
-      settled = await (0, promises_cjs_1.within)(deadline - node_perf_hooks_1.performance.now(), this.#stopped);
+      settled = await (0, promises_cjs_1.within)(deadline - (0, clock_cjs_1.now)(), this.#stopped);
     }
     this.drop();
     return settled;

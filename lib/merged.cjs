@@ -1005,7 +1005,7 @@ function wrongType(call, name, expected, value) {
   return new errors_cjs_1.WSBrokerTypeError(`${call}: "${name}" must be ${expected}, got ${typeName(value)}`);
 }
 function wrongValue(call, name, expected, value) {
-  const shown = typeof value === "number" ? String(value) : `'${value.length > 100 ? `${value.slice(0, 100)}…` : value}'`;
+  const shown = typeof value === "number" ? String(value) : `'${value.length > 100 ? `${value.slice(0, 100)}\u2026` : value}'`;
   return new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must be ${expected}, got ${shown}`);
 }
 function typeName(value) {

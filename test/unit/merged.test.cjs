@@ -38,6 +38,11 @@ test('a_merged_module_has_a_file_of_its_own_with_the_same_exports', () => {
   for (const name of names) assert.equal(require(join(lib, name)), merged(name), name);
 });
 
+// The engine keeps two bytes for each character of a source that has others.
+test('merged_files_are_ascii', () => {
+  for (const name of ['merged.cjs', 'merged-serving.cjs']) assert.doesNotMatch(readFileSync(join(lib, name), 'utf8'), /[^\0-\x7f]/, name);
+});
+
 test('a_module_that_throws_is_tried_again_by_the_next_requirement', () => {
   let calls = 0;
   merged.define({

@@ -151,7 +151,8 @@ impl AsyncWrite for AcceptedStream {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::{
         io::Write,

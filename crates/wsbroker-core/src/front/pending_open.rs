@@ -145,8 +145,9 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Takes an id and a slot for a connection and asks a worker, with what `request` makes. Without
-    /// a handler for that the verdict is there at once. `None` when the broker is shutting down.
+    /// Takes an id and a slot for a connection and asks a worker, with what `request` makes.
+    /// Without a handler for that the verdict is there at once. `None` when the broker is shutting
+    /// down.
     pub(crate) fn new(
         broker: &Arc<BrokerState>,
         endpoint: &Arc<Endpoint>,

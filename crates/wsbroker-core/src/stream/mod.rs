@@ -23,7 +23,7 @@ pub(crate) enum Stream {
 impl Stream {
     /// Takes over a stream that is non-blocking already.
     pub(crate) fn tcp(stream: std::net::TcpStream) -> Self {
-        Self::Plain(PlainStream::new(StreamKind::Tcp(mio::net::TcpStream::from_std(stream))))
+        Self::Plain(PlainStream::new(StreamKind::tcp(mio::net::TcpStream::from_std(stream))))
     }
 
     /// Takes over a stream that is non-blocking already.

@@ -10,25 +10,33 @@ pub(crate) struct PlainStream {
     kind: StreamKind,
     /// Bytes that the kernel has taken.
     pub(crate) given: u64,
-    /// The end comes right behind what is written now.
-    end_follows: bool,
 }
 
 #[derive(Debug)]
 pub(crate) enum StreamKind {
-    Tcp(mio::net::TcpStream),
+    Tcp {
+        stream: mio::net::TcpStream,
+        /// The end comes right behind what is written now. Here it takes no memory of its own.
+        end_follows: bool,
+    },
     #[cfg(unix)]
     Unix(mio::net::UnixStream),
 }
 
+impl StreamKind {
+    pub(crate) fn tcp(stream: mio::net::TcpStream) -> Self {
+        Self::Tcp { stream, end_follows: false }
+    }
+}
+
 impl PlainStream {
     pub(crate) fn new(kind: StreamKind) -> Self {
-        Self { kind, given: 0, end_follows: false }
+        Self { kind, given: 0 }
     }
 
     pub(crate) fn source(&mut self) -> &mut dyn Source {
         match &mut self.kind {
-            StreamKind::Tcp(stream) => stream,
+            StreamKind::Tcp { stream, .. } => stream,
             #[cfg(unix)]
             StreamKind::Unix(stream) => stream,
         }
@@ -36,7 +44,7 @@ impl PlainStream {
 
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.kind {
-            StreamKind::Tcp(stream) => stream.read(buffer),
+            StreamKind::Tcp { stream, .. } => stream.read(buffer),
             #[cfg(unix)]
             StreamKind::Unix(stream) => stream.read(buffer),
         }
@@ -46,7 +54,7 @@ impl PlainStream {
     #[cfg(unix)]
     pub(crate) fn read_behind(&mut self, memory: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         match &self.kind {
-            StreamKind::Tcp(stream) => wsbroker_sys::read_behind(stream, memory, most),
+            StreamKind::Tcp { stream, .. } => wsbroker_sys::read_behind(stream, memory, most),
             StreamKind::Unix(stream) => wsbroker_sys::read_behind(stream, memory, most),
         }
     }
@@ -59,17 +67,19 @@ impl PlainStream {
     /// Says that [`shutdown_write`](Self::shutdown_write) comes right behind what is written from
     /// now on, so that the kernel may send both in one packet.
     pub(crate) fn announce_end(&mut self) {
-        self.end_follows = true;
+        if let StreamKind::Tcp { end_follows, .. } = &mut self.kind {
+            *end_follows = true;
+        }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = match &mut self.kind {
             #[cfg(target_os = "linux")]
-            StreamKind::Tcp(stream) if self.end_follows => {
+            StreamKind::Tcp { stream, end_follows: true } => {
                 use rustix::net::SendFlags;
                 rustix::net::send(stream, bytes, SendFlags::MORE | SendFlags::NOSIGNAL).map_err(io::Error::from)
             }
-            StreamKind::Tcp(stream) => stream.write(bytes),
+            StreamKind::Tcp { stream, .. } => stream.write(bytes),
             #[cfg(unix)]
             StreamKind::Unix(stream) => stream.write(bytes),
         }?;
@@ -79,7 +89,7 @@ impl PlainStream {
 
     pub(crate) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let taken = match &mut self.kind {
-            StreamKind::Tcp(stream) => stream.write_vectored(slices),
+            StreamKind::Tcp { stream, .. } => stream.write_vectored(slices),
             #[cfg(unix)]
             StreamKind::Unix(stream) => stream.write_vectored(slices),
         }?;
@@ -90,7 +100,7 @@ impl PlainStream {
     /// Asks the kernel.
     pub(crate) fn unacknowledged(&self) -> Option<usize> {
         match &self.kind {
-            StreamKind::Tcp(stream) => wsbroker_sys::unacknowledged(stream),
+            StreamKind::Tcp { stream, .. } => wsbroker_sys::unacknowledged(stream),
             #[cfg(unix)]
             StreamKind::Unix(stream) => wsbroker_sys::unacknowledged(stream),
         }
@@ -99,7 +109,7 @@ impl PlainStream {
     pub(crate) fn shutdown_write(&self) {
         // Fails when the peer has gone already, which is what we want to happen.
         let _ = match &self.kind {
-            StreamKind::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
+            StreamKind::Tcp { stream, .. } => stream.shutdown(std::net::Shutdown::Write),
             #[cfg(unix)]
             StreamKind::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
         };
@@ -127,7 +137,7 @@ mod tests {
             let (mut theirs, _) = listener.accept().unwrap();
             ours.set_nonblocking(true).unwrap();
             theirs.set_nonblocking(true).unwrap();
-            let mut ours = PlainStream::new(StreamKind::Tcp(mio::net::TcpStream::from_std(ours)));
+            let mut ours = PlainStream::new(StreamKind::tcp(mio::net::TcpStream::from_std(ours)));
             ours.announce_end();
             assert_eq!(ours.write(b"last").unwrap(), 4);
             let before = there(&mut theirs);

@@ -7,8 +7,6 @@ const { join, relative, sep } = require('node:path');
 const { test } = require('node:test');
 const { lib } = require('./setup.cjs');
 
-const merged = require(join(lib, 'merged.cjs'));
-
 /** Files of lib/ that a process has loaded after this code. */
 function loadedBy(code) {
   const program = `const lib = ${JSON.stringify(lib)};\n${code}\nconsole.log(JSON.stringify(Object.keys(require.cache)));`;
@@ -33,9 +31,10 @@ test('a_merged_module_has_a_file_of_its_own_with_the_same_exports', () => {
   const names = readdirSync(lib, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.cjs'))
     .map((entry) => relative(lib, join(entry.parentPath ?? entry.path, entry.name)).split(sep).join('/'))
-    .filter((name) => /^"use strict";\nmodule\.exports = require\("[./]+\/merged(-serving)?\.cjs"\)\("[\w./-]+"\);\n$/.test(readFileSync(join(lib, name), 'utf8')));
+    .map((name) => [name, /^"use strict";\nmodule\.exports = require\("[./]+\/(merged(?:-serving)?\.cjs)"\)\("[\w./-]+"\);\n$/.exec(readFileSync(join(lib, name), 'utf8'))?.[1]])
+    .filter(([, file]) => file !== undefined);
   assert.ok(names.length > 40, `${names.length}`);
-  for (const name of names) assert.equal(require(join(lib, name)), merged(name), name);
+  for (const [name, file] of names) assert.equal(require(join(lib, name)), require(join(lib, file))(name), name);
 });
 
 // The engine keeps two bytes for each character of a source that has others.
@@ -43,16 +42,15 @@ test('merged_files_are_ascii', () => {
   for (const name of ['merged.cjs', 'merged-serving.cjs']) assert.doesNotMatch(readFileSync(join(lib, name), 'utf8'), /[^\0-\x7f]/, name);
 });
 
-test('a_module_that_throws_is_tried_again_by_the_next_requirement', () => {
-  let calls = 0;
-  merged.define({
-    'test/throws.cjs': (exports) => {
-      exports.done = true;
-      if (++calls === 1) throw new Error('not yet');
-    },
-  });
-  assert.throws(() => merged('test/throws.cjs'), /not yet/);
-  assert.deepEqual(merged('test/throws.cjs'), { done: true });
-  merged('test/throws.cjs');
-  assert.equal(calls, 2);
+test('an_error_of_the_package_has_its_name_in_merged_files', () => {
+  const { WSBrokerError } = require(join(lib, 'index.cjs'));
+  assert.equal(WSBrokerError.name, 'WSBrokerError');
+  assert.ok(new WSBrokerError('ERR_WSBROKER_X', 'x') instanceof WSBrokerError);
+});
+
+test('what_cannot_be_loaded_says_so_to_the_second_requirement_too', () => {
+  const program = `for (let i = 0; i < 2; i++) try { require(${JSON.stringify(join(lib, 'index.cjs'))}); console.log('loaded'); } catch (error) { console.log(error.code); }`;
+  const env = { ...process.env, WSBROKER_BINARY: join(lib, 'missing.node') };
+  const { stdout } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8', env });
+  assert.deepEqual(stdout.trim().split('\n'), ['ERR_WSBROKER_BINARY', 'ERR_WSBROKER_BINARY']);
 });

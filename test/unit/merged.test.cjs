@@ -7,6 +7,9 @@ const { join, relative, sep } = require('node:path');
 const { test } = require('node:test');
 const { lib } = require('./setup.cjs');
 
+/** The file of a module that is bundled, and in which bundle. */
+const ONE_LINE = /^"use strict";\nmodule\.exports = require\("[./]+\/(merged(?:-serving)?\.cjs)"\)\("[\w./-]+"\);\n$/;
+
 /** Files of lib/ that a process has loaded after this code. */
 function loadedBy(code) {
   const program = `const lib = ${JSON.stringify(lib)};\n${code}\nconsole.log(JSON.stringify(Object.keys(require.cache)));`;
@@ -28,13 +31,13 @@ test('the_first_server_loads_one_file_more', () => {
 });
 
 test('a_merged_module_has_a_file_of_its_own_with_the_same_exports', () => {
-  const names = readdirSync(lib, { recursive: true, withFileTypes: true })
+  const files = readdirSync(lib, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.cjs'))
     .map((entry) => relative(lib, join(entry.parentPath ?? entry.path, entry.name)).split(sep).join('/'))
-    .map((name) => [name, /^"use strict";\nmodule\.exports = require\("[./]+\/(merged(?:-serving)?\.cjs)"\)\("[\w./-]+"\);\n$/.exec(readFileSync(join(lib, name), 'utf8'))?.[1]])
-    .filter(([, file]) => file !== undefined);
-  assert.ok(names.length > 40, `${names.length}`);
-  for (const [name, file] of names) assert.equal(require(join(lib, name)), require(join(lib, file))(name), name);
+    .map((name) => [name, ONE_LINE.exec(readFileSync(join(lib, name), 'utf8'))?.[1]])
+    .filter(([, bundle]) => bundle !== undefined);
+  assert.ok(files.length > 40, `${files.length}`);
+  for (const [name, bundle] of files) assert.equal(require(join(lib, name)), require(join(lib, bundle))(name), name);
 });
 
 // The engine keeps two bytes for each character of a source that has others.
@@ -54,3 +57,4 @@ test('what_cannot_be_loaded_says_so_to_the_second_requirement_too', () => {
   const { stdout } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8', env });
   assert.deepEqual(stdout.trim().split('\n'), ['ERR_WSBROKER_BINARY', 'ERR_WSBROKER_BINARY']);
 });
+=======

@@ -57,4 +57,3 @@ test('what_cannot_be_loaded_says_so_to_the_second_requirement_too', () => {
   const { stdout } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8', env });
   assert.deepEqual(stdout.trim().split('\n'), ['ERR_WSBROKER_BINARY', 'ERR_WSBROKER_BINARY']);
 });
-=======

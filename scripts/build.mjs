@@ -34,7 +34,7 @@ if (has('typescript')) {
   const { writeLoaderSource } = await import('./packages.mjs');
   writeLoaderSource();
   const { compile } = await import('./compile.mjs');
-  compile();
+  await compile();
 }
 
 function withoutPaths() {

@@ -42,7 +42,7 @@ done
 
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-describe(`the image of ${IMAGE}`, { timeout: 300_000 }, () => {
+describe(`the image of ${IMAGE}`, { timeout: 540_000 }, () => {
   let image;
   let container;
 

@@ -166,7 +166,7 @@ const image = (system, target, file, more) =>
       // sudo would leave the variables out.
       const env = Object.entries({ IMAGE: system, WSB_ADDON: file, PATH: process.env.PATH }).map(([key, value]) => `${key}=${value}`);
       const [program, ...args] = [...asRoot(), 'env', ...env, process.execPath, ...TEST];
-      return tests(log, (files) => [program, [...args, ...files]], ['test/platforms/image.test.mjs'], { minutes: 5 });
+      return tests(log, (files) => [program, [...args, ...files]], ['test/platforms/image.test.mjs'], { minutes: 10 });
     },
     more,
   );

@@ -17,9 +17,9 @@ export const tls = process.env.BENCH_CERT ? { cert: process.env.BENCH_CERT, key:
 export const deflate = process.env.BENCH_DEFLATE === '1';
 
 /**
- * The loop, in WebAssembly: an engine compiles it once, by itself, and the same code runs whoever
- * calls it. A loop in JavaScript is compiled again as a part of the function that calls it, and there
- * took up to 1.5 times as long as when its length was found.
+ * The loop, in WebAssembly: an engine compiles it once, and all callers run the same code. A loop
+ * in JavaScript is compiled again as a part of the function that calls it, and there took up to 1.5
+ * times as long as when its length was found.
  *
  *     (func (export "spin") (param $x i32) (param $rounds i32) (result i32)
  *       (loop $again

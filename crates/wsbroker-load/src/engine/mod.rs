@@ -205,7 +205,8 @@ impl Engine {
     }
 }
 
-/// Sets the alarm. Returns how long the poll may wait at most, if it is not the alarm that wakes it.
+/// Sets the alarm. Returns how long the poll may wait at most, if it is not the alarm that wakes
+/// it.
 fn wait_until(at: Instant, now: Instant, alarm: &mut Option<Alarm>, poll: &Poll) -> std::io::Result<Option<Duration>> {
     if alarm.is_none() {
         *alarm = Some(Alarm::new(poll.registry())?);

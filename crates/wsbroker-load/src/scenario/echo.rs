@@ -1,8 +1,8 @@
 //! Every connection keeps a number of messages under way, and each must come back as it was sent,
 //! in order.
 //!
-//! With `--rate` messages are due at fixed times instead, on the connections in turn, and their latency
-//! is counted from when they were due.
+//! With `--rate` messages are due at fixed times instead, on the connections in turn, and their
+//! latency is counted from when they were due.
 
 use std::collections::VecDeque;
 use std::time::Instant;

@@ -1,6 +1,6 @@
-//! Publishing: one group whose publishers are not in it, or many rooms whose members all
-//! publish. With `--rate` publishes are due at fixed times, from the publishers in turn, and the latency
-//! of each delivery is counted from when its publish was due.
+//! Publishing: one group whose publishers are not in it, or many rooms whose members all publish.
+//! With `--rate` publishes are due at fixed times, from the publishers in turn, and the latency of
+//! each delivery is counted from when its publish was due.
 //!
 //! Members have the first slots, group by group. Each publisher is a sender, and every member
 //! of its group must receive each of its messages once and in order.

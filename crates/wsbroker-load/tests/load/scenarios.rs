@@ -104,7 +104,8 @@ fn what_was_due_while_a_server_paused_counts_from_when_it_was_due() {
     let outcome = run(Fault::Pause(100), "echo --connections 2 --rate 1000 --messages 1000");
     outcome.assert_verified();
     assert_eq!((outcome.count("sent"), outcome.count("received")), (1000, 1000));
-    // Three of ten were due in the pause, those of the first third of it with most of it before them.
+    // Three of ten were due in the pause, those of the first third of it with most of it before
+    // them.
     assert!(u128::from(outcome.count("p90")) >= PAUSE.as_micros() / 3, "{}", outcome.json);
     // Without a rate only what is under way is late.
     let closed = run(Fault::Pause(100), "echo --connections 2 --messages 1000");

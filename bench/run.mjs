@@ -11,10 +11,10 @@ import { parseArgs } from 'node:util';
 import { buildGenerator, buildPackage } from './lib/build.mjs';
 import { makeCertificate } from './lib/certificate.mjs';
 import { Placement, describeMachine } from './lib/machine.mjs';
-import { measure } from './lib/measure.mjs';
-import { choosePeers, versions } from './lib/peers.mjs';
+import { halfLoad, measure } from './lib/measure.mjs';
+import { PEERS, choosePeers, versions } from './lib/peers.mjs';
 import { positive } from './lib/positive.mjs';
-import { summarize, tables, writeResults } from './lib/report.mjs';
+import { summarize, tables, told, writeResults } from './lib/report.mjs';
 import { MEASURES, chooseScenarios } from './lib/scenarios.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
@@ -53,20 +53,25 @@ console.log(`${placement.describe()}; ${runs} interleaved runs of ${seconds} s\n
 const raw = Object.fromEntries(scenarios.map(({ name }) => [name, Object.fromEntries(peers.map((peer) => [peer.name, []]))]));
 for (let run = 0; run < runs; run += 1) {
   for (const scenario of scenarios) {
+    const how = { generator, placement, certificate, seconds, warmup: Math.max(1, seconds / 3), quick: values.quick };
+    // The same for all, and found anew each time: the machine may be slower now.
+    const half = scenario.measure === 'latency' ? await halfLoad(scenario, { name: 'bun', ...PEERS.bun }, how) : {};
     // Another one begins each time, so that none always follows the same.
     for (let i = 0; i < peers.length; i += 1) {
       const peer = peers[(run + i) % peers.length];
-      const how = { generator, placement, certificate, seconds, warmup: Math.max(1, seconds / 3), quick: values.quick };
-      const result = await measure(scenario, peer, how);
+      const result = half.error === undefined ? await measure(scenario, peer, { ...how, rate: half.rate }) : half;
       raw[scenario.name][peer.name].push(result);
-      const told = result.error ?? result.figure.toFixed(MEASURES[scenario.measure].digits);
-      console.log(`run ${run + 1}  ${scenario.name.padEnd(14)} ${peer.name.padEnd(13)} ${told}`);
+      const figure = result.error ?? told(result.figure, MEASURES[scenario.measure]);
+      console.log(`run ${run + 1}  ${scenario.name.padEnd(14)} ${peer.name.padEnd(13)} ${figure}`);
     }
   }
 }
 
 const summaries = Object.fromEntries(
-  scenarios.map(({ name }) => [name, Object.fromEntries(peers.map((peer) => [peer.name, summarize(raw[name][peer.name])]))]),
+  scenarios.map(({ name, measure }) => {
+    const { parts } = MEASURES[measure];
+    return [name, Object.fromEntries(peers.map((peer) => [peer.name, summarize(raw[name][peer.name], parts)]))];
+  }),
 );
 const text = tables(scenarios, peers, summaries);
 console.log(`\n${text}`);

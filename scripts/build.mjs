@@ -24,6 +24,10 @@ const { debug = false, quick = false } = parseArgs({ options: { debug: { type: '
 const profile = quick ? 'quick' : debug ? 'dev' : 'release';
 const profileFolder = profile === 'dev' ? 'debug' : profile;
 
+// `npm run pack` calls this before itself, by the name of `prepack`, though it builds only if asked to.
+const { npm_lifecycle_event: script, npm_command: verb = '' } = process.env;
+if (script === 'prepack' && verb.startsWith('run')) process.exit(0);
+
 mkdirSync(join(root, 'lib'), { recursive: true });
 if (profile === 'release') withoutPaths();
 if (has('@napi-rs/cli') && !quick) await buildWithNapi();

@@ -79,7 +79,11 @@ async function bundle(name, files, place) {
     logLevel: 'warning',
     plugins: [{ name: 'others', setup: (hooks) => others(hooks, name, place) }],
   });
-  return [name, outputFiles[0].text];
+  const { text } = outputFiles[0];
+  const [renamed] = /\bclass _\w+/.exec(text) ?? [];
+  // Applications see its name. Such a class names itself: a function beside it can do that.
+  if (renamed !== undefined) throw new Error(`lib/${name}: esbuild has renamed a class, ${renamed}`);
+  return [name, text];
 }
 
 /** What is not in this bundle: by the other one, or a file of its own. */

@@ -82,11 +82,11 @@ function native(os) {
 }
 
 /**
- * Whether cargo alone does it. An optimized addon for Linux is linked by zig on Linux itself, too: the
- * system's linker would make it need the glibc of this machine.
+ * Whether cargo alone does it. An addon for Linux is linked by zig on Linux itself, too: the system's
+ * linker would make it need the glibc of this machine.
  */
 function plain({ triple, os }) {
-  return triple === host && (os !== 'linux' || flags.debug === true || flags.check === true);
+  return triple === host && (os !== 'linux' || flags.check === true);
 }
 
 /** Where the addon goes. */

@@ -106,9 +106,14 @@ export class WSBrokerError extends Error {
 
   /** By code, so that the `TypeError`s and the addon's own errors count, too. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    if (this !== WSBrokerError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    if (!isOfAll(this)) return Function.prototype[Symbol.hasInstance].call(this, value);
     return isError(value) && String((value as { code?: unknown }).code).startsWith('ERR_WSBROKER_');
   }
+}
+
+/** Apart from the class: bundlers rename a class that names itself. */
+function isOfAll(errors: unknown): boolean {
+  return errors === WSBrokerError;
 }
 
 /** An argument has the wrong type. */

@@ -20,14 +20,14 @@ export class Placement {
     this.batch = works('chrt', '-V');
   }
 
-  /** Prefix of the server's command line. */
+  /** Prefix of the server's command line. Latency is measured where the system puts the threads. */
   server(measure) {
     return this.#pin(measure);
   }
 
   /** Prefix of the generator's command line. */
   generator(measure) {
-    return [...this.#pin(measure), ...(this.batch && measure !== 'rate' ? ['chrt', '--batch', '0'] : [])];
+    return [...this.#pin(measure), ...(this.batch && measure !== 'rate' && measure !== 'latency' ? ['chrt', '--batch', '0'] : [])];
   }
 
   describe() {
@@ -38,6 +38,9 @@ export class Placement {
   }
 
   #pin(measure) {
+    if (measure === 'latency') {
+      return [];
+    }
     const on = measure === 'rate' ? this.pair?.join(',') : this.cpu;
     return on === undefined ? [] : ['taskset', '--cpu-list', String(on)];
   }

@@ -21,10 +21,22 @@ const MEMORY_WARMUP = 500;
 const MEMORY_SAMPLES = 5;
 
 /**
- * One run of one scenario against one peer, in a process of its own.
- * @returns {Promise<{ figure?: number, error?: string, [raw: string]: unknown }>}
+ * Half of the messages per second that a peer takes when the next one follows each reply: the load
+ * at which a latency is measured.
+ * @returns {Promise<{ rate?: number, error?: string }>}
  */
-export async function measure(scenario, peer, { generator, placement, certificate, seconds, warmup, quick }) {
+export async function halfLoad(scenario, peer, how) {
+  const { raw, error } = await measure(scenario, peer, how);
+  const rate = raw && Math.round(raw.sent / raw.seconds / 2);
+  return rate > 0 && error === undefined ? { rate } : { error: error ?? 'not one message came back' };
+}
+
+/**
+ * One run of one scenario against one peer, in a process of its own. With `rate` that many messages
+ * per second are sent, whatever comes back.
+ * @returns {Promise<{ figure?: number | Record<string, number>, error?: string, [raw: string]: unknown }>}
+ */
+export async function measure(scenario, peer, { generator, placement, certificate, seconds, warmup, quick, rate }) {
   const load = loadavg()[0];
   let server;
   try {
@@ -34,7 +46,7 @@ export async function measure(scenario, peer, { generator, placement, certificat
     if (scenario.measure === 'memory') {
       return { load, ...(await measureMemory(scenario, server, prefix, target, quick)) };
     }
-    const args = [...scenario.load, '--seconds', String(seconds), '--warmup-seconds', String(warmup), ...target];
+    const args = [...scenario.load, ...(rate === undefined ? [] : ['--rate', String(rate)]), '--seconds', String(seconds), '--warmup-seconds', String(warmup), ...target];
     return { load, ...figureOf(scenario, await run(prefix, args), placement) };
   } catch (error) {
     return { load, error: error.message };
@@ -61,6 +73,10 @@ function figureOf({ measure, deflate }, raw, placement) {
   }
   if (measure === 'rate') {
     return { figure: raw.receivedPerSecond, raw };
+  }
+  if (measure === 'latency') {
+    const { p50, p99 } = raw.latencyMicros;
+    return { figure: { p50, p99 }, raw };
   }
   if (raw.serverCpu === undefined) {
     return { error: 'the processor time of the server cannot be read here', raw };

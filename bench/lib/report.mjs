@@ -9,8 +9,16 @@ import { MEASURES } from './scenarios.mjs';
  */
 const UNDISTURBED = 0.9;
 
-/** The middle of the runs that went well, and their range; `undefined` when none did. */
-export function summarize(runs) {
+/**
+ * The middle of the runs that went well, and their range; `undefined` when none did. With `parts`,
+ * that of each part of their figures.
+ * @param {{ figure?: number | Record<string, number>, busy?: number }[]} runs
+ * @param {string[]} [parts]
+ */
+export function summarize(runs, parts) {
+  if (parts !== undefined) {
+    return Object.fromEntries(parts.map((part) => [part, summarize(runs.map(({ figure }) => ({ figure: figure?.[part] })))]));
+  }
   const figures = runs.flatMap(({ figure }) => (figure === undefined ? [] : [figure])).sort((a, b) => a - b);
   if (figures.length === 0) {
     return undefined;
@@ -21,18 +29,31 @@ export function summarize(runs) {
   return { median, least: figures[0], most: figures.at(-1), runs: figures.length, disturbed };
 }
 
-/** One table for each measure: a row for each scenario, a column for each peer. */
+/** The figure of one run, to be printed. */
+export function told(figure, { digits, parts }) {
+  return parts === undefined ? figure.toFixed(digits) : parts.map((part) => `${part} ${figure[part].toFixed(digits)}`).join(', ');
+}
+
+/**
+ * One table for each measure: a row for each scenario, or for each part of its figures, and a column
+ * for each peer.
+ */
 export function tables(scenarios, peers, summaries) {
-  const parts = [];
-  for (const [measure, { unit, better, digits }] of Object.entries(MEASURES)) {
+  const text = [];
+  for (const [measure, { unit, better, digits, parts = [undefined] }] of Object.entries(MEASURES)) {
     const rows = scenarios.filter((scenario) => scenario.measure === measure);
     if (rows.length > 0) {
       const head = [`${unit} (${better} is better)`, ...peers.map(({ title }) => title)];
-      const body = rows.map(({ name, title }) => [title, ...peers.map((peer) => cell(summaries[name][peer.name], digits, summaries[name].bun))]);
-      parts.push(table([head, ...body]));
+      const body = rows.flatMap(({ name, title }) =>
+        parts.map((part) => {
+          const of = (peer) => (part === undefined ? summaries[name][peer] : summaries[name][peer]?.[part]);
+          return [part === undefined ? title : `${title}, ${part}`, ...peers.map((peer) => cell(of(peer.name), digits, of('bun')))];
+        }),
+      );
+      text.push(table([head, ...body]));
     }
   }
-  return parts.join('\n');
+  return text.join('\n');
 }
 
 /** `bun` is the summary of Bun.serve, if that is compared. */

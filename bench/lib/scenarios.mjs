@@ -8,6 +8,8 @@ const JSON_4K = ['--size', '4096', '--json'];
  * - `cpu`: processor time of the server per million messages received by the clients, everything on
  *   one CPU;
  * - `rate`: messages per second, on two CPUs;
+ * - `latency`: from when a message was due to when the client had it, at half of the rate that
+ *   Bun.serve reaches, on whatever CPUs there are;
  * - `memory`: private memory of the server per connection.
  */
 export const SCENARIOS = [
@@ -40,6 +42,8 @@ export const SCENARIOS = [
     load: ['echo', '--connections', '64', '--depth', '4'],
     env: { BENCH_WORK_MICROS: '50', BENCH_THREADS: '2' },
   },
+  { name: 'latency', title: 'echo 64 B at half load', measure: 'latency', load: ['echo', '--connections', '64'] },
+  { name: 'latency-publish', title: 'publish to 1,000 at half load', measure: 'latency', load: ['publish', '--connections', '1000'] },
   { name: 'idle', title: 'idle connection', measure: 'memory', load: ['idle', '--touch', '--sources', '4'], connections: 19_000 },
   { name: 'connect', title: 'connection: open, close', measure: 'cpu', load: ['connect', '--connections', '16', '--sources', '8'] },
 
@@ -81,10 +85,14 @@ export const SCENARIOS = [
   },
 ];
 
-/** What a figure of each measure is, and how many digits of it mean something. */
+/**
+ * What a figure of each measure is, and how many digits of it mean something. With `parts` a run has
+ * several.
+ */
 export const MEASURES = {
   cpu: { unit: 'server CPU seconds per million messages', better: 'less', digits: 2 },
   rate: { unit: 'messages per second, on two CPUs', better: 'more', digits: 0 },
+  latency: { unit: 'microseconds', better: 'less', digits: 0, parts: ['p50', 'p99'] },
   memory: { unit: 'KiB of private server memory', better: 'less', digits: 2 },
 };
 

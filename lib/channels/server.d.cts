@@ -1,5 +1,5 @@
 import type { WorkerInterface } from '../types/worker-interface.cjs';
-import { type CheckedChannels } from './options.cjs';
+import type { CheckedChannels } from './options.cjs';
 /** The connections of one worker. */
 export declare class ChannelsServer {
     #private;

@@ -96,7 +96,7 @@ site('receivers that never read', { options: { maxBackpressure: 256 << 10, close
   );
 });
 
-const IDLE = 400;
+const IDLE = sized(400, 2000);
 const CLOSING = 300;
 
 site('peers that are not there any more', { options: { idleTimeout: IDLE, closeTimeout: CLOSING } }, (attack) => {

@@ -10,7 +10,7 @@ import { BINARY, closeFrame, frame, PING, PONG, request, TEXT } from '../e2e/raw
 import { many, MiB, site, sized } from './kit.mjs';
 
 const { cert, key } = authority().issue('localhost', { names: ['localhost', '127.0.0.1'] });
-const HANDSHAKE = 500;
+const HANDSHAKE = sized(500, 5000);
 const TIMES = sized(8, 100);
 const CROWD = sized(50, 500);
 

@@ -40,6 +40,15 @@ async function echo(t, program) {
   await endsOnSigterm(program);
 }
 
+/** A page, and sockets at /ws: what one says the others hear. */
+async function pageAndSockets(t, program) {
+  assert.equal(await (await http(program.ports, '8080', '/')).text(), 'a page');
+  const [ada, bob] = await clients(t, `${program.url}/ws`, `${program.url}/ws`);
+  ada.say('hello');
+  assert.equal(await bob.hear(), 'hello');
+  await endsOnSigterm(program);
+}
+
 /** Two people with names hear each other. A client without one is refused, or closed. */
 const named = (path, refused) => async (t, program) => {
   const { url } = program;
@@ -362,24 +371,12 @@ export const GUIDES = {
     },
     h3: {
       on: ['node', 'bun'],
-      async ask(t, program) {
-        assert.equal(await (await http(program.ports, '8080', '/')).text(), 'a page');
-        const [ada, bob] = await clients(t, `${program.url}/ws`, `${program.url}/ws`);
-        ada.say('hello');
-        assert.equal(await bob.hear(), 'hello');
-        await endsOnSigterm(program);
-      },
+      ask: pageAndSockets,
     },
     nitro: {
       on: ['node', 'bun'],
       prepare: (folder) => void must(process.execPath, [path.join(root, 'node_modules/nitro/dist/cli/index.mjs'), 'build'], { cwd: folder }),
-      async ask(t, program) {
-        assert.equal(await (await http(program.ports, '8080', '/')).text(), 'a page');
-        const [ada, bob] = await clients(t, `${program.url}/ws`, `${program.url}/ws`);
-        ada.say('hello');
-        assert.equal(await bob.hear(), 'hello');
-        await endsOnSigterm(program);
-      },
+      ask: pageAndSockets,
     },
     graphql: {
       async ask(t, program) {

@@ -1,6 +1,7 @@
 // example/chat: what is said while somebody joins, on whatever thread, reaches them, and with Redis it outlives the server. What a visitor sees is in test/browser.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 
@@ -11,6 +12,8 @@ import { until } from './harness.mjs';
 
 const ROUNDS = 60;
 const startChat = (env) => startExample('example/chat/server.mjs', env);
+
+const noRedis = spawnSync('redis-server', ['--version']).status === 0 ? false : 'no redis-server; enable with: apt-get install redis-server';
 
 test('who joins hears what is said meanwhile, on all threads', { timeout: 90_000 }, async (t) => {
   const chat = await startChat({ THREADS: '4' });
@@ -91,7 +94,7 @@ test('a page that comes back while its old connection lingers replaces it, and a
   await until(() => old.client.state === 'closed', 'the old connection to end');
 });
 
-test('killed, with Redis: what was said before and meanwhile comes once, and nothing is lost', { timeout: 90_000 }, async (t) => {
+test('killed, with Redis: what was said before and meanwhile comes once, and nothing is lost', { timeout: 90_000, skip: noRedis }, async (t) => {
   const redis = await findRedis('node --test');
   t.after(() => redis.close());
   const env = { REDIS_URL: redis.url };

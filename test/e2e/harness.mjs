@@ -24,6 +24,8 @@ export const onBun = path.basename(runtime).startsWith('bun');
 export const onWindows = process.platform === 'win32';
 /** How long anything may take that is expected to happen. Generous: a busy machine must not fail a test. */
 export const DEADLINE = Number(process.env.WSB_DEADLINE || 15_000);
+/** Where all takes longer, such as in an emulator, a verdict may, too: that a client gets 503 then is no test's subject. */
+const PATIENCE = process.env.WSB_DEADLINE ? { openTimeout: DEADLINE } : {};
 /** The file that `require('wsbroker')` loads; WSB_PACKAGE names another, such as that of an installed package. */
 export const packageFile = process.env.WSB_PACKAGE || require.resolve('wsbroker');
 /** The same package as an ES module, as `import` takes it: on Windows a path is no specifier. */
@@ -415,7 +417,7 @@ export async function launch(t, { worker, format = 'cjs', options = {}, start = 
   });
   await server.told.next('ready');
   server.standard = worker === undefined;
-  server.defaults = { bind: '127.0.0.1:0', threads: options.threads ?? 1, workerPath };
+  server.defaults = { bind: '127.0.0.1:0', threads: options.threads ?? 1, workerPath, ...PATIENCE };
   if (start) await server.start(options);
   return server;
 }

@@ -25,6 +25,20 @@ const requireIn = (where) => spawnSync(process.execPath, ['-e', `require('wsbrok
 
 after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 
+test('npm run pack -- --no-build does not build, though npm runs prepack before it; npm pack does', () => {
+  const bin = path.join(folder, 'bin');
+  mkdirSync(bin);
+  const asked = path.join(bin, 'asked');
+  for (const name of ['cargo', 'cargo.cmd']) writeFileSync(path.join(bin, name), name === 'cargo' ? `#!/bin/sh\necho "$*" >> "${asked}"\nexit 1\n` : `@echo %* >> "${asked}"\r\n@exit 1\r\n`, { mode: 0o755 });
+  const npm = (...args) => spawnSync('npm', args, { cwd: root, encoding: 'utf8', shell: process.platform === 'win32', env: { ...process.env, PATH: `${bin}${path.delimiter}${process.env.PATH}` } });
+  const { status, stderr } = npm('run', 'pack', '--', '--no-build', '--to', bin);
+  assert.equal(existsSync(asked), false, existsSync(asked) && readFileSync(asked, 'utf8'));
+  assert.match(stderr, /holds other files than packages/);
+  assert.notEqual(status, 0);
+  npm('pack', '--dry-run');
+  assert.ok(existsSync(asked), 'npm pack builds');
+});
+
 describe('a release under a scope', { timeout: 240_000 }, () => {
   const app = path.join(folder, 'app');
   let archives;

@@ -1,8 +1,8 @@
-// The last stage of a Dockerfile, without Docker: its instructions make a folder of a system, and its
-// command runs there as Docker runs it: as the first process, not as root, without a network but its
-// own, and with all files read-only.
+// A Dockerfile without Docker: the instructions of a stage change a folder with a system, and the
+// command of the last one runs there as Docker runs it: as the first process, not as root, without a
+// network but its own, and with all files read-only.
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { command, must } from '../../scripts/cross/commands.mjs';
@@ -10,36 +10,57 @@ import { root } from '../../scripts/cross/tools.mjs';
 
 const DEADLINE = Number(process.env.WSB_DEADLINE || 60_000);
 
-/** [name, arguments] of each instruction of the last stage, which is the image. */
-export function lastStage(file) {
+/** The stages of a Dockerfile: { from, name, instructions }, each instruction [name, arguments]. */
+export function stagesOf(file) {
   const lines = readFileSync(file, 'utf8').replaceAll('\r\n', '\n').split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  const instructions = lines.map((line) => [line.split(' ', 1)[0], line.slice(line.indexOf(' ') + 1)]);
-  return instructions.slice(instructions.findLastIndex(([name]) => name === 'FROM'));
+  const stages = [];
+  for (const line of lines) {
+    const [name, rest] = [line.split(' ', 1)[0], line.slice(line.indexOf(' ') + 1)];
+    if (name !== 'FROM') stages.at(-1).instructions.push([name, rest]);
+    else {
+      const [, from, , stage] = /^(\S+)( AS (\S+))?$/.exec(rest);
+      stages.push({ from, name: stage, instructions: [] });
+    }
+  }
+  return stages;
+}
+
+/** What Docker is not sent: patterns of .dockerignore, for a path in the clone. */
+export function dockerIgnores(patterns = readFileSync(path.join(root, '.dockerignore'), 'utf8').split(/\r?\n/).filter(Boolean)) {
+  const sources = patterns.map((pattern) => pattern.replaceAll('.', '\\.').replaceAll('**/', '(.*/)?').replaceAll(/(?<!\.)\*/g, '[^/]*'));
+  const ignored = new RegExp(`^(${sources.join('|')})$`);
+  return (file) => ignored.test(file);
 }
 
 /**
- * Follows the instructions in the folder `system`. What other stages would have made is in `built`,
- * by its path there.
+ * Follows the instructions in the folder `system`. `stages` has the folders of those before it, by
+ * name, and `env` is what the system that it begins with says.
  *
  * @returns what the image says of itself: { system, env, cwd, user, program, healthcheck }
  */
-export function follow(instructions, { system, built }) {
-  const image = { system, env: { PATH: '/usr/local/bin:/usr/bin:/bin' }, cwd: '/', user: '0:0', program: undefined, healthcheck: undefined };
+export function follow(instructions, { system, stages = {}, env = {} }) {
+  const image = { system, env: { PATH: '/usr/local/bin:/usr/bin:/bin', ...env }, cwd: '/', user: '0:0', program: undefined, healthcheck: undefined };
   const inImage = (file) => path.join(system, path.posix.resolve(image.cwd, file));
+  const ignored = dockerIgnores();
   for (const [name, rest] of instructions) {
-    if (name === 'ENV') for (const [, key, value] of rest.matchAll(/(\w+)=(\S+)/g)) image.env[key] = value;
+    if (name === 'ENV') for (const [, key, quoted, plain] of rest.matchAll(/(\w+)=(?:"([^"]*)"|(\S+))/g)) image.env[key] = quoted ?? plain;
     else if (name === 'WORKDIR') {
       image.cwd = rest;
       must('mkdir', ['-p', inImage('.')]);
     } else if (name === 'COPY') {
       const words = rest.split(' ');
       const [from, to] = words.slice(-2);
-      must('cp', ['-r', words[0].startsWith('--from') ? built[from] : path.join(root, from), inImage(to)]);
-    } else if (name === 'RUN') must(...enter(image, ['sh', '-c', rest]), { timeout: DEADLINE, killSignal: 'SIGKILL' });
+      const stage = /^--from=(.*)$/.exec(words[0])?.[1];
+      if (stage !== undefined && stages[stage] === undefined) throw new Error(`COPY ${rest}: there is no stage ${stage} before it`);
+      const source = path.join(stage === undefined ? root : stages[stage], from);
+      const target = to.endsWith('/') ? path.join(inImage(to), path.basename(from)) : inImage(to);
+      const taken = (file) => stage !== undefined || !ignored(path.relative(root, file).replaceAll(path.sep, '/'));
+      cpSync(source, target, { recursive: true, verbatimSymlinks: true, filter: taken });
+    } else if (name === 'RUN') must(...enter(image, ['sh', '-c', rest]), { timeout: 2 * DEADLINE, killSignal: 'SIGKILL' });
     else if (name === 'USER') image.user = rest;
     else if (name === 'HEALTHCHECK') image.healthcheck = JSON.parse(rest.slice(rest.indexOf('CMD ') + 4));
     else if (name === 'CMD') image.program = JSON.parse(rest);
-    else if (!['FROM', 'EXPOSE'].includes(name)) throw new Error(`the instruction ${name} is not known here`);
+    else if (name !== 'EXPOSE') throw new Error(`the instruction ${name} is not known here`);
   }
   return image;
 }

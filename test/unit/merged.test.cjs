@@ -44,3 +44,16 @@ test('a_merged_module_has_a_file_of_its_own_with_the_same_exports', () => {
 test('merged_files_are_ascii', () => {
   for (const name of ['merged.cjs', 'merged-serving.cjs']) assert.doesNotMatch(readFileSync(join(lib, name), 'utf8'), /[^\0-\x7f]/, name);
 });
+
+test('an_error_of_the_package_has_its_name_in_merged_files', () => {
+  const { WSBrokerError } = require(join(lib, 'index.cjs'));
+  assert.equal(WSBrokerError.name, 'WSBrokerError');
+  assert.ok(new WSBrokerError('ERR_WSBROKER_X', 'x') instanceof WSBrokerError);
+});
+
+test('what_cannot_be_loaded_says_so_to_the_second_requirement_too', () => {
+  const program = `for (let i = 0; i < 2; i++) try { require(${JSON.stringify(join(lib, 'index.cjs'))}); console.log('loaded'); } catch (error) { console.log(error.code); }`;
+  const env = { ...process.env, WSBROKER_BINARY: join(lib, 'missing.node') };
+  const { stdout } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8', env });
+  assert.deepEqual(stdout.trim().split('\n'), ['ERR_WSBROKER_BINARY', 'ERR_WSBROKER_BINARY']);
+});

@@ -21,9 +21,8 @@ pub(crate) struct Arenas(Vec<BytesMut>);
 impl Arenas {
     /// An empty buffer with this much room at least.
     pub(crate) fn take(&mut self, room: usize) -> BytesMut {
-        // The buffer at the front was given back longest ago, so its readers have had the most time
-        // to drop it.
-        match self.0.iter_mut().position(|buffer| buffer.try_reclaim(room)) {
+        // What was given back last is the most likely to be in the processor's cache.
+        match self.0.iter_mut().rposition(|buffer| buffer.try_reclaim(room)) {
             Some(at) => self.0.remove(at),
             None => BytesMut::with_capacity(room.max(SIZE)),
         }
@@ -52,7 +51,7 @@ impl LargeArenas {
     /// waits for a slow socket holds all of it.
     pub(crate) fn take(&mut self, room: usize) -> (usize, BytesMut) {
         let fits = |(size, buffer): &mut (usize, BytesMut)| *size - *size / 5 <= room && buffer.try_reclaim(room);
-        match self.kept.iter_mut().position(fits).and_then(|at| self.kept.remove(at)) {
+        match self.kept.iter_mut().rposition(fits).and_then(|at| self.kept.remove(at)) {
             Some(found) => {
                 self.size -= found.0;
                 found
@@ -126,5 +125,31 @@ mod tests {
         assert_ne!(other.as_ptr(), address, "it is being read");
         drop(frozen);
         assert_eq!(arenas.take(SIZE).as_ptr(), address);
+    }
+
+    #[test]
+    fn of_the_buffers_without_readers_the_last_is_used_again() {
+        let mut arenas = Arenas::default();
+        let mut large = LargeArenas::default();
+        let buffers = [SIZE, SIZE, SIZE].map(|size| arenas.take(size));
+        let larges = [SIZE, SIZE, SIZE].map(|size| large.take(2 * size));
+        let read = buffers.map(|mut buffer| {
+            buffer.extend_from_slice(&vec![1; SIZE]);
+            let frozen = buffer.split().freeze();
+            arenas.give(buffer);
+            frozen
+        });
+        let large_read = larges.map(|(size, mut buffer)| {
+            buffer.extend_from_slice(&vec![1; size]);
+            let frozen = buffer.split().freeze();
+            large.give(size, buffer);
+            frozen
+        });
+        let [second, large_second] = [&read, &large_read].map(|read| read[1].as_ptr());
+        let ([first, other, last], [large_first, large_other, large_last]) = (read, large_read);
+        drop((first, other, large_first, large_other));
+        assert_eq!(arenas.take(SIZE).as_ptr(), second);
+        assert_eq!(large.take(2 * SIZE).1.as_ptr(), large_second);
+        drop((last, large_last));
     }
 }

@@ -40,6 +40,69 @@ fn what_was_read_and_not_taken_counts_as_receive_memory() {
     until("nothing is held", || broker.stats().receive_memory == 0);
 }
 
+/// Long and short messages, fragments and pings, in pieces of every size, while there is seldom
+/// room for more than one.
+#[test]
+fn long_messages_are_whole_and_in_order_however_they_are_cut() {
+    const SIZES: [usize; 10] = [5, 16_383, 16_384, 20_000, 3, 65_535, 65_536, 130_000, 16_384, 400_000];
+    let in_flight = InFlight { messages: 2, ..InFlight::default() };
+    let broker = Broker::new(Config { io_threads: 1, in_flight, ..Config::default() }).unwrap();
+    let (_worker, log) = logging(&broker, Handlers::TEXT | Handlers::BINARY);
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let (mut frames, mut expected) = (Vec::new(), Vec::new());
+    for round in 0..3 {
+        for (number, size) in SIZES.into_iter().enumerate() {
+            let payload: Vec<u8> = (0..size).map(|at| b'a' + ((at * 7 + number + round) % 26) as u8).collect();
+            let key = [number as u8, 2, round as u8, 0xff];
+            let binary = (number + round) % 2 == 0;
+            let opcode = if binary { Opcode::Binary } else { Opcode::Text };
+            if number % 3 == 0 {
+                let (first, rest) = payload.split_at(size / 3);
+                client::write_frame(&mut frames, false, opcode, first, key);
+                client::write_frame(&mut frames, true, Opcode::Ping, b"between", key);
+                client::write_frame(&mut frames, true, Opcode::Continuation, rest, key);
+            } else {
+                client::write_frame(&mut frames, true, opcode, &payload, key);
+            }
+            expected.push(if binary { Seen::Binary(payload) } else { Seen::Text(payload) });
+        }
+    }
+    for (id, piece) in [usize::MAX, 100_000, 16_392, 7_919].into_iter().enumerate() {
+        let mut client = Client::connect(port);
+        for bytes in frames.chunks(piece.min(frames.len())) {
+            client.stream.write_all(bytes).unwrap();
+        }
+        until("all have come", || log.lock().len() == expected.len());
+        let log = std::mem::take(&mut *log.lock());
+        for (at, (seen, expected)) in log.iter().zip(&expected).enumerate() {
+            assert_eq!(seen.0, id as u64 + 1);
+            // Not printed: they are long.
+            assert!(seen.1 == *expected, "message {at} in pieces of {piece}");
+        }
+    }
+    until("nothing is held", || broker.stats().receive_memory == 0);
+}
+
+#[test]
+fn a_long_text_that_is_no_utf_8_fails_the_connection_behind_the_message_before_it() {
+    let broker = broker();
+    let (_worker, log) = logging(&broker, Handlers::ALL);
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let mut client = Client::connect(port);
+    let (good, mut bad) = (vec![b'x'; 20_000], vec![b'x'; 20_000]);
+    bad[19_999] = 0xff;
+    let mut frames = Vec::new();
+    for payload in [&good, &bad, &good] {
+        client::write_frame(&mut frames, true, Opcode::Text, payload, [1, 2, 3, 4]);
+    }
+    client.stream.write_all(&frames).unwrap();
+    assert!(matches!(client.next(), Got::Close(Some(1007), _)));
+    until("its end is told", || log.lock().len() == 2);
+    let log = log.lock();
+    assert!(log[0] == (1, Seen::Text(good)));
+    assert!(matches!(log[1], (1, Seen::Close(..))), "nothing comes behind what was wrong");
+}
+
 /// It takes nothing any more, says nothing, and has not ended: only writing finds out.
 #[cfg(unix)]
 #[test]

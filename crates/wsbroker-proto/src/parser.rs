@@ -151,6 +151,12 @@ impl Parser {
         result
     }
 
+    /// Payload bytes of the current frame that have not come.
+    #[inline]
+    pub fn payload_to_come(&self) -> usize {
+        self.remaining
+    }
+
     /// The memory of the unfinished message, and how many bytes of the current frame can be read
     /// straight into it, behind what it holds. `None` between payloads of data frames, and unless
     /// the memory has room for `least` bytes of this one.
@@ -198,6 +204,25 @@ impl Parser {
             Phase::Payload => Some(self.opcode),
             Phase::Done => None,
         }
+    }
+
+    /// The length of the frame at the front of `bytes`, if it lies there whole and is a message of
+    /// at least `least` bytes, not compressed. `None` in the middle of a frame or a message.
+    ///
+    /// Then [`next`](Self::next) with that frame gives the message, its payload borrowed from the
+    /// frame's end, or an error if it is text and not UTF-8.
+    #[inline]
+    #[must_use]
+    pub fn whole_message_ahead(&self, bytes: &[u8], least: usize, limits: &Limits) -> Option<usize> {
+        if bytes.len() <= least || self.phase != Phase::Header || self.header_len != 0 || self.unfinished.is_some() {
+            return None;
+        }
+        let expect = Expect { masked: self.role == Role::Server, in_message: false, rsv1: false };
+        let head = frame::decode(bytes, expect).ok()??;
+        let len = usize::try_from(head.len).ok()?;
+        let message = head.fin && !head.opcode.is_control();
+        let fits = least <= len && len <= limits.max_message && len <= bytes.len() - head.size;
+        (message && fits).then_some(head.size + len)
     }
 
     /// Whether a close frame or an error ended the stream: further input is discarded.

@@ -2,8 +2,8 @@
 //!
 //! The broker forbids unsafe code. One call tells how much of what was written to a socket the
 //! other side has not taken yet; the standard library, rustix and socket2 do not wrap it. The other
-//! reads into a part of a vector's spare capacity, where rustix would fill all of it. Both live
-//! here, behind a safe interface.
+//! reads into a part of the spare capacity of a vector or a buffer, where rustix would fill all of
+//! it. Both live here, behind a safe interface.
 
 #![deny(unsafe_code)]
 
@@ -61,17 +61,54 @@ pub fn unacknowledged<T>(_: T) -> Option<usize> {
     None
 }
 
-/// Reads at most `most` bytes into the spare capacity of `memory`, behind what it holds. Nothing is
-/// allocated. 0: the end, or there is no room.
+/// Reads at most `most` bytes into the spare capacity of `memory`, behind what it holds, and what
+/// comes after them into `beyond`, in one call. Nothing is allocated. Returns how many bytes were
+/// read, in both. 0: the end, or there is no room.
 ///
 /// # Errors
-/// Those of `read`; then `memory` is as before.
+/// Those of `readv`; then `memory` is as before.
 #[cfg(unix)]
-pub fn read_behind(source: impl std::os::fd::AsFd, memory: &mut Vec<u8>, most: usize) -> std::io::Result<usize> {
+pub fn read_behind(
+    source: impl std::os::fd::AsFd,
+    memory: &mut Vec<u8>,
+    most: usize,
+    beyond: &mut [u8],
+) -> std::io::Result<usize> {
     use std::os::fd::AsRawFd;
 
     let length = memory.len();
     let spare = memory.spare_capacity_mut();
+    let room = spare.len().min(most);
+    let parts = [
+        libc::iovec { iov_base: spare.as_mut_ptr().cast(), iov_len: room },
+        libc::iovec { iov_base: beyond.as_mut_ptr().cast(), iov_len: beyond.len() },
+    ];
+    // SAFETY: the descriptor is open for as long as `source` is borrowed, and the call writes at
+    // most `room` bytes to where `spare` has as many, and to `beyond` at most its length. Nothing
+    // else refers to either.
+    #[allow(unsafe_code)]
+    let result = unsafe { libc::readv(source.as_fd().as_raw_fd(), parts.as_ptr(), 2) };
+    let Ok(count) = usize::try_from(result) else { return Err(std::io::Error::last_os_error()) };
+    // SAFETY: the first part is filled before the second, so that `count` bytes, or `room` if that
+    // is less, have been written right behind the old length.
+    #[allow(unsafe_code)]
+    unsafe {
+        memory.set_len(length + count.min(room));
+    }
+    Ok(count)
+}
+
+/// Reads at most `most` bytes into the spare capacity of `buffer`, behind what it holds. Nothing is
+/// allocated. 0: the end, or there is no room.
+///
+/// # Errors
+/// Those of `read`; then `buffer` is as before.
+#[cfg(unix)]
+pub fn read_into(source: impl std::os::fd::AsFd, buffer: &mut bytes::BytesMut, most: usize) -> std::io::Result<usize> {
+    use std::os::fd::AsRawFd;
+
+    let length = buffer.len();
+    let spare = buffer.spare_capacity_mut();
     let room = spare.len().min(most);
     // SAFETY: the descriptor is open for as long as `source` is borrowed, and the call writes at
     // most `room` bytes to where `spare` has as many, to which nothing else refers.
@@ -81,7 +118,7 @@ pub fn read_behind(source: impl std::os::fd::AsFd, memory: &mut Vec<u8>, most: u
     // SAFETY: the call has written `count` bytes, at most `room`, right behind the old length.
     #[allow(unsafe_code)]
     unsafe {
-        memory.set_len(length + count.min(room));
+        buffer.set_len(length + count.min(room));
     }
     Ok(count.min(room))
 }
@@ -96,7 +133,9 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use super::{read_behind, unacknowledged};
+    use bytes::BytesMut;
+
+    use super::{read_behind, read_into, unacknowledged};
 
     /// Fills a socket whose peer does not read. Returns how much it took.
     fn fill(stream: &mut impl Write) -> usize {
@@ -144,25 +183,45 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_read_behind_those_that_are_there_and_no_more_than_asked_for() {
+    fn bytes_are_read_behind_those_that_are_there_and_the_rest_beyond() {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         ours.write_all(b"hello, world").unwrap();
         let mut memory = Vec::with_capacity(8);
         memory.extend_from_slice(b"> ");
         let (address, capacity) = (memory.as_ptr(), memory.capacity());
-        assert_eq!(read_behind(&theirs, &mut memory, 5).unwrap(), 5);
+        let mut beyond = [0; 2];
+        assert_eq!(read_behind(&theirs, &mut memory, 5, &mut []).unwrap(), 5);
         assert_eq!(memory, b"> hello");
-        assert_eq!(read_behind(&theirs, &mut memory, 100).unwrap(), capacity - 7);
-        assert_eq!(memory.get(..8), Some(b"> hello,".as_slice()));
+        assert_eq!(read_behind(&theirs, &mut memory, 100, &mut beyond).unwrap(), capacity - 7 + 2);
+        assert_eq!((memory.as_slice(), &beyond), (b"> hello,".as_slice(), b" w"));
         assert_eq!((memory.as_ptr(), memory.capacity()), (address, capacity));
-        assert_eq!(read_behind(&theirs, &mut memory, 100).unwrap(), 0, "there is no room");
-        let before = memory.clone();
+        assert_eq!(read_behind(&theirs, &mut memory, 100, &mut []).unwrap(), 0, "there is no room");
         memory.reserve(100);
-        assert!(read_behind(File::open("/").unwrap(), &mut memory, 100).is_err());
-        assert_eq!(memory, before);
+        let before = memory.clone();
+        assert!(read_behind(File::open("/").unwrap(), &mut memory, 100, &mut beyond).is_err());
+        assert_eq!((&memory, &beyond), (&before, b" w"));
+        assert_eq!(read_behind(&theirs, &mut memory, 100, &mut beyond).unwrap(), 4);
+        assert_eq!((memory.as_slice(), &beyond), (b"> hello,orld".as_slice(), b" w"), "all found room");
         drop(ours);
-        while read_behind(&theirs, &mut memory, 100).unwrap() > 0 {}
-        assert_eq!(memory, b"> hello, world");
+        assert_eq!(read_behind(&theirs, &mut memory, 100, &mut beyond).unwrap(), 0, "the end");
+        assert_eq!(memory, b"> hello,orld");
+    }
+
+    #[test]
+    fn a_buffer_is_read_into_behind_what_it_holds_and_what_was_split_off_stays() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        ours.write_all(b"hello, world").unwrap();
+        let mut buffer = BytesMut::with_capacity(64);
+        let address = buffer.as_ptr();
+        assert_eq!(read_into(&theirs, &mut buffer, 5).unwrap(), 5);
+        let hello = buffer.split();
+        assert_eq!(read_into(&theirs, &mut buffer, 100).unwrap(), 7);
+        assert_eq!((hello.as_ref(), buffer.as_ref()), (b"hello".as_slice(), b", world".as_slice()));
+        assert_eq!((hello.as_ptr(), buffer.as_ptr()), (address, hello.as_ptr_range().end), "in the same memory");
+        assert!(read_into(File::open("/").unwrap(), &mut buffer, 10).is_err());
+        assert_eq!(buffer, b", world".as_slice());
+        let mut full = buffer.split();
+        assert_eq!(read_into(&theirs, &mut full, 10).unwrap(), 0, "there is no room");
     }
 
     #[test]

@@ -95,6 +95,7 @@ impl Batches {
             MessageBytes::Borrowed(bytes) if bytes.len() > SHARE_MAX => {
                 EventPayload::Owned(Bytes::copy_from_slice(bytes))
             }
+            MessageBytes::Shared(bytes) => EventPayload::Owned(bytes),
             MessageBytes::Owned(bytes) if bytes.len() >= LONG => EventPayload::Owned(self.memory.lend(bytes)),
             small => {
                 let bytes = small.as_ref();
@@ -167,6 +168,8 @@ impl Batches {
 pub(super) enum MessageBytes<'a> {
     Borrowed(&'a [u8]),
     Owned(Vec<u8>),
+    /// In memory that other messages share.
+    Shared(Bytes),
 }
 
 impl AsRef<[u8]> for MessageBytes<'_> {
@@ -174,6 +177,7 @@ impl AsRef<[u8]> for MessageBytes<'_> {
         match self {
             Self::Borrowed(bytes) => bytes,
             Self::Owned(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
         }
     }
 }

@@ -12,7 +12,6 @@ use super::{
     connection::Connection,
     connection_state::{ConnectionPhase, Pause},
     context::ShardContext,
-    progress::WriteProgress,
     timers::{ConnectionTimers, take_due},
     wheel::{Tick, TimerEntry, ticks},
 };
@@ -30,7 +29,7 @@ impl Connection {
     pub(super) fn start_clocks(&mut self, ctx: &mut ShardContext) {
         self.last_seen = ctx.now();
         self.last_sent = ctx.now();
-        self.progress = WriteProgress::new(ctx.now());
+        self.progress.begin(ctx.now());
         if let Some(longest) = self.endpoint.limits.max_lifetime {
             self.timers.lifetime = ctx.now() + ticks(lifetime(longest, self.id(), &ctx.seed));
         }

@@ -59,6 +59,8 @@ pub(super) struct Connection {
     pub(super) write_state: WriteState,
     /// Its subprotocol is `wsbroker.v1`.
     pub(super) speaks_channels: bool,
+    /// What was read last began with a long message that had come whole.
+    pub(super) reads_long: bool,
     /// It is in the list of connections that are written next.
     pub(super) dirty: bool,
     /// When bytes came.
@@ -71,8 +73,6 @@ pub(super) struct Connection {
     /// When the ping went out that has not been answered, in microseconds of the shard's time that
     /// wrap; 0: there is none.
     pub(super) ping_sent: u32,
-    /// It is among the slow sockets.
-    pub(super) slow: bool,
     /// What the peer has taken.
     pub(super) progress: WriteProgress,
     pub(super) closing: ClosingProgress,
@@ -123,13 +123,13 @@ impl Connection {
             peer_ended: false,
             write_state: WriteState::Open,
             speaks_channels: false,
+            reads_long: false,
             dirty: false,
             last_seen: 0,
             last_sent: 0,
             last_ping: 0,
             opened_at: 0,
             ping_sent: 0,
-            slow: false,
             progress: WriteProgress::default(),
             closing: ClosingProgress::default(),
             timers: ConnectionTimers::default(),
@@ -336,8 +336,8 @@ impl Connection {
         ctx.settle_outbox(&self.socket, before, self.outbox.len());
         match written {
             Written::All => {
-                if self.slow {
-                    self.slow = false;
+                if self.progress.slow {
+                    self.progress.slow = false;
                     ctx.broker.slow.remove(self.id());
                 }
                 self.written_all(ctx);
@@ -347,7 +347,7 @@ impl Connection {
                 if self.write_state == WriteState::Open {
                     self.write_state = WriteState::Blocked;
                 }
-                if !std::mem::replace(&mut self.slow, true) {
+                if !std::mem::replace(&mut self.progress.slow, true) {
                     ctx.broker.slow.insert(&self.socket);
                 }
                 if self.outbox.len() > self.endpoint.limits.max_backpressure {

@@ -4,13 +4,16 @@ use std::io;
 
 use wsbroker_proto::{CloseCode, Input, Item, Limits, MessageKind, Opcode, Payload, ProtocolError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{
+    READ_BUFFER,
     batches::MessageBytes,
     connection::Connection,
     connection_state::{ConnectionPhase, Pause, PeerEnd, WriteState},
     context::ShardContext,
+    message_memory::LONG,
+    read_memory::ReadMemory,
 };
 use crate::{
     channel_protocol::PING,
@@ -23,13 +26,13 @@ use crate::{
 
 /// Reads of one connection per turn, so that one busy peer does not keep the others waiting.
 const READS: usize = 4;
+/// Bytes of it per turn, but for the last of those reads.
+const TURN_MAX: usize = 512 << 10;
 /// From so many bytes of payload on that are still to come, they are read straight into the memory
-/// of their message, and
+/// of their message.
 const STRAIGHT_MIN: usize = 16 << 10;
-/// this many at a time.
-const STRAIGHT_MAX: usize = 128 << 10;
-/// What they may cost besides, whatever the peer makes of so many bytes: that many bytes that are
-/// inflated, or, as [`ITEM`] says, 4,096 messages and control frames. One item may cost more, a
+/// What the bytes of a turn may cost besides, whatever the peer makes of them: that many bytes that
+/// are inflated, or, as [`ITEM`] says, 4,096 messages and control frames. One item may cost more, a
 /// slice of [`inflating`](super::inflating) at most.
 const ALLOWANCE: usize = 256 << 10;
 const ITEM: usize = 64;
@@ -37,7 +40,7 @@ const ITEM: usize = 64;
 impl Connection {
     /// Reads what the kernel has, up to a bound, and turns it into events. True when there may be
     /// more.
-    pub(super) fn read(&mut self, ctx: &mut ShardContext, buffer: &mut [u8]) -> bool {
+    pub(super) fn read(&mut self, ctx: &mut ShardContext, buffer: &mut [u8], memory: &mut ReadMemory) -> bool {
         if self.phase == ConnectionPhase::Dead || self.paused != Pause::No {
             return false;
         }
@@ -45,7 +48,11 @@ impl Connection {
         if self.held.is_some() || self.is_behind() {
             self.go_on(ctx);
         }
+        let mut taken = 0;
         for _ in 0..READS {
+            if taken >= TURN_MAX {
+                return true;
+            }
             if self.paused != Pause::No || self.phase == ConnectionPhase::Dead {
                 return false;
             }
@@ -57,11 +64,19 @@ impl Connection {
                 return false;
             }
             let Some(stream) = self.stream.as_mut() else { return false };
-            let (read, room) = match self.parser.room_for_payload(STRAIGHT_MIN) {
-                Some((memory, room)) if straight => {
-                    let room = room.min(STRAIGHT_MAX);
-                    (stream.read_behind(memory, room), room)
+            let mut shared = (self.reads_long && !straight && stream.can_read_behind())
+                .then(|| memory.buffer(self.worker.as_ref().map_or(0, |worker| worker.index)));
+            let to_come = self.parser.payload_to_come();
+            let mut straight_room = 0;
+            let (read, room) = match (self.parser.room_for_payload(STRAIGHT_MIN), &mut shared) {
+                (Some((message, room)), None) if straight => {
+                    straight_room = room.min(TURN_MAX - taken);
+                    // With more room than the message needs, a read tells that it was the last.
+                    let beyond = if straight_room == to_come { &mut *buffer } else { &mut [] };
+                    let all = straight_room + beyond.len();
+                    (stream.read_behind(message, straight_room, beyond), all)
                 }
+                (_, Some(shared)) => (stream.read_into(shared, READ_BUFFER), READ_BUFFER),
                 _ => (stream.read(buffer), buffer.len()),
             };
             match read {
@@ -74,10 +89,18 @@ impl Connection {
                     let drained = stream.is_drained(count, room);
                     self.seen(ctx);
                     ctx.tally.flow.wire_in += count as u64;
+                    taken += count;
                     if straight {
-                        self.take_appended(ctx, count);
+                        let beyond = count.saturating_sub(straight_room);
+                        self.take_appended(ctx, count - beyond, buffer.get_mut(..beyond).unwrap_or_default());
+                    } else if let Some(shared) = shared {
+                        self.take_shared(ctx, shared);
                     } else {
-                        self.take(ctx, buffer.get_mut(..count).unwrap_or_default());
+                        let bytes = buffer.get_mut(..count).unwrap_or_default();
+                        if count > LONG {
+                            self.reads_long = self.long_ahead(bytes).is_some();
+                        }
+                        self.take(ctx, bytes);
                     }
                     if drained && !self.peer_ended && !self.is_behind() {
                         self.set_drained();
@@ -134,15 +157,67 @@ impl Connection {
         self.take(ctx, &mut rest);
     }
 
+    fn parse_limits(&self) -> Limits {
+        Limits { max_message: self.max_payload, allow_rsv1: self.deflate.is_some() }
+    }
+
+    /// The length of the frame at the front of `bytes`, if it is a long message that lies there
+    /// whole.
+    fn long_ahead(&self, bytes: &[u8]) -> Option<usize> {
+        self.parser.whole_message_ahead(bytes, LONG, &self.parse_limits())
+    }
+
+    /// Takes what was read. Long messages that have come whole go on in its memory.
+    fn take_shared(&mut self, ctx: &mut ShardContext, read: &mut BytesMut) {
+        self.reads_long = self.long_ahead(read).is_some();
+        if !self.reads_long {
+            self.take(ctx, read);
+            read.clear();
+            return;
+        }
+        let mut rest = read.split();
+        let mut stopped = false;
+        while !stopped
+            && self.phase == ConnectionPhase::Active
+            && ctx.allowance > 0
+            && let Some(size) = self.long_ahead(&rest)
+            && self.may_take(ctx, &Input::new(&mut rest))
+        {
+            ctx.allowance = ctx.allowance.saturating_sub(ITEM);
+            stopped = !self.take_whole(ctx, rest.split_to(size));
+        }
+        self.take_from(ctx, &mut rest, stopped);
+    }
+
+    /// Takes a frame that is a message. False when nothing more may be taken.
+    fn take_whole(&mut self, ctx: &mut ShardContext, mut frame: BytesMut) -> bool {
+        let (kind, length) = match self.parser.next(&mut Input::new(&mut frame), &self.parse_limits()) {
+            Ok(Some(Item::Message { kind, payload, .. })) => (kind, payload.len()),
+            Ok(_) => return true,
+            Err(error) => {
+                self.violated(ctx, error);
+                return false;
+            }
+        };
+        // The payload is the end of its frame.
+        let payload = frame.split_off(frame.len().saturating_sub(length));
+        self.take_message(ctx, kind, MessageBytes::Shared(payload.freeze()))
+    }
+
     /// Parses bytes, as far as there is room for what is in them; the rest is kept.
     fn take(&mut self, ctx: &mut ShardContext, bytes: &mut [u8]) {
+        self.take_from(ctx, bytes, false);
+    }
+
+    /// The same. `stopped`: nothing more may be taken now.
+    fn take_from(&mut self, ctx: &mut ShardContext, bytes: &mut [u8], stopped: bool) {
         if self.phase == ConnectionPhase::Lingering {
             return;
         }
-        let limits = Limits { max_message: self.max_payload, allow_rsv1: self.deflate.is_some() };
+        let limits = self.parse_limits();
         let mut input = Input::new(bytes);
         let mut put_off = false;
-        while !input.is_empty() {
+        while !stopped && !input.is_empty() {
             put_off = self.phase == ConnectionPhase::Active && ctx.allowance == 0;
             if put_off || self.phase == ConnectionPhase::Active && !self.may_take(ctx, &input) {
                 break;
@@ -205,20 +280,28 @@ impl Connection {
             && self.stream.as_ref().is_some_and(Stream::can_read_behind)
     }
 
-    /// Goes on with payload that was read straight into the memory of its message.
-    fn take_appended(&mut self, ctx: &mut ShardContext, count: usize) {
-        match self.parser.appended(count) {
+    /// Goes on with payload that was read straight into the memory of its message, and with what
+    /// was read beyond it.
+    fn take_appended(&mut self, ctx: &mut ShardContext, count: usize, beyond: &mut [u8]) {
+        let go_on = match self.parser.appended(count) {
             // Bytes of a data frame make nothing but a message.
             Ok(Some(Item::Message { kind, payload, compressed: true })) => {
-                if let Err(error) = self.take_compressed(ctx, kind, payload) {
+                self.take_compressed(ctx, kind, payload).unwrap_or_else(|error| {
                     self.violated(ctx, error);
-                }
+                    false
+                })
             }
             Ok(Some(Item::Message { kind, payload, compressed: false })) => {
-                self.take_message(ctx, kind, MessageBytes::Owned(payload.into_vec()));
+                self.take_message(ctx, kind, MessageBytes::Owned(payload.into_vec()))
             }
-            Ok(_) => {}
-            Err(error) => self.violated(ctx, error),
+            Ok(_) => true,
+            Err(error) => {
+                self.violated(ctx, error);
+                false
+            }
+        };
+        if !beyond.is_empty() {
+            self.take_from(ctx, beyond, !go_on);
         }
         self.count_receive(ctx);
     }
@@ -308,6 +391,7 @@ impl Connection {
             let bytes = match bytes {
                 MessageBytes::Borrowed(bytes) => bytes.to_vec(),
                 MessageBytes::Owned(bytes) => bytes,
+                MessageBytes::Shared(bytes) => bytes.to_vec(),
             };
             self.held = Some(Box::new((kind, bytes)));
             return false;

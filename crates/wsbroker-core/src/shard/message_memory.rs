@@ -37,7 +37,8 @@ impl MessageMemory {
         }
         let mut kept = self.kept.lock();
         let fits = |piece: &Vec<u8>| piece.capacity() >= length && piece.capacity() - piece.capacity() / 5 <= length;
-        let piece = kept.pieces.iter().position(fits).and_then(|at| kept.pieces.remove(at))?;
+        // What came back last is the most likely to be in the processor's cache.
+        let piece = kept.pieces.iter().rposition(fits).and_then(|at| kept.pieces.remove(at))?;
         kept.size -= piece.capacity();
         Some(piece)
     }
@@ -125,6 +126,18 @@ mod tests {
         assert!(memory.take(MIB + 1).is_none());
         assert_eq!(memory.take(MIB - 100).map(|piece| piece.as_ptr()), Some(address));
         assert_eq!(memory.kept.lock().size, 0);
+    }
+
+    #[test]
+    fn what_came_back_last_is_used_first() {
+        let mut memory = MessageMemory::default();
+        let lent = [1, 2, 3].map(|byte| memory.lend(vec![byte; MIB]));
+        let last = lent[1].as_ptr();
+        let [first, second, third] = lent;
+        drop(first);
+        drop(third);
+        drop(second);
+        assert_eq!(memory.take(MIB).map(|piece| piece.as_ptr()), Some(last));
     }
 
     #[test]

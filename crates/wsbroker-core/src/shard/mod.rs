@@ -36,6 +36,7 @@ mod pressure;
 mod progress;
 mod put_off;
 mod rate;
+mod read_memory;
 mod retire;
 mod retiring;
 mod silence;
@@ -60,7 +61,8 @@ pub use self::codec::Compress;
 pub(crate) use self::command::{Fifo, Waker};
 use self::{
     budget::UNFLUSHED_MAX, connection_state::ReadState, context::ShardContext, drain::ShardDrain, handle::WAKE,
-    put_off::PutOff, retiring::Retiring, subscriptions::Subscriptions, table::ConnectionTable, wheel::TimerEntry,
+    put_off::PutOff, read_memory::ReadMemory, retiring::Retiring, subscriptions::Subscriptions, table::ConnectionTable,
+    wheel::TimerEntry,
 };
 pub(crate) use self::{
     codec::Compressed,
@@ -96,6 +98,7 @@ struct Shard {
     /// Frames of the commands that are being executed.
     arena: Bytes,
     read_buffer: Box<[u8]>,
+    read_memory: ReadMemory,
     /// Set by a shutdown: connections that come later are closed at once.
     closing: Option<CloseCode>,
     drain: Option<ShardDrain>,
@@ -136,6 +139,7 @@ impl Shard {
             ctx: ShardContext::new(inner),
             arena: Bytes::new(),
             read_buffer: vec![0; READ_BUFFER].into_boxed_slice(),
+            read_memory: ReadMemory::default(),
             closing: None,
             drain: None,
             put_off: PutOff::default(),
@@ -376,7 +380,7 @@ impl Shard {
         for slot in ready.drain(..) {
             let Some(connection) = self.connections.at(slot) else { continue };
             connection.read_state = ReadState::Readable;
-            if connection.read(&mut self.ctx, &mut self.read_buffer) {
+            if connection.read(&mut self.ctx, &mut self.read_buffer, &mut self.read_memory) {
                 connection.mark_ready(&mut self.ctx);
             }
         }
@@ -462,7 +466,7 @@ impl Shard {
             if let Some(mut stream) = connection.stream.take() {
                 stream.deregister(self.poll.registry());
             }
-            if connection.slow {
+            if connection.progress.slow {
                 self.ctx.broker.slow.remove(connection.id());
             }
             self.ctx.settle_outbox(&connection.socket, connection.outbox.len(), 0);

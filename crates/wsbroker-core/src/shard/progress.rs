@@ -25,6 +25,8 @@ pub(super) struct WriteProgress {
     waiting: bool,
     /// The kernel accepted no more.
     full: bool,
+    /// It is among the slow sockets.
+    pub(super) slow: bool,
 }
 
 /// What there is to see.
@@ -44,6 +46,11 @@ pub(super) struct WriteView {
 impl WriteProgress {
     pub(super) fn new(now: Tick) -> Self {
         Self { at: now, ..Self::default() }
+    }
+
+    /// The 101 goes out. What was queued before may be too much already.
+    pub(super) fn begin(&mut self, now: Tick) {
+        *self = Self { slow: self.slow, ..Self::new(now) };
     }
 
     /// Whether, at the last look, the peer's kernel had not taken everything.

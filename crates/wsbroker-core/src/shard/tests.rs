@@ -206,6 +206,8 @@ fn an_end_that_is_seen_is_counted() {
 }
 
 mod churn;
+#[cfg(unix)]
+mod long_messages;
 mod manual_shard;
 mod reserve;
 mod slices;

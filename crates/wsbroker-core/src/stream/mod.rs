@@ -4,6 +4,7 @@ mod plain_stream;
 
 use std::io::{self, IoSlice};
 
+use bytes::BytesMut;
 use mio::{Interest, Registry, Token};
 
 pub(crate) use self::plain_stream::PlainStream;
@@ -74,16 +75,25 @@ impl Stream {
         }
     }
 
-    /// Whether it has [`read_behind`](Self::read_behind).
+    /// Whether it has [`read_behind`](Self::read_behind) and [`read_into`](Self::read_into).
     pub(crate) fn can_read_behind(&self) -> bool {
         cfg!(unix) && matches!(self, Self::Plain(_))
     }
 
-    /// Reads at most `most` bytes into the spare capacity of `memory`, behind what it holds.
-    pub(crate) fn read_behind(&mut self, memory: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+    /// Reads at most `most` bytes into the spare capacity of `memory`, behind what it holds, and
+    /// what comes after them into `beyond`. Returns how many bytes that were.
+    pub(crate) fn read_behind(&mut self, memory: &mut Vec<u8>, most: usize, beyond: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(socket) => socket.read_behind(memory, most),
+            Self::Plain(socket) => socket.read_behind(memory, most, beyond),
             // Not asked for: what a session decrypts lies in memory of its own.
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Reads at most `most` bytes into the spare capacity of `buffer`, behind what it holds.
+    pub(crate) fn read_into(&mut self, buffer: &mut BytesMut, most: usize) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read_into(buffer, most),
             Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 
+use bytes::BytesMut;
 use mio::event::Source;
 
 /// A connected, non-blocking socket.
@@ -50,17 +51,32 @@ impl PlainStream {
         }
     }
 
-    /// Reads at most `most` bytes into the spare capacity of `memory`, behind what it holds.
+    /// Reads at most `most` bytes into the spare capacity of `memory`, behind what it holds, and
+    /// what comes after them into `beyond`. Returns how many bytes that were.
     #[cfg(unix)]
-    pub(crate) fn read_behind(&mut self, memory: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+    pub(crate) fn read_behind(&mut self, memory: &mut Vec<u8>, most: usize, beyond: &mut [u8]) -> io::Result<usize> {
         match &self.kind {
-            StreamKind::Tcp { stream, .. } => wsbroker_sys::read_behind(stream, memory, most),
-            StreamKind::Unix(stream) => wsbroker_sys::read_behind(stream, memory, most),
+            StreamKind::Tcp { stream, .. } => wsbroker_sys::read_behind(stream, memory, most, beyond),
+            StreamKind::Unix(stream) => wsbroker_sys::read_behind(stream, memory, most, beyond),
         }
     }
 
     #[cfg(not(unix))]
-    pub(crate) fn read_behind(&mut self, _: &mut Vec<u8>, _: usize) -> io::Result<usize> {
+    pub(crate) fn read_behind(&mut self, _: &mut Vec<u8>, _: usize, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Reads at most `most` bytes into the spare capacity of `buffer`, behind what it holds.
+    #[cfg(unix)]
+    pub(crate) fn read_into(&mut self, buffer: &mut BytesMut, most: usize) -> io::Result<usize> {
+        match &self.kind {
+            StreamKind::Tcp { stream, .. } => wsbroker_sys::read_into(stream, buffer, most),
+            StreamKind::Unix(stream) => wsbroker_sys::read_into(stream, buffer, most),
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn read_into(&mut self, _: &mut BytesMut, _: usize) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -31,7 +31,8 @@ Scenarios with a measured phase
   across    --rooms of --members on the server at --url, and a publisher for each room
             on the one at --from; each keeps --depth publishes under connect. Also sends
             L:ROOM:PAYLOAD, which that server publishes only to its own connections
-    --rate N              across: messages per second instead
+    --rate N              messages per second in all instead, sent when they are due, whatever
+                          comes back; but for across, latency counts from when they were due
     --local N             across: every Nth is only local (default 0: none)
     --from URL            across: where the publishers connect
     --socket-io           across: the servers speak Socket.IO

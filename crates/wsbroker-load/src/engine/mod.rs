@@ -5,6 +5,7 @@
 //! stream, since no other event would. A connection that fills the buffer many times over waits for
 //! the next turn.
 
+mod alarm;
 mod io;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
+use self::alarm::{ALARM, Alarm};
 pub(crate) use self::io::Io;
 use crate::connection::Ending;
 use crate::frame::MessageKind;
@@ -37,6 +39,10 @@ pub(crate) trait Scenario {
     fn turn(&mut self, _io: &mut Io) -> bool {
         false
     }
+    /// When [`Self::turn`] has something to do next, whatever happens until then.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
     /// How long a turn may wait although nothing happens.
     fn longest_wait(&self) -> Option<Duration> {
         None
@@ -57,6 +63,8 @@ pub(crate) struct Engine {
     poll: Poll,
     events: Events,
     buffer: Box<[u8]>,
+    /// Made when something is due.
+    alarm: Option<Alarm>,
     pub(crate) io: Io,
 }
 
@@ -69,6 +77,7 @@ impl Engine {
             poll,
             events: Events::with_capacity(4096),
             buffer: vec![0; READ_BUFFER].into(),
+            alarm: None,
             io: Io::new(registry, target.clone(), slots),
         })
     }
@@ -137,7 +146,7 @@ impl Engine {
     }
 
     fn turn<S: Scenario>(&mut self, scenario: &mut S, wait: Duration) -> std::io::Result<()> {
-        let Self { poll, events, buffer, io } = self;
+        let Self { poll, events, buffer, alarm, io } = self;
         let more = scenario.turn(io);
         io.flush();
         for connection in std::mem::take(&mut io.to_retry) {
@@ -152,6 +161,17 @@ impl Engine {
             (false, true) => wait,
             (false, false) => wait.min(EARLY_AGAIN),
         };
+        let wait = match scenario.due() {
+            Some(at) if !wait.is_zero() => {
+                let now = Instant::now();
+                if at <= now {
+                    Duration::ZERO
+                } else {
+                    wait_until(at, now, alarm, poll)?.map_or(wait, |left| wait.min(left))
+                }
+            }
+            _ => wait,
+        };
         match poll.poll(events, Some(wait)) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => events.clear(),
@@ -160,6 +180,9 @@ impl Engine {
         for event in events.iter() {
             io.now = Instant::now();
             let Token(connection) = event.token();
+            if event.token() == ALARM {
+                continue;
+            }
             if event.token() == WAKE {
                 io.woken = true;
                 continue;
@@ -180,4 +203,13 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Sets the alarm. Returns how long the poll may wait at most, if it is not the alarm that wakes
+/// it.
+fn wait_until(at: Instant, now: Instant, alarm: &mut Option<Alarm>, poll: &Poll) -> std::io::Result<Option<Duration>> {
+    if alarm.is_none() {
+        *alarm = Some(Alarm::new(poll.registry())?);
+    }
+    alarm.as_mut().map_or(Ok(None), |alarm| alarm.set(at, now))
 }

@@ -1,5 +1,6 @@
-//! Publishing: one group whose publishers are not in it, or many rooms whose members all
-//! publish.
+//! Publishing: one group whose publishers are not in it, or many rooms whose members all publish.
+//! With `--rate` publishes are due at fixed times, from the publishers in turn, and the latency of
+//! each delivery is counted from when its publish was due.
 //!
 //! Members have the first slots, group by group. Each publisher is a sender, and every member
 //! of its group must receive each of its messages once and in order.
@@ -8,6 +9,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::load::{Figures, Load};
+use super::schedule::Schedule;
 use super::{Budget, content_of};
 use crate::cli::Options;
 use crate::content::{Content, Order};
@@ -20,6 +22,8 @@ const PREPARED: u64 = 0xff_ffff_ffff;
 pub(super) struct Fanout {
     content: Content,
     depth: usize,
+    rate: Option<f64>,
+    schedule: Option<Schedule>,
     /// Members of each group.
     members: usize,
     rooms: Vec<FanoutRoom>,
@@ -55,6 +59,7 @@ struct Publisher {
 }
 
 struct Publish {
+    /// When it was sent, or was due.
     at: Instant,
     /// Members that have received it.
     by: usize,
@@ -84,6 +89,8 @@ impl Fanout {
         Self {
             content: content_of(options),
             depth: options.depth,
+            rate: options.rate,
+            schedule: None,
             members,
             rooms,
             publishers: slots.into_iter().map(publisher).collect(),
@@ -104,13 +111,13 @@ impl Fanout {
         self.publishers.len() / self.rooms.len()
     }
 
-    fn send(&mut self, io: &mut Io, sender: usize) {
+    fn send(&mut self, io: &mut Io, sender: usize, due: Instant) {
         if self.budget.take(io.now) {
             let room = &self.rooms[sender / self.publishers_per_room()];
             let publisher = &mut self.publishers[sender];
             io.send(publisher.slot, &room.prefix, &self.content, sender, publisher.sent);
             publisher.sent += 1;
-            publisher.under_way.push_back(Publish { at: io.now, by: 0 });
+            publisher.under_way.push_back(Publish { at: due, by: 0 });
             self.under_way += self.members as u64;
             self.figures.sent += 1;
         }
@@ -135,16 +142,21 @@ impl Fanout {
         let publish = sequence.checked_sub(oldest).and_then(|at| publisher.under_way.get_mut(at as usize));
         if let (true, Some(publish)) = (counts, publish) {
             publish.by += 1;
+            if self.schedule.is_some() {
+                self.figures.latency.record(io.now - publish.at);
+            }
         }
         let needed = if self.done == Done::ByAll { self.members } else { 1 };
         let mut done = 0;
         while let Some(publish) = publisher.under_way.front().filter(|publish| publish.by >= needed) {
-            self.figures.latency.record(io.now - publish.at);
+            if self.schedule.is_none() {
+                self.figures.latency.record(io.now - publish.at);
+                done += 1;
+            }
             publisher.under_way.pop_front();
-            done += 1;
         }
         for _ in 0..done {
-            self.send(io, sender);
+            self.send(io, sender, io.now);
         }
     }
 }
@@ -166,6 +178,21 @@ impl Scenario for Fanout {
             },
             None => io.tally.corrupt += 1,
         }
+    }
+
+    fn turn(&mut self, io: &mut Io) -> bool {
+        while let Some((due, number)) = self.schedule.as_mut().and_then(|schedule| schedule.take(io.now)) {
+            if self.budget.is_spent() {
+                break;
+            }
+            self.figures.late.record(io.now - due);
+            self.send(io, (number % self.publishers.len() as u64) as usize, due);
+        }
+        false
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.schedule.filter(|_| !self.budget.is_spent()).map(|schedule| schedule.due())
     }
 }
 
@@ -193,9 +220,13 @@ impl Load for Fanout {
     fn begin(&mut self, io: &mut Io, budget: Budget) {
         self.budget = budget;
         self.figures = Figures::new();
+        self.schedule = self.rate.map(|rate| Schedule::new(rate, io.now));
+        if self.schedule.is_some() {
+            return;
+        }
         for sender in 0..self.publishers.len() {
             for _ in 0..self.depth {
-                self.send(io, sender);
+                self.send(io, sender, io.now);
             }
         }
     }

@@ -46,11 +46,13 @@ pub(super) struct Figures {
     pub(super) sent: u64,
     pub(super) received: u64,
     pub(super) latency: Histogram,
+    /// How much later than they were due messages of a schedule were sent.
+    pub(super) late: Histogram,
 }
 
 impl Figures {
     pub(super) fn new() -> Self {
-        Self { sent: 0, received: 0, latency: Histogram::new() }
+        Self { sent: 0, received: 0, latency: Histogram::new(), late: Histogram::new() }
     }
 }
 
@@ -129,6 +131,7 @@ fn report<L: Load>(io: &Io, load: &L, options: &Options, measured: Measured) -> 
         report = report.number("rate", rate);
     }
     report = add_latency(report, "latencyMicros", &figures.latency);
+    report = add_latency(report, "lateMicros", &figures.late);
     if let Some(local) = load.local() {
         report = add_latency(report, "localLatencyMicros", local);
     }

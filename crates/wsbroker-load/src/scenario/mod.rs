@@ -7,6 +7,7 @@ mod fanout;
 mod flood;
 mod hold;
 mod load;
+mod schedule;
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::Command;
 
-use crate::support::{Fault, Outcome, Server, run, run_to, spawn};
+use crate::support::{Fault, Outcome, PAUSE, Server, run, run_to, spawn};
 
 #[test]
 fn echoes_are_counted_and_verified() {
@@ -97,6 +97,31 @@ fn rooms_are_kept_apart_and_complete() {
     let outcome = run(Fault::None, "rooms --rooms 7 --members 5 --messages 3500");
     outcome.assert_verified();
     assert_eq!((outcome.count("sent"), outcome.count("received")), (3500, 17_500));
+}
+
+#[test]
+fn what_was_due_while_a_server_paused_counts_from_when_it_was_due() {
+    let outcome = run(Fault::Pause(100), "echo --connections 2 --rate 1000 --messages 1000");
+    outcome.assert_verified();
+    assert_eq!((outcome.count("sent"), outcome.count("received")), (1000, 1000));
+    // Three of ten were due in the pause, those of the first third of it with most of it before
+    // them.
+    assert!(u128::from(outcome.count("p90")) >= PAUSE.as_micros() / 3, "{}", outcome.json);
+    // Without a rate only what is under way is late.
+    let closed = run(Fault::Pause(100), "echo --connections 2 --messages 1000");
+    closed.assert_verified();
+    assert!(u128::from(closed.count("max")) >= PAUSE.as_micros(), "{}", closed.json);
+}
+
+#[test]
+fn publishes_and_rooms_come_at_a_rate() {
+    for line in ["publish --connections 20 --publishers 2", "rooms --rooms 4 --members 5"] {
+        let outcome = run(Fault::None, &format!("{line} --rate 2000 --messages 100 --warmup 10"));
+        outcome.assert_verified();
+        let each = if line.starts_with("rooms") { 5 } else { 20 };
+        assert_eq!((outcome.count("sent"), outcome.count("received")), (100, 100 * each), "{}", outcome.json);
+        assert!(outcome.json.contains("\"lateMicros\""), "{}", outcome.json);
+    }
 }
 
 /// Publishers and subscribers are on one server here, so nothing crosses. The generator does not

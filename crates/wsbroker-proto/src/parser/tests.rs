@@ -474,3 +474,38 @@ fn the_frame_ahead_is_known_wherever_the_parser_stands() {
     assert!(parser.next(&mut Input::new(&mut b"\x88\x00".to_vec()), &LIMITS).is_ok_and(|item| item.is_some()));
     assert_eq!(ahead(&parser, b"\x81"), None, "the end");
 }
+
+#[test]
+fn a_whole_message_ahead_is_told_by_its_header() {
+    let deflate = Limits { allow_rsv1: true, ..LIMITS };
+    let frame = |fin, opcode, length: usize| {
+        let mut frame = Vec::new();
+        client::write_frame(&mut frame, fin, opcode, &vec![b'x'; length], KEY);
+        frame
+    };
+    let ahead = |bytes: &[u8], limits: &Limits| Parser::new(Role::Server).whole_message_ahead(bytes, 200, limits);
+    for opcode in [Opcode::Text, Opcode::Binary] {
+        let mut bytes = frame(true, opcode, 300);
+        let size = bytes.len();
+        assert_eq!(ahead(&bytes, &LIMITS), Some(size));
+        assert_eq!(ahead(&bytes[..size - 1], &LIMITS), None, "it is not whole");
+        assert_eq!(ahead(&bytes[..3], &LIMITS), None);
+        bytes.extend(frame(true, opcode, 10));
+        assert_eq!(ahead(&bytes, &LIMITS), Some(size), "whatever is behind it");
+        bytes[0] |= 0x40;
+        assert_eq!(ahead(&bytes, &deflate), None, "it is compressed");
+        assert_eq!(ahead(&frame(false, opcode, 300), &LIMITS), None, "it is a fragment");
+        assert_eq!(ahead(&frame(true, opcode, 199), &LIMITS), None, "it is short");
+        assert_eq!(ahead(&frame(true, opcode, 200), &LIMITS), Some(208));
+        assert_eq!(ahead(&frame(true, opcode, 1001), &LIMITS), None, "it is too long");
+    }
+    assert_eq!(ahead(&[], &LIMITS), None);
+    assert_eq!(Parser::new(Role::Server).whole_message_ahead(&frame(true, Opcode::Ping, 5), 0, &LIMITS), None);
+    let whole = frame(true, Opcode::Text, 300);
+    // Inside of a header, of a payload, of a message, and behind the end.
+    for before in [&whole[..1], &whole[..50], &frame(false, Opcode::Text, 5), &frame(true, Opcode::Close, 0)] {
+        let mut parser = Parser::new(Role::Server);
+        feed(&mut parser, before, &LIMITS);
+        assert_eq!(parser.whole_message_ahead(&whole, 200, &LIMITS), None);
+    }
+}

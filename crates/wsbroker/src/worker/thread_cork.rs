@@ -4,8 +4,8 @@
 //! While the runner runs events, the end of the run flushes. If handlers returned promises, the
 //! call of `settle` may do it instead, behind those that settle at once. At any other time (timers,
 //! promises) the end of the turn flushes: the first command asks for that. When handlers are slow,
-//! what they have sent leaves about 200 us after the first command, and [`Cork`] itself flushes
-//! when it holds much.
+//! what they have sent leaves about 200 us after the first command, later when their events have
+//! waited for long themselves, and [`Cork`] itself flushes when it holds much.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,6 +22,11 @@ use crate::{
 /// How long what was sent may wait for more.
 pub(crate) const HOLD: Duration = Duration::from_micros(200);
 
+/// How long it may wait at most, and what share of the time that the events have waited: a worker
+/// that is behind gains more by waking shards less often.
+const HOLD_MAX: Duration = Duration::from_millis(2);
+const HOLD_SHARE: u32 = 4;
+
 /// If so few commands took longer than that, each of those behind them leaves at once.
 const FEW: u32 = 16;
 
@@ -31,6 +36,7 @@ thread_local! {
         running: Cell::new(false),
         commands: Cell::new(0),
         slow: Cell::new(false),
+        hold: Cell::new(HOLD),
         scheduled: Cell::new(false),
     } };
 }
@@ -43,6 +49,8 @@ struct ThreadCork {
     commands: Cell<u32>,
     /// A command was held for too long since then: nothing more is held.
     slow: Cell<bool>,
+    /// How long what is sent may wait, until the next call or turn begins.
+    hold: Cell<Duration>,
     /// A flush has been asked for.
     scheduled: Cell<bool>,
 }
@@ -65,7 +73,7 @@ pub(crate) fn command<R>(env: Env<'_>, body: impl FnOnce(&Broker, &mut Cork) -> 
             let result = body(broker, cork);
             let schedule = !thread.running.get() && !thread.scheduled.get() && !cork.is_empty();
             if schedule {
-                thread.begin();
+                thread.begin(HOLD);
             } else {
                 thread.flush_if_late(cork);
             }
@@ -94,7 +102,8 @@ impl ThreadCork {
     }
 
     /// A call, or a turn, begins: nothing is late yet.
-    fn begin(&self) {
+    fn begin(&self, hold: Duration) {
+        self.hold.set(hold);
         self.commands.set(0);
         self.slow.set(false);
     }
@@ -109,7 +118,7 @@ impl ThreadCork {
         self.commands.set(commands);
         if self.slow.get() {
             cork.flush();
-        } else if commands.is_power_of_two() && cork.age() >= HOLD {
+        } else if commands.is_power_of_two() && cork.age() >= self.hold.get() {
             self.slow.set(commands < FEW);
             self.commands.set(0);
             cork.flush();
@@ -152,16 +161,20 @@ pub(crate) fn begin_run() {
     let _ = THREAD_CORK.try_with(|thread| thread.running.set(true));
 }
 
-/// A call into JavaScript begins.
-pub(crate) fn begin_call() {
-    let _ = THREAD_CORK.try_with(ThreadCork::begin);
+/// A call into JavaScript begins, for events that have waited so long.
+pub(crate) fn begin_call(waited: Duration) {
+    let _ = THREAD_CORK.try_with(|thread| thread.begin(hold_after(waited)));
+}
+
+fn hold_after(waited: Duration) -> Duration {
+    (waited / HOLD_SHARE).clamp(HOLD, HOLD_MAX)
 }
 
 /// A call into JavaScript is over: flushes what has been held for long.
 pub(crate) fn end_call() {
     let _ = THREAD_CORK.try_with(|thread| {
         thread.with(|_, cork| {
-            if cork.age() >= HOLD {
+            if cork.age() >= thread.hold.get() {
                 cork.flush();
             }
         });
@@ -173,7 +186,7 @@ pub(crate) fn end_call() {
 pub(crate) fn end_run(may_wait: bool) {
     let _ = THREAD_CORK.try_with(|thread| {
         thread.running.set(false);
-        thread.begin();
+        thread.begin(HOLD);
         thread.scheduled.set(may_wait);
     });
     if !may_wait {
@@ -185,4 +198,16 @@ pub(crate) fn end_run(may_wait: bool) {
 /// never come.
 pub(crate) fn schedule_changed() {
     let _ = THREAD_CORK.try_with(|thread| thread.scheduled.set(false));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_waits_longer_when_its_events_have_waited_long() {
+        let micros = |waited| hold_after(Duration::from_micros(waited)).as_micros();
+        assert_eq!([0, 100, 800].map(micros), [200, 200, 200]);
+        assert_eq!([2_000, 8_000, 1_000_000].map(micros), [500, 2_000, 2_000]);
+    }
 }

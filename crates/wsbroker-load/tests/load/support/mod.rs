@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpListener;
@@ -32,11 +33,15 @@ pub(crate) enum Fault {
     Swap(u64),
     /// It closes the connection with 1011 instead.
     Close(u64),
+    /// Nothing is sent to anybody for [`PAUSE`].
+    Pause(u64),
     /// It answers every upgrade with 503.
     Refuse,
     /// Not wrong, only rare: every message is sent in three fragments, with a ping among them.
     Fragment,
 }
+
+pub(crate) const PAUSE: Duration = Duration::from_millis(300);
 
 /// Connections that may wait at a Unix domain socket until they are accepted.
 #[cfg(unix)]
@@ -161,6 +166,11 @@ impl Shared {
             }
             Fault::Close(n) if n == number => {
                 vec![Message::Close(Some(CloseFrame { code: CloseCode::Error, reason: "".into() }))]
+            }
+            Fault::Pause(n) if n == number => {
+                // All connections are on this thread.
+                std::thread::sleep(PAUSE);
+                vec![message]
             }
             Fault::Fragment => {
                 let data = message.into_data();

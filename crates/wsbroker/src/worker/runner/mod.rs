@@ -276,7 +276,7 @@ impl Runner {
         let receive = self.functions.borrow().as_ref().and_then(|functions| functions.receive.as_ref()?.get(env));
         let receive = receive.ok_or(Failed)?;
         let arguments = dispatch_call::operation_arguments(env, &operation.kind, &mut self.scratch.borrow_mut())?;
-        thread_cork::begin_call();
+        thread_cork::begin_call(Duration::ZERO);
         let called = env.call(receive, &arguments);
         thread_cork::end_call();
         if called.is_err() {
@@ -322,8 +322,8 @@ impl Runner {
         }
         let dispatch = self.dispatch(env).ok_or(Failed)?;
         let arguments = call.arguments(env)?;
-        self.count_delays(&events, now);
-        thread_cork::begin_call();
+        let waited = self.count_delays(&events, now);
+        thread_cork::begin_call(waited);
         self.control().begin_call(events.len());
         let called = env.call(dispatch, arguments);
         self.control().end_call();
@@ -337,17 +337,19 @@ impl Runner {
 }
 
 impl Runner {
-    /// How long the events of a call have waited for it. Those of one batch have waited alike.
-    fn count_delays(&self, events: &CallEvents, now: Instant) {
+    /// Counts how long the events of a call have waited for it, and returns how long the first has.
+    /// Those of one batch have waited alike.
+    fn count_delays(&self, events: &CallEvents, now: Instant) -> Duration {
         let inbox = self.inbox.borrow();
+        let waited = |position| inbox.found(position).map(|found| now.saturating_duration_since(found));
         let count = |first: Position, events: usize| {
-            if let Some(found) = inbox.found(first) {
-                let delay = now.saturating_duration_since(found);
+            if let Some(delay) = waited(first) {
                 thread_cork::with(|_, cork| cork.dispatched(delay, events));
             }
         };
         let mut positions = events.iter().map(|(_, position)| position);
-        let Some(mut first) = positions.next() else { return };
+        let Some(mut first) = positions.next() else { return Duration::ZERO };
+        let longest = waited(first).unwrap_or_default();
         let mut alike = 1;
         for position in positions {
             if position.shares_batch(first) {
@@ -358,6 +360,7 @@ impl Runner {
             }
         }
         count(first, alike);
+        longest
     }
 }
 

@@ -2,8 +2,8 @@
 // Publishing to channels with history through a Redis client of the application.
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.numberingFor = numberingFor;
-const node_crypto_1 = require("node:crypto");
 const emitter_client_cjs_1 = require("./emitter-client.cjs");
+const emitter_script_cjs_1 = require("./emitter-script.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const load_cjs_1 = require("./native/load.cjs");
 const checks_cjs_1 = require("./options/checks.cjs");
@@ -19,44 +19,18 @@ function numberingFor(client, prefix, history, timeout) {
         throw (0, checks_cjs_1.wrongValue)('Emitter', 'redis', 'with "history", a client without a keyPrefix, which would lead to other keys', keyPrefix);
     }
     const script = new load_cjs_1.native.NativePublishingScript(prefix, history);
-    const { text } = script;
-    const sha = (0, node_crypto_1.createHash)('sha1').update(text).digest('hex');
+    const runner = new emitter_script_cjs_1.ScriptRunner(client, script.text);
     const ask = (0, emitter_client_cjs_1.boundedClient)(client, timeout);
     const heads = new Map();
-    const underWay = new Set();
-    /** Everything goes through this, so that nothing overtakes what has to be sent again. */
-    let turn = Promise.resolve();
-    let isLoading = false;
-    const run = async (keys, rest) => {
-        try {
-            return await client.evalsha?.(sha, keys, ...rest);
-        }
-        catch (error) {
-            if (!String(error.message).startsWith('NOSCRIPT'))
-                throw error;
-            // Redis does not have the script yet, or no longer. All that was sent gets the same answer.
-            if (!isLoading) {
-                isLoading = true;
-                turn = Promise.allSettled([...underWay]).then(() => (isLoading = false));
-            }
-            return client.eval?.(text, keys, ...rest);
-        }
-    };
     const publish = async (channel, data, id) => {
         const name = channel.toString('latin1');
         // Now: the bytes are the caller's again when this returns.
         const call = script.publish(channel, data, id, heads.get(name), client.isCluster === true);
         if (call === null)
             return {};
-        const send = () => {
-            const running = run(call.keys.length, [...call.keys, ...call.arguments]);
-            underWay.add(running);
-            const done = () => underWay.delete(running);
-            running.then(done, done);
-            return running;
-        };
         const size = Buffer.byteLength(data) + channel.length;
-        const texts = await ask(size, () => turn.then(send)).catch((error) => {
+        const send = () => runner.run(name, call.keys.length, [...call.keys, ...call.arguments]);
+        const texts = await ask(size, send).catch((error) => {
             throw failure(error);
         });
         const [epoch, offset, duplicate] = (Array.isArray(texts) ? texts : []).map(String);
@@ -76,8 +50,10 @@ function numberingFor(client, prefix, history, timeout) {
 }
 /** An error of Redis itself: it has stored nothing. Anything else may have happened later. */
 function failure(error) {
-    const cause = error.cause;
-    const isRefused = cause === undefined ? error instanceof errors_cjs_1.WSBrokerError : cause.name === 'ReplyError';
+    const { cause } = error;
+    const isRefused = cause === undefined
+        ? error instanceof errors_cjs_1.WSBrokerError
+        : cause instanceof emitter_script_cjs_1.NotStored || cause.name === 'ReplyError';
     const known = error instanceof errors_cjs_1.WSBrokerError
         ? error
         : new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `publish: ${error.message}`);

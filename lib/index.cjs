@@ -7,12 +7,12 @@
  */
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.WSBrokerError = exports.setLogger = exports.info = exports.roundTrip = exports.slowSockets = exports.getSockets = exports.metrics = exports.stats = exports.connectionCount = exports.getSubscribers = exports.getSubscriptions = exports.isSubscribed = exports.subscriberCount = exports.hasSubscriptions = exports.bufferedAmount = exports.isOpen = exports.closeChannel = exports.terminate = exports.close = exports.getToken = exports.setToken = exports.copySubscriptions = exports.deleteHistory = exports.recover = exports.history = exports.position = exports.publish = exports.unsubscribeAll = exports.unsubscribeMany = exports.subscribeMany = exports.unsubscribe = exports.subscribe = exports.sendToAll = exports.sendToChannel = exports.send = exports.setReady = exports.reloadWorkers = exports.drain = exports.shutdown = exports.registerWorkerThread = exports.listening = exports.joinCluster = exports.start = void 0;
-const observation = require("./api/observation.cjs");
-const recovery = require("./api/recovery.cjs");
-const sending = require("./api/sending.cjs");
-const servers = require("./api/servers.cjs");
-const sockets = require("./api/sockets.cjs");
-const subscriptions = require("./api/subscriptions.cjs");
+const observation = require("./merged.cjs")("api/observation.cjs");
+const recovery = require("./merged.cjs")("api/recovery.cjs");
+const sending = require("./merged.cjs")("api/sending.cjs");
+const servers = require("./merged.cjs")("api/servers.cjs");
+const sockets = require("./merged.cjs")("api/sockets.cjs");
+const subscriptions = require("./merged.cjs")("api/subscriptions.cjs");
 // docs/reference.md has them in this order. `export { … } from` would make each a getter: every
 // call would pass through it, and an application's test could not replace the function.
 exports.start = servers.start;
@@ -57,5 +57,5 @@ exports.slowSockets = sockets.slowSockets;
 exports.roundTrip = sockets.roundTrip;
 exports.info = sockets.info;
 exports.setLogger = observation.setLogger;
-var errors_cjs_1 = require("./errors.cjs");
+var errors_cjs_1 = require("./merged.cjs")("errors.cjs");
 Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_1.WSBrokerError; } });

@@ -33,7 +33,8 @@ if (has('typescript')) {
   // Not in the published package, whose lib/ is complete.
   const { writeLoaderSource } = await import('./packages.mjs');
   writeLoaderSource();
-  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']);
+  const { compile } = await import('./compile.mjs');
+  await compile();
 }
 
 function withoutPaths() {

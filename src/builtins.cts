@@ -14,6 +14,12 @@ export const builtins = {
   get https(): typeof import('node:https') {
     return require('node:https') as typeof import('node:https');
   },
+  get net(): typeof import('node:net') {
+    return require('node:net') as typeof import('node:net');
+  },
+  get os(): typeof import('node:os') {
+    return require('node:os') as typeof import('node:os');
+  },
   get tls(): typeof import('node:tls') {
     return require('node:tls') as typeof import('node:tls');
   },

@@ -1,7 +1,7 @@
 // Publishing to channels with history through a Redis client of the application.
 
-import { createHash } from 'node:crypto';
 import { boundedClient, type Publisher } from './emitter-client.cjs';
+import { NotStored, type ScriptClient, ScriptRunner } from './emitter-script.cjs';
 import { WSBrokerError } from './errors.cjs';
 import type { NativeHistoryRule } from './native.cjs';
 import { native } from './native/load.cjs';
@@ -32,43 +32,19 @@ export function numberingFor(
     throw wrongValue('Emitter', 'redis', 'with "history", a client without a keyPrefix, which would lead to other keys', keyPrefix);
   }
   const script = new native.NativePublishingScript(prefix, history);
-  const { text } = script;
-  const sha = createHash('sha1').update(text).digest('hex');
+  const runner = new ScriptRunner(client as ScriptClient, script.text);
   const ask = boundedClient(client, timeout);
   const heads = new Map<string, Position>();
-  const underWay = new Set<Promise<unknown>>();
-  /** Everything goes through this, so that nothing overtakes what has to be sent again. */
-  let turn: Promise<unknown> = Promise.resolve();
-  let isLoading = false;
-
-  const run = async (keys: number, rest: Buffer[]): Promise<unknown> => {
-    try {
-      return await client.evalsha?.(sha, keys, ...rest);
-    } catch (error) {
-      if (!String((error as Error).message).startsWith('NOSCRIPT')) throw error;
-      // Redis does not have the script yet, or no longer. All that was sent gets the same answer.
-      if (!isLoading) {
-        isLoading = true;
-        turn = Promise.allSettled([...underWay]).then(() => (isLoading = false));
-      }
-      return client.eval?.(text, keys, ...rest);
-    }
-  };
 
   const publish: Publisher = async (channel, data, id) => {
     const name = channel.toString('latin1');
     // Now: the bytes are the caller's again when this returns.
     const call = script.publish(channel, data, id, heads.get(name), client.isCluster === true);
     if (call === null) return {};
-    const send = (): Promise<unknown> => {
-      const running = run(call.keys.length, [...call.keys, ...call.arguments]);
-      underWay.add(running);
-      const done = (): boolean => underWay.delete(running);
-      running.then(done, done);
-      return running;
-    };
     const size = Buffer.byteLength(data) + channel.length;
-    const texts = await ask(size, () => turn.then(send)).catch((error: unknown) => {
+    const send = (): Promise<unknown> =>
+      runner.run(name, call.keys.length, [...call.keys, ...call.arguments]);
+    const texts = await ask(size, send).catch((error: unknown) => {
       throw failure(error);
     });
     const [epoch, offset, duplicate] = (Array.isArray(texts) ? texts : []).map(String);
@@ -88,8 +64,11 @@ export function numberingFor(
 
 /** An error of Redis itself: it has stored nothing. Anything else may have happened later. */
 function failure(error: unknown): WSBrokerError {
-  const cause = (error as { cause?: unknown }).cause as { name?: unknown } | undefined;
-  const isRefused = cause === undefined ? error instanceof WSBrokerError : cause.name === 'ReplyError';
+  const { cause } = error as { cause?: { name?: unknown } };
+  const isRefused =
+    cause === undefined
+      ? error instanceof WSBrokerError
+      : cause instanceof NotStored || cause.name === 'ReplyError';
   const known =
     error instanceof WSBrokerError
       ? error

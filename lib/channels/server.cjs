@@ -205,6 +205,7 @@ class ChannelsServer {
     }
     // Subscriptions.
     #subscribe(client, { channel, since }) {
+        const { token } = client;
         const refuse = (reason) => client.send({ type: 'refused', channel, reason });
         if (client.subscribing.has(channel))
             return refuse('subscribed');
@@ -221,19 +222,19 @@ class ChannelsServer {
             if (reason !== undefined)
                 refuse(reason);
         };
-        void this.#decide(client, channel, since, subscribing).then(done, (error) => {
+        void this.#decide(client, token, channel, since, subscribing).then(done, (error) => {
             this.#report(error, 'handleTextMessage', client.id);
             done('unavailable');
         });
     }
     /** Why it is not subscribed; `undefined` if it is, or nobody wants to know any more. */
-    async #decide(client, channel, since, subscribing) {
+    async #decide(client, token, channel, since, subscribing) {
         const isOver = () => subscribing.cancelled || client.ended;
         for (let asked = 0; asked < MAX_ASKED; asked++) {
             const revocations = load_cjs_1.native.revocations(client.id);
             if (revocations < 0)
                 return undefined;
-            const grant = await this.#ask(client, channel, 'subscribe', since, isOver);
+            const grant = await this.#ask(client, token, channel, 'subscribe', since, isOver);
             if (isOver())
                 return undefined;
             if (grant === undefined)
@@ -306,16 +307,18 @@ class ChannelsServer {
         }
         return this.#handlers.handleLost(id, channel, position);
     }
-    /** Whether a client may; `undefined`: it may not. Never rejects. */
-    async #ask(client, channel, action, since, isOver = () => client.ended) {
+    /**
+     * Whether a client may, with the token that it had when it asked; `undefined`: it may not. Never
+     * rejects.
+     */
+    async #ask(client, token, channel, action, since, isOver = () => client.ended) {
         const entered = client.gate.enter();
         if (entered !== undefined)
             await entered;
         try {
             if (isOver())
                 return undefined;
-            const { token, id } = client;
-            return (0, options_cjs_1.checkGrant)(await this.#inTime('authorize', (handlers) => handlers.authorize(id, channel, { token, action, since })));
+            return (0, options_cjs_1.checkGrant)(await this.#inTime('authorize', (handlers) => handlers.authorize(client.id, channel, { token, action, since })));
         }
         catch (error) {
             this.#report(error, 'authorize', client.id);
@@ -328,11 +331,12 @@ class ChannelsServer {
     // Publishes and requests.
     #publish(client, message) {
         const { channel } = message;
+        const { token } = client;
         const asked = load_cjs_1.native.isNameAllowed(channel)
-            ? this.#ask(client, channel, 'publish', undefined)
+            ? this.#ask(client, token, channel, 'publish', undefined)
             : undefined;
         const previous = client.publishing.get(channel);
-        const done = this.#publishBehind(client, message, asked, previous).finally(() => {
+        const done = this.#publishBehind(client, token, message, asked, previous).finally(() => {
             client.inHand--;
             if (client.publishing.get(channel) === done)
                 client.publishing.delete(channel);
@@ -340,7 +344,7 @@ class ChannelsServer {
         client.publishing.set(channel, done);
     }
     /** Never rejects. */
-    async #publishBehind(client, { id, channel, data }, asked, previous) {
+    async #publishBehind(client, token, { id, channel, data }, asked, previous) {
         const failed = (reason, message) => client.send({ type: 'failed', id, reason, ...(message !== undefined && { message }) });
         if (asked === undefined)
             return failed('limit');
@@ -351,7 +355,7 @@ class ChannelsServer {
             return undefined;
         if (grant === undefined || !load_cjs_1.native.hasFramedHistory(channel))
             return failed('forbidden');
-        const payload = await this.#payload(client, { id, channel, data }, grant, failed);
+        const payload = await this.#payload(client.id, token, { id, channel, data }, grant, failed);
         if (payload === undefined || client.ended)
             return undefined;
         try {
@@ -371,7 +375,7 @@ class ChannelsServer {
         }
     }
     /** What is published; `undefined` if nothing is. */
-    async #payload({ id: socketId, token }, { id, channel, data }, { sender }, failed) {
+    async #payload(socketId, token, { id, channel, data }, { sender }, failed) {
         if (this.#handlers.handlePublish === undefined)
             return data;
         try {

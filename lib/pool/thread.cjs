@@ -1,13 +1,13 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-require("./in-pool.cjs");
+require("../merged.cjs")("pool/in-pool.cjs");
 const node_module_1 = require("node:module");
 const threads = require("node:worker_threads");
-const errors_cjs_1 = require("../errors.cjs");
-const modules_cjs_1 = require("../worker/modules.cjs");
-const register_cjs_1 = require("../worker/register.cjs");
-const report_cjs_1 = require("../report.cjs");
-const report_imports_cjs_1 = require("./report-imports.cjs");
+const errors_cjs_1 = require("../merged.cjs")("errors.cjs");
+const modules_cjs_1 = require("../merged.cjs")("worker/modules.cjs");
+const register_cjs_1 = require("../merged.cjs")("worker/register.cjs");
+const report_cjs_1 = require("../merged.cjs")("report.cjs");
+const report_imports_cjs_1 = require("../merged.cjs")("pool/report-imports.cjs");
 const { file, port, workerData, held, imports } = threads.workerData.wsbroker;
 // For `require` and, with the second call, for `import`.
 threads.workerData = workerData;

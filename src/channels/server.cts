@@ -225,6 +225,7 @@ export class ChannelsServer {
   // Subscriptions.
 
   #subscribe(client: ChannelsClient, { channel, since }: WantedChannel): void {
+    const { token } = client;
     const refuse = (reason: RefusalReason): void =>
       client.send({ type: 'refused', channel, reason });
     if (client.subscribing.has(channel)) return refuse('subscribed');
@@ -238,7 +239,7 @@ export class ChannelsServer {
       client.subscribing.delete(channel);
       if (reason !== undefined) refuse(reason);
     };
-    void this.#decide(client, channel, since, subscribing).then(done, (error: unknown) => {
+    void this.#decide(client, token, channel, since, subscribing).then(done, (error: unknown) => {
       this.#report(error, 'handleTextMessage', client.id);
       done('unavailable');
     });
@@ -247,6 +248,7 @@ export class ChannelsServer {
   /** Why it is not subscribed; `undefined` if it is, or nobody wants to know any more. */
   async #decide(
     client: ChannelsClient,
+    token: string | undefined,
     channel: string,
     since: Since | undefined,
     subscribing: Subscribing,
@@ -255,7 +257,7 @@ export class ChannelsServer {
     for (let asked = 0; asked < MAX_ASKED; asked++) {
       const revocations = native.revocations(client.id);
       if (revocations < 0) return undefined;
-      const grant = await this.#ask(client, channel, 'subscribe', since, isOver);
+      const grant = await this.#ask(client, token, channel, 'subscribe', since, isOver);
       if (isOver()) return undefined;
       if (grant === undefined) return 'forbidden';
       const outcome = await this.#subscribeNow(client, channel, since, grant, revocations, isOver);
@@ -343,9 +345,13 @@ export class ChannelsServer {
     return this.#handlers.handleLost(id, channel, position);
   }
 
-  /** Whether a client may; `undefined`: it may not. Never rejects. */
+  /**
+   * Whether a client may, with the token that it had when it asked; `undefined`: it may not. Never
+   * rejects.
+   */
   async #ask(
     client: ChannelsClient,
+    token: string | undefined,
     channel: string,
     action: AuthorizeRequest['action'],
     since: Since | undefined,
@@ -355,10 +361,9 @@ export class ChannelsServer {
     if (entered !== undefined) await entered;
     try {
       if (isOver()) return undefined;
-      const { token, id } = client;
       return checkGrant(
         await this.#inTime('authorize', (handlers) =>
-          handlers.authorize(id, channel, { token, action, since }),
+          handlers.authorize(client.id, channel, { token, action, since }),
         ),
       );
     } catch (error) {
@@ -373,11 +378,12 @@ export class ChannelsServer {
 
   #publish(client: ChannelsClient, message: PublishMessage): void {
     const { channel } = message;
+    const { token } = client;
     const asked = native.isNameAllowed(channel)
-      ? this.#ask(client, channel, 'publish', undefined)
+      ? this.#ask(client, token, channel, 'publish', undefined)
       : undefined;
     const previous = client.publishing.get(channel);
-    const done = this.#publishBehind(client, message, asked, previous).finally(() => {
+    const done = this.#publishBehind(client, token, message, asked, previous).finally(() => {
       client.inHand--;
       if (client.publishing.get(channel) === done) client.publishing.delete(channel);
     });
@@ -387,6 +393,7 @@ export class ChannelsServer {
   /** Never rejects. */
   async #publishBehind(
     client: ChannelsClient,
+    token: string | undefined,
     { id, channel, data }: PublishMessage,
     asked: Promise<CheckedGrant | undefined> | undefined,
     previous: Promise<void> | undefined,
@@ -399,7 +406,7 @@ export class ChannelsServer {
     // Its client publishes it again when it comes back.
     if (client.ended) return undefined;
     if (grant === undefined || !native.hasFramedHistory(channel)) return failed('forbidden');
-    const payload = await this.#payload(client, { id, channel, data }, grant, failed);
+    const payload = await this.#payload(client.id, token, { id, channel, data }, grant, failed);
     if (payload === undefined || client.ended) return undefined;
     try {
       const receipt = await publish(channel, payload, { id: client.publishId(grant.sender, id) });
@@ -417,7 +424,8 @@ export class ChannelsServer {
 
   /** What is published; `undefined` if nothing is. */
   async #payload(
-    { id: socketId, token }: ChannelsClient,
+    socketId: number,
+    token: string | undefined,
     { id, channel, data }: Omit<PublishMessage, 'type'>,
     { sender }: CheckedGrant,
     failed: (reason: FailureReason, message?: string) => void,

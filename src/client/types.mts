@@ -21,8 +21,8 @@ export interface ClientOptions {
 /**
  * The wait before an attempt: `min`, doubled with every attempt that failed, up to `max`. A
  * connection that lasted for 10 s ends the doubling. A server that asks for a wait, by
- * `retry-after=SECONDS` in the reason of its 1012 or 1013, is waited for that long, up to an hour,
- * and a random part of `min` more.
+ * `retry-after=SECONDS` in the reason of the close frame, whatever the code, is waited for that
+ * long, up to an hour, and a random part of `min` more.
  */
 export interface BackoffOptions {
   /** Milliseconds, 1 to 2^31-1. @default 500 */

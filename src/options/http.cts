@@ -1,5 +1,4 @@
 import type { Server as HttpServer } from 'node:http';
-import { Server as NetServer } from 'node:net';
 import { types } from 'node:util';
 import { builtins } from '../builtins.cjs';
 import { WSBrokerRangeError } from '../errors.cjs';
@@ -227,5 +226,5 @@ function hintForObject(value: object): string | undefined {
     );
   }
   if (has('fetch')) return 'for Bun.serve, pass { forward: server.url }';
-  return value instanceof NetServer ? 'got another kind of server' : undefined;
+  return value instanceof builtins.net.Server ? 'got another kind of server' : undefined;
 }

@@ -1,4 +1,4 @@
-import { totalmem } from 'node:os';
+import { builtins } from '../builtins.cjs';
 import type { Native, NativeProcessOptions } from '../native.cjs';
 import type { ProcessOptions } from './start.cjs';
 
@@ -23,7 +23,7 @@ export function defaultProcessOptions(
   const { memory: known, cpus } = native.brokerDefaults();
   // The addon knows of Linux and its containers. Elsewhere, and without /proc, the machine's is as
   // good as any.
-  const memory = known > 0 ? known : totalmem();
+  const memory = known > 0 ? known : builtins.os.totalmem();
   const quarter = Math.max(1, Math.floor(memory / 4));
   return {
     handlers: 'serial',

@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { builtins } from '../builtins.cjs';
 import { WSBrokerRangeError } from '../errors.cjs';
 import type {
   NativeDeflate,
@@ -371,7 +371,7 @@ function trustProxy(call: string, value: unknown): NativeTrustProxy | undefined 
 
 function isNetwork(text: string): boolean {
   const [, address = '', prefix] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
-  const family = isIP(address);
+  const family = builtins.net.isIP(address);
   return family !== 0 && (prefix === undefined || Number(prefix) <= (family === 4 ? 32 : 128));
 }
 

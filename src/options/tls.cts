@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { promises as files } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WSBrokerError, WSBrokerRangeError } from '../errors.cjs';
@@ -131,7 +131,7 @@ function pemLocation(call: string, name: string, value: unknown): PemLocation {
 async function read(call: string, from: PemLocation): Promise<NativePem> {
   if ('pem' in from) return { name: `"${from.name}"`, pem: from.pem };
   try {
-    return { name: `"${from.name}" (${from.path})`, pem: await readFile(from.path) };
+    return { name: `"${from.name}" (${from.path})`, pem: await files.readFile(from.path) };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const failure = new WSBrokerError(

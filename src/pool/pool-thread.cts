@@ -1,10 +1,10 @@
-import { performance } from 'node:perf_hooks';
 import {
   MessageChannel,
   type MessagePort,
   receiveMessageOnPort,
   Worker,
 } from 'node:worker_threads';
+import { now } from '../clock.cjs';
 import { fromPortable, WSBrokerError } from '../errors.cjs';
 import { native } from '../native/load.cjs';
 import type { CheckedThreadOptions } from '../options/threads.cjs';
@@ -65,7 +65,7 @@ export class PoolThread {
   broken = false;
   readonly #worker: Worker;
   readonly #port: MessagePort;
-  readonly #startedAt = performance.now();
+  readonly #startedAt = now();
   #error: unknown;
   #closed = 0;
   #pinned: Promise<number> = Promise.resolve(0);
@@ -166,7 +166,7 @@ export class PoolThread {
   }
 
   age(): number {
-    return performance.now() - this.#startedAt;
+    return now() - this.#startedAt;
   }
 
   /**
@@ -207,7 +207,7 @@ export class PoolThread {
    * @returns whether it has ended by itself, and not by an error
    */
   async stop(timeout: number): Promise<boolean> {
-    const deadline = performance.now() + timeout;
+    const deadline = now() + timeout;
     const last = Math.min(MAX_FOR_TERMINATION, timeout / 4);
     if (this.wasReady) {
       this.#post({ type: 'stop', timeout: timeout - 2 * last });
@@ -215,7 +215,7 @@ export class PoolThread {
     }
     this.#error ??= new Error(`it did not stop within ${Math.round(timeout)} ms`);
     this.#terminated = true;
-    await within(deadline - performance.now(), this.#worker.terminate());
+    await within(deadline - now(), this.#worker.terminate());
     return false;
   }
 

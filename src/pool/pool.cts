@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks';
+import { now } from '../clock.cjs';
 import type { WSBrokerError } from '../errors.cjs';
 import { native } from '../native/load.cjs';
 import type { CheckedThreadOptions } from '../options/threads.cjs';
@@ -115,7 +115,7 @@ export class Pool {
       ({ generation }) => generation !== this.#generation,
     );
     for (const thread of superseded) thread.supersede();
-    const deadline = performance.now() + timeout;
+    const deadline = now() + timeout;
     const left = Promise.all(superseded.map((thread) => this.#leave(thread, deadline)));
     return {
       left: left.then(async (cuts) => {
@@ -161,7 +161,7 @@ export class Pool {
 
   /** Lets a thread end whose place others have taken. Returns whether it was cut. */
   async #leave(thread: PoolThread, deadline: number): Promise<boolean> {
-    const time = (): number => Math.max(0, deadline - performance.now());
+    const time = (): number => Math.max(0, deadline - now());
     if (!thread.wasReady) {
       await thread.terminate();
       return false;

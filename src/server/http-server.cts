@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { AddressInfo, ListenOptions, Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { types } from 'node:util';
 import { builtins } from '../builtins.cjs';
@@ -133,7 +132,7 @@ function privateAddress(): {
     remove: () => undefined,
   };
   if (process.platform === 'win32') return loopback;
-  const parent = tmpdir();
+  const parent = builtins.os.tmpdir();
   if (Buffer.byteLength(join(parent, 'wsbroker-XXXXXX', 'http')) > LONGEST_SOCKET_PATH) {
     return loopback;
   }

@@ -1,7 +1,7 @@
-import { performance } from 'node:perf_hooks';
 import { isDeepStrictEqual } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { inScopeHere } from '../async-scope.cjs';
+import { now } from '../clock.cjs';
 import { fromNative, WSBrokerError } from '../errors.cjs';
 import type { NativeListenOptions, NativeStuckThread } from '../native.cjs';
 import { otherActiveCopies, setCopyLifecycle } from '../native/copies.cjs';
@@ -139,7 +139,7 @@ setCopyLifecycle({
 
 /** Shuts down what this copy of the package has in this thread. */
 export function shutdownHere(code: number, timeout: number): Promise<ShutdownReport> {
-  const deadline = performance.now() + timeout;
+  const deadline = now() + timeout;
   nextDeadline = Math.min(nextDeadline, deadline);
   untilShutdown.abort();
   untilShutdown = new AbortController();
@@ -152,12 +152,12 @@ async function shutdownCopies(
   code: number,
   timeout: number,
 ): Promise<ShutdownReport> {
-  const deadline = performance.now() + timeout;
+  const deadline = now() + timeout;
   const all = { closed: 0, terminated: 0 };
   for (const copy of copies) {
     const { closed, terminated } = await copy.shutdown(
       code,
-      Math.max(0, Math.floor(deadline - performance.now())),
+      Math.max(0, Math.floor(deadline - now())),
     );
     all.closed += closed;
     all.terminated += terminated;
@@ -271,7 +271,7 @@ async function attempt(step: () => unknown): Promise<void> {
 
 /** Is over at the deadline, whatever hangs. */
 async function shutdown(code: number, timeout: number, deadline: number): Promise<ShutdownReport> {
-  const left = (): number => Math.max(0, deadline - performance.now());
+  const left = (): number => Math.max(0, deadline - now());
   const pool = currentPool();
   pool?.hurry();
   const forWorkers = Math.max(LEAST_FOR_WORKERS, Math.min(MOST_FOR_WORKERS, timeout / 8));
@@ -298,7 +298,7 @@ async function shutdown(code: number, timeout: number, deadline: number): Promis
 
 /** For `handleStop` of workers that end because a `start` failed: less if a shutdown waits. */
 function undoTimeout(): number {
-  return Math.max(LEAST_FOR_WORKERS, Math.min(UNDO_TIMEOUT, nextDeadline - performance.now()));
+  return Math.max(LEAST_FOR_WORKERS, Math.min(UNDO_TIMEOUT, nextDeadline - now()));
 }
 
 /** Called by the addon, once each time that a worker of any thread is stuck. */

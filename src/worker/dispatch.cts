@@ -1,6 +1,6 @@
-import { performance } from 'node:perf_hooks';
 import { markAsUntransferable, threadId } from 'node:worker_threads';
 import { builtins } from '../builtins.cjs';
+import { now } from '../clock.cjs';
 import { WSBrokerError } from '../errors.cjs';
 import type { Dispatch, Native } from '../native.cjs';
 import { ControlLayout, ControlWord, EventKind, EventState } from '../native/shared-numbers.cjs';
@@ -114,7 +114,6 @@ export function createDispatcher(
   const { copyToken, slotBytes, slotToken, tokenVersion } = native;
   const { setInterval, clearInterval, queueMicrotask } = globalThis;
   const { nextTick } = process;
-  const clock = performance.now.bind(performance);
 
   let control = new Int32Array(16);
   let ids = new Float64Array(0);
@@ -208,7 +207,7 @@ export function createDispatcher(
       } catch (error) {
         report(error, kind, id);
       }
-      if (begun !== 0) handlerRan(kind, clock() - begun);
+      if (begun !== 0) handlerRan(kind, now() - begun);
       state[slot] = EventState.Settled;
     }
   }
@@ -219,7 +218,7 @@ export function createDispatcher(
       if (--untilMeasured > 0) return 0;
       untilMeasured = untilNextMeasured();
     }
-    return clock();
+    return now();
   }
 
   /** Calls the handler of any event except an open event. */
@@ -277,7 +276,7 @@ export function createDispatcher(
    */
   function open(id: number, slot: number, request: OpenRequest): void {
     let decision = FORBIDDEN;
-    const begun = clock();
+    const begun = now();
     try {
       if (request.clientCertificate !== undefined) withFingerprint(request.clientCertificate);
       const verdict: unknown =
@@ -293,7 +292,7 @@ export function createDispatcher(
     } catch (error) {
       report(error, EventKind.Open, id);
     }
-    handlerRan(EventKind.Open, clock() - begun);
+    handlerRan(EventKind.Open, now() - begun);
     sendVerdict(slot, decision, id);
     state[slot] = EventState.Settled;
   }
@@ -405,7 +404,7 @@ export function createDispatcher(
     if (pending.expired) return doneLate(pending, failed, value);
     const { id, kind, slot, begun } = pending;
     pendingCount--;
-    if (begun !== 0) handlerRan(kind, clock() - begun);
+    if (begun !== 0) handlerRan(kind, now() - begun);
     if (kind === EventKind.Open) {
       if (failed) report(value, kind, id);
       sendVerdict(slot, failed ? FORBIDDEN : checkOrReport(value, pending.offered, id), id);
@@ -469,7 +468,7 @@ export function createDispatcher(
       } catch (error) {
         report(error, kind, id);
       }
-      if (begun !== 0) handlerRan(kind, clock() - begun);
+      if (begun !== 0) handlerRan(kind, now() - begun);
       settleOutside(slot);
     }
     if (pending.serial) pendingHandlers.remove(pending);
@@ -546,7 +545,7 @@ export function createDispatcher(
           : "the connection's next event is handled now";
     pending.expired = true;
     pendingCount--;
-    if (begun !== 0) handlerRan(kind, clock() - begun);
+    if (begun !== 0) handlerRan(kind, now() - begun);
     if (kind === EventKind.Open) sendVerdict(slot, TIMED_OUT, id);
     else if (kind === EventKind.Lost) closeLost(id);
     settleOutside(slot);

@@ -1,7 +1,7 @@
-import { performance } from 'node:perf_hooks';
 // Not the global function: test environments that imitate a browser do not have it.
 import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
+import { now } from '../clock.cjs';
 import { WSBrokerError } from '../errors.cjs';
 import { checkSameCopy, isInPool } from '../native/copies.cjs';
 import { native } from '../native/load.cjs';
@@ -118,13 +118,13 @@ export class Registration {
    * @returns whether `handleStop` has settled
    */
   async stop(timeout: number): Promise<boolean> {
-    const deadline = performance.now() + timeout;
+    const deadline = now() + timeout;
     this.#finished ??= this.#finishEvents();
     if (!(await within(timeout / 2, this.#finished))) this.#dispatcher?.hurry();
     let settled = true;
     if (this.#dispatcher !== undefined) {
       this.#stopped ??= this.#handleStop();
-      settled = await within(deadline - performance.now(), this.#stopped);
+      settled = await within(deadline - now(), this.#stopped);
     }
     this.drop();
     return settled;

@@ -348,11 +348,18 @@ export async function repeated(t, round, { tolerance, rounds = ROUNDS }) {
   return { left, slowest: Math.max(...took) };
 }
 
-/** Runs an attack `count` times, `width` at a time. */
+/** Runs an attack `count` times, `width` at a time. If one fails no more begin, and it waits for those that have: they would be counted in the next round. */
 export async function many(count, width, one) {
   let next = 0;
   const lane = async () => {
-    while (next < count) await one(next++);
+    try {
+      while (next < count) await one(next++);
+    } catch (error) {
+      next = count;
+      throw error;
+    }
   };
-  await Promise.all(Array.from({ length: Math.min(width, count) }, lane));
+  const lanes = Array.from({ length: Math.min(width, count) }, lane);
+  await Promise.allSettled(lanes);
+  await Promise.all(lanes);
 }

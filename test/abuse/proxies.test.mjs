@@ -49,7 +49,7 @@ const BAD = [
 ];
 
 const TIMES = sized(8, 200);
-const HANDSHAKE = 400;
+const HANDSHAKE = sized(400, 3000);
 
 site('PROXY headers', { options: { proxyProtocol: true, handshakeTimeout: HANDSHAKE }, aside: true }, (attack) => {
   for (const [what, bytes] of BAD) {

@@ -132,6 +132,13 @@ describe('the connection', () => {
     assert.equal(world.sockets.length, 2, 'at most an hour');
     await world.pass(1);
     assert.equal(world.sockets.length, 3);
+    await world.socket.welcome();
+    // `drain` can be given any code.
+    await world.socket.end(4001, 'retry-after=7');
+    await world.pass(7_249);
+    assert.equal(world.sockets.length, 3);
+    await world.pass(1);
+    assert.equal(world.sockets.length, 4);
     client.close();
   }));
 

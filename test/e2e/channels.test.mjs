@@ -285,6 +285,33 @@ test('who subscribes and unsubscribes in turns has no more than 1,000 wait, and 
   assert.deepEqual([code, reason], [4400, 'more than 1000 channels are being subscribed']);
 });
 
+test('a new token counts for what comes behind it, and not for what waits', async (t) => {
+  const server = await serve(t, {
+    more: `
+      authorize(id, channel, { token, action }) {
+        kit.tell('asked', { what: action + ' ' + channel, token });
+        return new Promise((resolve) => (globalThis.held ??= []).push(() => resolve({ sender: token })));
+      },
+      handlePublish(id, channel, data, { token, sender }) { kit.tell('published', { data, token, sender }); },
+      handleRequest: (id, data) => (0, eval)(data)(wsb, id),`,
+  });
+  const one = await greet(server, { token: 'ann' });
+  const publish = (id) => ({ type: 'publish', id, channel: 'chat:0', data: id });
+  one.say(publish('by-ann'));
+  // More than are asked about at a time.
+  for (let n = 1; n <= 9; n++) one.subscribe(`chat:${n}`);
+  one.say({ type: 'token', token: 'bob' }).subscribe('chat:10').say(publish('by-bob'));
+  one.say({ type: 'request', id: 'release', data: `() => { globalThis.held.push = (f) => f(); for (const f of globalThis.held.splice(0)) f(); }` });
+  assert.equal((await one.hearAll(13)).length, 13);
+  const asked = server.told.of('asked').map(({ what, token }) => `${what}: ${token}`);
+  const subscriptions = Array.from({ length: 10 }, (_, i) => `subscribe chat:${i + 1}: ${i < 9 ? 'ann' : 'bob'}`);
+  assert.deepEqual(asked.sort(), ['publish chat:0: ann', 'publish chat:0: bob', ...subscriptions].sort());
+  assert.deepEqual(server.told.of('published').map(({ type, ...published }) => published), [
+    { data: 'by-ann', token: 'ann', sender: 'ann' },
+    { data: 'by-bob', token: 'bob', sender: 'bob' },
+  ]);
+});
+
 test('publishes keep their order, and at most 64 are in hand', async (t) => {
   const server = await serve(t, { more: HELD });
   const one = await greet(server);

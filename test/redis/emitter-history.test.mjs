@@ -150,6 +150,28 @@ test('with a client of one\'s own, nothing new overtakes what is sent again for 
   assert.deepEqual(await Promise.all(all), [1, 2, 3, 4].map((offset) => ({ offset, epoch: 'e', ...(offset === 4 && { duplicate: true }) })));
 });
 
+test('with a client of one\'s own, what another process let overtake is not sent again', async (t) => {
+  const run = [];
+  const ask = (how) => (script, keys, ...rest) =>
+    new Promise((resolve, reject) => run.push({ how: `${how} ${rest.at(-1).subarray(1)}`, resolve, reject }));
+  const mine = emitter(t, { redis: { publish: async () => 1, evalsha: ask('evalsha'), eval: ask('eval') } });
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
+  const gone = () => Object.assign(new Error('NOSCRIPT No matching script.'), { name: 'ReplyError' });
+  const overtaken = assert.rejects(mine.publish('chat:1', 'a'), { code: 'ERR_WSBROKER_BUS_LOST', stored: false, message: /something newer of the channel/ });
+  const rest = [['chat:2', 'b'], ['chat:1', 'c'], ['chat:2', 'd'], ['chat:1', 'e']].map(([channel, text]) => mine.publish(channel, text));
+  await settled();
+  // Another process loads the script before the third arrives, and it is gone again for the last two.
+  for (const refused of [0, 1]) run[refused].reject(gone());
+  await settled();
+  assert.equal(run.length, 5, 'until the others are answered nobody knows what is to be sent again');
+  run[2].resolve(['e', '1', '0']);
+  for (const refused of [3, 4]) run[refused].reject(gone());
+  await overtaken;
+  assert.deepEqual(run.slice(5).map(({ how }) => how), ['eval b', 'eval d', 'eval e'], 'in the order of the calls');
+  run.slice(5).forEach(({ resolve }, i) => resolve(['e', `${i + 2}`, '0']));
+  assert.deepEqual((await Promise.all(rest)).map(({ offset }) => offset), [2, 1, 3, 4]);
+});
+
 test('an emitter knows where a channel was, and tells a Redis that has lost something', async (t) => {
   const redis = await startRedis(t);
   for (const own of [false, true]) {

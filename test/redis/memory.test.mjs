@@ -77,22 +77,34 @@ test('more than anybody can take costs neither instance its memory', { timeout: 
       for (const [name, server] of [['from', from], ['to', to]]) highest[name] = Math.max(highest[name], await memory(server));
     }
   })();
-  await from.main(async (wsb, kit, count, size) => {
-    const message = 'x'.repeat(size);
-    for (let i = 0; i < count; i++) {
-      wsb.sendToChannel('flood', message);
-      // As fast as the bus takes it, and a little faster: what it drops is known.
-      while (i % 100 === 0 && wsb.stats().bus.waiting > 2 ** 20) await new Promise(setImmediate);
-    }
-  }, MESSAGES, SIZE);
-  let published = MESSAGES + 1;
-  await until(async () => {
+  let published = 1;
+  const flood = async (messages) => {
+    await from.main(async (wsb, kit, count, size) => {
+      const message = 'x'.repeat(size);
+      for (let i = 0; i < count; i++) {
+        wsb.sendToChannel('flood', message);
+        // As fast as the bus takes it, and a little faster: what it drops is known.
+        while (i % 100 === 0 && wsb.stats().bus.waiting > 2 ** 20) await new Promise(setImmediate);
+      }
+    }, messages, SIZE);
+    published += messages;
+  };
+  const arrived = () => until(async () => {
     // A later one shows what is missing.
     await from.main((wsb) => void wsb.sendToChannel('flood', 'later'));
     published += 1;
     const { received, missed } = await bus(to);
-    return received + missed > MESSAGES;
+    return received + missed >= published - 1;
   }, 'the end of the flood', 60_000);
+  const refused = async () => (await to.main((wsb) => wsb.stats())).dropped.dropNewest;
+  const ENOUGH = MESSAGES / 10;
+  await flood(MESSAGES);
+  await arrived();
+  // How much of it arrives depends on the receiver's speed: Redis cuts off a listener that is 32 MiB behind, and what comes before it is back is lost. Less than that arrives.
+  while (await refused() <= ENOUGH) {
+    await flood(2_000);
+    await arrived();
+  }
   await until(async () => {
     const { received, missed } = await bus(to);
     return received + missed === published;
@@ -101,13 +113,12 @@ test('more than anybody can take costs neither instance its memory', { timeout: 
   await watch;
   const [sender, receiver] = [await bus(from), await bus(to)];
   const grown = Object.fromEntries(Object.entries(highest).map(([name, bytes]) => [name, Math.round((bytes - before[name]) / MiB)]));
-  note(t, `${MESSAGES} messages of ${SIZE} bytes, ${receiver.received} arrived; memory grew by ${grown.from} MiB at the sender, ${grown.to} MiB at the receiver`);
+  note(t, `${published} messages of ${SIZE} bytes, ${receiver.received} arrived; memory grew by ${grown.from} MiB at the sender, ${grown.to} MiB at the receiver`);
   assert.ok(grown.from < 120 && grown.to < 120, `bounded, whatever is published: ${JSON.stringify(grown)} MiB`);
-  assert.ok(receiver.received > MESSAGES / 10, 'it was a flood');
+  assert.ok(receiver.received > ENOUGH, 'it was a flood');
   const unsent = sender.dropped + sender.refused + sender.unanswered;
   // Redis cuts off a listener that is 32 MiB behind; the publisher cannot know of that.
   if (receiver.losses === 0) assert.equal(receiver.missed, unsent, 'what did not leave is missed there');
   else assert.ok(receiver.missed >= unsent);
-  const { dropped } = await to.main((wsb) => wsb.stats());
-  assert.ok(dropped.dropNewest > MESSAGES / 10, 'what is meant for somebody who does not read is dropped');
+  assert.ok(await refused() > ENOUGH, 'what is meant for somebody who does not read is dropped');
 });

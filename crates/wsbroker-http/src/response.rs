@@ -15,7 +15,7 @@ use crate::{
 /// The head of a response, in bytes.
 const MAX_RESPONSE_HEAD: usize = 256 << 10;
 /// Fields of one response.
-const MAX_FIELDS: usize = 100;
+pub(crate) const MAX_FIELDS: usize = 100;
 
 /// Room for the fields of a response while it is read.
 pub(crate) type FieldRoom<'b> = [MaybeUninit<Header<'b>>; MAX_FIELDS];
@@ -170,11 +170,14 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
         output.put(b"\r\n");
     }
 
+    /// The fields that are not of one connection only.
+    pub(crate) fn end_to_end(&self) -> impl Iterator<Item = &Header<'b>> {
+        self.fields.iter().filter(|field| !is_hop_by_hop(field.name, &self.options))
+    }
+
     fn write_fields(&self, output: &mut Output, without_length: bool) {
-        for field in self.fields {
-            let is_left_out = is_hop_by_hop(field.name, &self.options)
-                || (without_length && field.name.eq_ignore_ascii_case("content-length"));
-            if !is_left_out {
+        for field in self.end_to_end() {
+            if !(without_length && field.name.eq_ignore_ascii_case("content-length")) {
                 output.field(field.name, field.value);
             }
         }

@@ -27,10 +27,8 @@ use crate::{
     shard::{Broadcast, Command, Compress, Compressed, ConnectionKey, FrameRange, ShardHandle},
 };
 
-/// Bytes after which a cork flushes by itself: the shards get to work, and memory stays bounded. A
-/// thousand replies of 64 bytes fit. If they did not, those of promises, which settle socket by
-/// socket in turns, would reach every socket in two writes.
-const FLUSH_AT: usize = 128 << 10;
+/// Bytes after which a cork flushes by itself: the shards get to work, and memory stays bounded.
+const FLUSH_AT: usize = 64 << 10;
 /// Room that a payload finds at least; the arena grows for more.
 const ROOM: usize = 4 << 10;
 /// Sockets remembered between calls; a power of two.
@@ -48,7 +46,7 @@ pub enum SendOutcome {
     Dropped,
 }
 
-/// One thread's way to send. Nothing leaves before [`flush`](Self::flush), unless 128 KiB have
+/// One thread's way to send. Nothing leaves before [`flush`](Self::flush), unless 64 KiB have
 /// gathered.
 ///
 /// What one cork sends takes effect in call order. Drop flushes.

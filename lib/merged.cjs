@@ -109,7 +109,7 @@ var require_errors = __commonJS({
     exports2.toPortable = toPortable;
     exports2.fromPortable = fromPortable;
     var node_util_1 = require("node:util");
-    var WSBrokerError = class extends Error {
+    var WSBrokerError = class _WSBrokerError extends Error {
       name = "WSBrokerError";
       code;
       constructor(code, message, options) {
@@ -118,15 +118,12 @@ var require_errors = __commonJS({
       }
       /** By code, so that the `TypeError`s and the addon's own errors count, too. */
       static [Symbol.hasInstance](value) {
-        if (!isOfAll(this))
+        if (this !== _WSBrokerError)
           return Function.prototype[Symbol.hasInstance].call(this, value);
         return isError(value) && String(value.code).startsWith("ERR_WSBROKER_");
       }
     };
     exports2.WSBrokerError = WSBrokerError;
-    function isOfAll(errors) {
-      return errors === WSBrokerError;
-    }
     var WSBrokerTypeError = class extends TypeError {
       code = "ERR_WSBROKER_INVALID_ARG_TYPE";
     };
@@ -2271,7 +2268,16 @@ var require_handlers = __commonJS({
     var promises_cjs_1 = require_promises();
     var report_cjs_1 = require_report();
     var handler_names_cjs_1 = require_handler_names();
-    exports2.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16, pinned: 32, lost: 64 };
+    exports2.MASK = {
+      open: 1,
+      text: 2,
+      binary: 4,
+      close: 8,
+      drain: 16,
+      pinned: 32,
+      lost: 64,
+      forget: 128
+    };
     exports2.PINNED = /* @__PURE__ */ Symbol("wsbroker.pinned");
     function hasHandlers(value) {
       return value !== null && (typeof value === "object" || typeof value === "function") && handler_names_cjs_1.HANDLER_NAMES.some((name) => Reflect.get(value, name) !== void 0);
@@ -2300,7 +2306,7 @@ var require_handlers = __commonJS({
       const handleLost = pick("handleLost");
       const onError = pick("onError");
       const scope = (0, async_scope_cjs_1.scopeHere)();
-      const closes = handleClose ?? handleTextMessage ?? handleBinaryMessage ?? handleDrain;
+      const cachesTokens = handleTextMessage ?? handleBinaryMessage ?? handleDrain;
       return {
         self: handlers,
         handleOpen,
@@ -2311,7 +2317,7 @@ var require_handlers = __commonJS({
         handleLost,
         handleStart: pick("handleStart"),
         handleStop: pick("handleStop"),
-        mask: (handleOpen ? exports2.MASK.open : 0) | (handleTextMessage ? exports2.MASK.text : 0) | (handleBinaryMessage ? exports2.MASK.binary : 0) | (closes ? exports2.MASK.close : 0) | (handleDrain ? exports2.MASK.drain : 0) | (handleLost ? exports2.MASK.lost : 0) | (Reflect.get(handlers, exports2.PINNED) === true ? exports2.MASK.pinned : 0),
+        mask: (handleOpen ? exports2.MASK.open : 0) | (handleTextMessage ? exports2.MASK.text : 0) | (handleBinaryMessage ? exports2.MASK.binary : 0) | (handleClose ? exports2.MASK.close : 0) | (cachesTokens ? exports2.MASK.forget : 0) | (handleDrain ? exports2.MASK.drain : 0) | (handleLost ? exports2.MASK.lost : 0) | (Reflect.get(handlers, exports2.PINNED) === true ? exports2.MASK.pinned : 0),
         scope,
         report: (error, handler, socketId) => report(scope, handlers, onError, error, { handler, socketId })
       };

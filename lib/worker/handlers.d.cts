@@ -3,7 +3,8 @@ import type { HandlerName } from '../types/worker-interface.cjs';
 import { HANDLER_NAMES } from './handler-names.cjs';
 /**
  * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections
- * are closed with 1012 when it ends, instead of moving to another worker.
+ * are closed with 1012 when it ends, instead of moving to another worker. `forget`: it hears of the
+ * end of sockets that have had a token, whether or not it has a handler for that.
  */
 export declare const MASK: {
     readonly open: 1;
@@ -13,6 +14,7 @@ export declare const MASK: {
     readonly drain: 16;
     readonly pinned: 32;
     readonly lost: 64;
+    readonly forget: 128;
 };
 /**
  * A property of handlers that keep what they know of connections on their thread. If it is `true`

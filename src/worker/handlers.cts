@@ -7,9 +7,19 @@ import { checkNames, classGiven, HANDLER_NAMES, isClassOfHandlers } from './hand
 
 /**
  * Which events the addon sends to a worker: those that have a handler. `pinned`: its connections
- * are closed with 1012 when it ends, instead of moving to another worker.
+ * are closed with 1012 when it ends, instead of moving to another worker. `forget`: it hears of the
+ * end of sockets that have had a token, whether or not it has a handler for that.
  */
-export const MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16, pinned: 32, lost: 64 } as const;
+export const MASK = {
+  open: 1,
+  text: 2,
+  binary: 4,
+  close: 8,
+  drain: 16,
+  pinned: 32,
+  lost: 64,
+  forget: 128,
+} as const;
 
 /**
  * A property of handlers that keep what they know of connections on their thread. If it is `true`
@@ -76,8 +86,8 @@ export function handlerTable(
   const handleLost = pick('handleLost');
   const onError = pick('onError');
   const scope = scopeHere();
-  // Tokens are cached by socket until its close event, so any handler that gets tokens needs that.
-  const closes = handleClose ?? handleTextMessage ?? handleBinaryMessage ?? handleDrain;
+  // Tokens are cached by socket until its close event.
+  const cachesTokens = handleTextMessage ?? handleBinaryMessage ?? handleDrain;
   return {
     self: handlers,
     handleOpen,
@@ -92,7 +102,8 @@ export function handlerTable(
       (handleOpen ? MASK.open : 0) |
       (handleTextMessage ? MASK.text : 0) |
       (handleBinaryMessage ? MASK.binary : 0) |
-      (closes ? MASK.close : 0) |
+      (handleClose ? MASK.close : 0) |
+      (cachesTokens ? MASK.forget : 0) |
       (handleDrain ? MASK.drain : 0) |
       (handleLost ? MASK.lost : 0) |
       (Reflect.get(handlers, PINNED) === true ? MASK.pinned : 0),

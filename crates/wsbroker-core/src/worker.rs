@@ -91,15 +91,18 @@ impl Handlers {
     /// It is told when a socket has lost messages of a channel with history. Without it such a
     /// socket is closed (4009).
     pub const LOST: Self = Self(64);
+    /// It keeps tokens of sockets, so it is told when a connection ends that has ever had one. With
+    /// [`CLOSE`](Self::CLOSE) it is told of all.
+    pub const FORGET: Self = Self(128);
     /// Everything.
-    pub const ALL: Self = Self(95);
+    pub const ALL: Self = Self(223);
     /// Everything but open events: connections are let in at once.
-    pub(crate) const WITHOUT_OPEN: Self = Self(94);
+    pub(crate) const WITHOUT_OPEN: Self = Self(222);
 
     /// The set with these bits, in the order of the constants; unknown bits are ignored.
     #[must_use]
     pub fn from_bits(bits: u32) -> Self {
-        Self((bits & 95) as u8)
+        Self(bits as u8 & Self::ALL.0)
     }
 
     /// Whether every handler of `other` is in this set.

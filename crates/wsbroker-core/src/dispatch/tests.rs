@@ -226,13 +226,35 @@ fn the_connections_of_a_pinned_worker_end_with_it() {
     assert_eq!(broker.state().shard(0).counters.closes()[CloseCause::WorkerEnded as usize], 1);
 }
 
+/// Without a handler for it there is nothing to do at an end but to forget the token.
+#[test]
+fn a_worker_that_only_keeps_tokens_hears_of_the_end_of_sockets_that_had_one() {
+    let (broker, _) = broker();
+    let worker = PassiveWorker::new();
+    let _handle = broker.add_worker(Arc::clone(&worker) as Arc<dyn Worker>, Handlers::TEXT | Handlers::FORGET);
+    let (plain, _one) = client(&broker);
+    until("its message is there", || worker.waiting() == 1);
+    let (known, _other) = client(&broker);
+    until("both messages are there", || worker.waiting() == 2);
+    let id = worker.batches.lock().last().unwrap().events.last().unwrap().socket.id();
+    assert!(broker.set_token(id, b"token"));
+    drop(plain);
+    until("the first end is seen", || broker.connection_count() == 1);
+    drop(known);
+    until("an end is told", || worker.waiting() == 3);
+    let batches = worker.batches.lock();
+    let last = batches.iter().flat_map(|batch| &batch.events).last().unwrap();
+    assert!(matches!(last.kind, EventKind::Close { .. }), "{last:?}");
+    assert_eq!(last.socket.id(), id);
+}
+
 /// A connection that waits for its verdict, and its worker, which is pinned.
 fn asked_of_pinned(broker: &Broker) -> (Reservation, Arc<PassiveWorker>, WorkerHandle) {
     let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
     let pinned = PassiveWorker::new();
     let handle = broker.add_pinned_worker(Arc::clone(&pinned) as Arc<dyn Worker>, Handlers::ALL);
     let asking = broker.state().front.ask().unwrap();
-    let reservation = Reservation::new(broker.state(), &endpoint, OpenRequest::default(), None, asking).unwrap();
+    let reservation = Reservation::new(broker.state(), &endpoint, OpenRequest::default, None, asking).unwrap();
     until("it is asked", || pinned.waiting() == 1);
     (reservation, pinned, handle)
 }

@@ -8,8 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::net::TcpStream;
-
 use super::{
     address::BoundAddress,
     answering, first_steps,
@@ -101,20 +99,9 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 fn take(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, accepted: Accepted) {
     broker.metrics.accepted.fetch_add(1, Ordering::Relaxed);
     match accepted {
-        Accepted::Tcp(stream, peer) => {
-            without_delay(&stream);
-            begin(broker, address, stream, Peer::new(peer.ip(), peer.port()));
-        }
+        Accepted::Tcp(stream, peer) => begin(broker, address, stream, Peer::new(peer.ip(), peer.port())),
         #[cfg(unix)]
         Accepted::Unix(stream) => begin(broker, address, stream, Peer::UNIX),
-    }
-}
-
-/// Small frames must not wait for the acknowledgement of those before: the shards gather what
-/// belongs together by themselves.
-fn without_delay(stream: &TcpStream) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! [`listener`] is what the caller holds: some paths on one address. [`address`] is a bound
 //! [`socket`] with the paths of all its listeners; [`addresses`] are all of a broker. [`accept`]
-//! takes connections there and makes a [`new_connection`] of each. [`first_steps`] leads it through
-//! [`proxy`] and TLS to its [`request`], and [`upgrade`] from there through [`forwarded`],
-//! [`websocket_handshake`], [`origin`] and [`pending_open`] (the wait for the worker's verdict) to
-//! its [`response`]. [`answering`] tells those that are not let in. [`plain`] serves what is no
-//! upgrade. [`admission`](crate::admission) counts the connections, also of each listener.
+//! takes connections there and makes a [`new_connection`] of each [`accepted_stream`].
+//! [`first_steps`] leads it through [`proxy`] and TLS to its [`request`], and [`upgrade`] from
+//! there through [`forwarded`], [`websocket_handshake`], [`origin`] and [`pending_open`] (the wait
+//! for the worker's verdict) to its [`response`]. [`answering`] tells those that are not let in.
+//! [`plain`] serves what is no upgrade. [`admission`](crate::admission) counts the connections,
+//! also of each listener.
 //!
 //! These have bounds: connections from accept to their end, in all and from one address;
 //! connections before their verdict (`max_pending_upgrades`; more get a canned 503); open questions
@@ -15,6 +16,7 @@
 //! ([`rejection`]); and of each connection the bytes and the time until its request is complete.
 
 mod accept;
+mod accepted_stream;
 mod address;
 mod addresses;
 mod answering;

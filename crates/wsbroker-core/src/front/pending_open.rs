@@ -145,12 +145,13 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Takes an id and a slot for a connection and asks a worker. Without a handler for that the
-    /// verdict is there at once. `None` when the broker is shutting down.
+    /// Takes an id and a slot for a connection and asks a worker, with what `request` makes.
+    /// Without a handler for that the verdict is there at once. `None` when the broker is shutting
+    /// down.
     pub(crate) fn new(
         broker: &Arc<BrokerState>,
         endpoint: &Arc<Endpoint>,
-        request: OpenRequest,
+        request: impl FnOnce() -> OpenRequest,
         deflate: Option<WindowBits>,
         asking: OwnedSemaphorePermit,
     ) -> Option<Self> {
@@ -168,8 +169,9 @@ impl Reservation {
         // In a namespace no worker is asked. If it has no worker any more, the shard closes the
         // connection.
         let asks = !joins && worker.as_ref().is_none_or(|worker| worker.handlers.contains(Handlers::OPEN));
-        let open = asks
-            .then(|| Box::new(Open { request, reply: OpenReply::new(Arc::clone(&pending) as Arc<dyn AwaitsVerdict>) }));
+        let open = asks.then(|| {
+            Box::new(Open { request: request(), reply: OpenReply::new(Arc::clone(&pending) as Arc<dyn AwaitsVerdict>) })
+        });
         if !asks {
             pending.accept_unasked();
         }

@@ -157,8 +157,40 @@ pub(super) struct Request {
     /// Of a target in absolute form: whose it is. It counts, and what the Host header says does not
     /// (RFC 9112 §3.2.2).
     authority: Option<String>,
-    /// Lower-case names, one entry per header line.
-    headers: Vec<(String, String)>,
+    headers: Headers,
+}
+
+/// The lines of a request's headers, in memory that they share.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Headers {
+    /// Lower-case names and values, one behind the other.
+    text: String,
+    /// Where each name begins, where its value does, and where that ends.
+    lines: Vec<(usize, usize, usize)>,
+}
+
+impl Headers {
+    fn of(parsed: &[httparse::Header<'_>]) -> Self {
+        let length = parsed.iter().map(|header| header.name.len() + header.value.len()).sum();
+        let mut headers = Self { text: String::with_capacity(length), lines: Vec::with_capacity(parsed.len()) };
+        for header in parsed {
+            let name = headers.text.len();
+            headers.text.extend(header.name.chars().map(|letter| letter.to_ascii_lowercase()));
+            let value = headers.text.len();
+            match std::str::from_utf8(header.value) {
+                Ok(text) => headers.text.push_str(text),
+                // Losing none: one character per byte.
+                Err(_) => headers.text.extend(header.value.iter().map(|&byte| char::from(byte))),
+            }
+            headers.lines.push((name, value, headers.text.len()));
+        }
+        headers
+    }
+
+    fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
+        let part = |from, to| self.text.get(from..to).unwrap_or_default();
+        self.lines.iter().map(move |&(name, value, end)| (part(name, value), part(value, end)))
+    }
 }
 
 impl Request {
@@ -183,14 +215,13 @@ impl Request {
         let (authority, url) =
             origin_form(target).ok_or(Refusal::bad("a request target that is neither a path nor a URL with a host"))?;
         let path = url.split('?').next().unwrap_or_default().to_owned();
-        let headers =
-            parsed.headers.iter().map(|header| (header.name.to_ascii_lowercase(), text(header.value))).collect();
+        let headers = Headers::of(parsed.headers);
         Ok(Self { method: method.to_owned(), minor_version, url, path, authority, headers })
     }
 
     /// The values of all headers with this lower-case name.
     pub(super) fn values<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a str> {
-        self.headers.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
+        self.headers.iter().filter(move |(found, _)| *found == name).map(|(_, value)| value)
     }
 
     /// The elements of all headers with this name, which holds a comma-separated list; empty
@@ -205,13 +236,13 @@ impl Request {
     /// What handlers see of it. `host` is the host that the request is for, also where the target
     /// says so and not the header.
     pub(super) fn into_open(self, ip: String, remote_port: u16, protocols: Vec<String>) -> OpenRequest {
-        let mut headers: Vec<(String, String)> = Vec::with_capacity(self.headers.len());
-        for (name, value) in self.headers {
-            if let Some((_, joined)) = headers.iter_mut().find(|(found, _)| *found == name) {
+        let mut headers: Vec<(String, String)> = Vec::with_capacity(self.headers.lines.len());
+        for (name, value) in self.headers.iter() {
+            if let Some((_, joined)) = headers.iter_mut().find(|(found, _)| found == name) {
                 joined.push_str(if name == "cookie" { "; " } else { ", " });
-                joined.push_str(&value);
+                joined.push_str(value);
             } else {
-                headers.push((name, value));
+                headers.push((name.to_owned(), value.to_owned()));
             }
         }
         if let Some(authority) = self.authority {
@@ -264,14 +295,6 @@ fn origin_form(target: &str) -> Option<(Option<String>, String)> {
     }
     let url = if tail.starts_with('/') { tail.to_owned() } else { format!("/{tail}") };
     Some((Some(authority.to_owned()), url))
-}
-
-/// Bytes as text, losing none: UTF-8 where it is UTF-8, otherwise one character per byte.
-fn text(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
-    }
 }
 
 #[cfg(test)]
@@ -529,8 +552,10 @@ mod tests {
 
         #[test]
         fn bytes_become_text_without_loss(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
-            let text = text(&bytes);
-            let back: Vec<u8> = if std::str::from_utf8(&bytes).is_ok() { text.into_bytes() } else { text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect() };
+            let headers = Headers::of(&[httparse::Header { name: "X-A", value: &bytes }]);
+            let (name, text) = headers.iter().next().unwrap();
+            prop_assert_eq!(name, "x-a");
+            let back: Vec<u8> = if std::str::from_utf8(&bytes).is_ok() { text.as_bytes().to_vec() } else { text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect() };
             prop_assert_eq!(back, bytes);
         }
     }

@@ -6,6 +6,7 @@ use std::{
     io,
     net::SocketAddr,
     path::PathBuf,
+    sync::OnceLock,
     task::{Context, Poll},
 };
 
@@ -16,13 +17,14 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use tokio::io::Ready;
+use tokio::io::{AsyncRead, AsyncWrite};
 #[cfg(unix)]
-use tokio::net::{UnixListener, UnixStream};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    io::unix::AsyncFd,
+    net::{UnixListener, UnixStream},
 };
 
+use super::accepted_stream::AcceptedStream;
 #[cfg(unix)]
 use super::unix::{self, Lock, SocketFile};
 use crate::{open::OpenRequest, stream::Stream, tls::EncryptedStream};
@@ -49,11 +51,14 @@ pub(super) enum Local {
 pub(super) struct Acceptor {
     kind: AcceptorKind,
     local: Local,
+    /// Whether a connection has `TCP_NODELAY` from its listener, as it has with most systems. Known
+    /// from the first connection on.
+    inherits_nodelay: OnceLock<bool>,
 }
 
 #[derive(Debug)]
 enum AcceptorKind {
-    Tcp(TcpListener),
+    Tcp(Listening),
     #[cfg(unix)]
     // The file is removed before the socket is closed, so that a stale one is never found, and the
     // lock last.
@@ -64,15 +69,25 @@ enum AcceptorKind {
     },
 }
 
+/// What it accepts is watched by no runtime.
+#[cfg(unix)]
+type Listening = AsyncFd<mio::net::TcpListener>;
+#[cfg(not(unix))]
+type Listening = tokio::net::TcpListener;
+
 /// A connection that was just accepted.
 #[derive(Debug)]
 pub(super) enum Accepted {
-    Tcp(TcpStream, SocketAddr),
+    Tcp(AcceptedStream, SocketAddr),
     #[cfg(unix)]
     Unix(UnixStream),
 }
 
 impl Acceptor {
+    fn new(kind: AcceptorKind, local: Local) -> Self {
+        Self { kind, local, inherits_nodelay: OnceLock::new() }
+    }
+
     /// Listens on the first of these addresses that this machine has. An address that is in use or
     /// not allowed is final: the next one would be another server than the one that was asked for.
     pub(super) fn tcp(addresses: &[SocketAddr], reuse_port: bool) -> io::Result<Self> {
@@ -81,7 +96,7 @@ impl Acceptor {
             match listen(address, reuse_port) {
                 Ok(listener) => {
                     let local = Local::Tcp(listener.local_addr()?);
-                    return Ok(Self { kind: AcceptorKind::Tcp(listener), local });
+                    return Ok(Self::new(AcceptorKind::Tcp(watch(listener)?), local));
                 }
                 Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {
                     return Err(error);
@@ -97,7 +112,7 @@ impl Acceptor {
     pub(super) fn unix(path: &std::path::Path) -> io::Result<Self> {
         let (file, listener, lock) = unix::bind(path, BACKLOG)?;
         let local = Local::Unix(file.path().to_owned());
-        Ok(Self { kind: AcceptorKind::Unix { _file: file, listener, _lock: lock }, local })
+        Ok(Self::new(AcceptorKind::Unix { _file: file, listener, _lock: lock }, local))
     }
 
     pub(super) fn local(&self) -> &Local {
@@ -106,8 +121,19 @@ impl Acceptor {
 
     pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match &self.kind {
+            #[cfg(unix)]
+            AcceptorKind::Tcp(listener) => loop {
+                let mut ready = std::task::ready!(listener.poll_read_ready(cx))?;
+                // An error is that there is none any more.
+                if let Ok(accepted) = ready.try_io(|listener| listener.get_ref().accept()) {
+                    return Poll::Ready(
+                        accepted.map(|(stream, peer)| self.tcp_of(AcceptedStream::fresh(stream), peer)),
+                    );
+                }
+            },
+            #[cfg(not(unix))]
             AcceptorKind::Tcp(listener) => {
-                listener.poll_accept(cx).map_ok(|(stream, peer)| Accepted::Tcp(stream, peer))
+                listener.poll_accept(cx).map_ok(|(stream, peer)| self.tcp_of(stream.into(), peer))
             }
             #[cfg(unix)]
             AcceptorKind::Unix { listener, .. } => {
@@ -117,7 +143,31 @@ impl Acceptor {
     }
 }
 
-fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
+impl Acceptor {
+    /// Small frames must not wait for the acknowledgement of those before: the shards gather what
+    /// belongs together by themselves.
+    fn tcp_of(&self, stream: AcceptedStream, peer: SocketAddr) -> Accepted {
+        if !*self.inherits_nodelay.get_or_init(|| stream.has_nodelay())
+            && let Err(error) = stream.set_nodelay()
+        {
+            tracing::debug!(%error, "TCP_NODELAY cannot be set");
+        }
+        Accepted::Tcp(stream, peer)
+    }
+}
+
+#[cfg(unix)]
+#[allow(deprecated)] // What has replaced it is unsafe, for types that do not own their descriptor.
+fn watch(listener: std::net::TcpListener) -> io::Result<Listening> {
+    AsyncFd::with_interest(mio::net::TcpListener::from_std(listener), Interest::READABLE)
+}
+
+#[cfg(not(unix))]
+fn watch(listener: std::net::TcpListener) -> io::Result<Listening> {
+    Listening::from_std(listener)
+}
+
+fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // On Windows this option would let two processes listen on one port.
     #[cfg(unix)]
@@ -131,10 +181,11 @@ fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
     {
         tracing::debug!(%error, "[::] takes IPv6 connections only on this system");
     }
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 /// Lets others listen on the port too, if all of them say so before they bind.
@@ -155,17 +206,17 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'stat
 
     /// What of `interest` is there, as soon as some is.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send;
+    fn ready(&mut self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send;
 
     /// Resolves when there is something to read, which stays there: to 0 at the end of the stream,
     /// else to 1.
     #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
-    fn peek(&self) -> impl Future<Output = io::Result<usize>> + Send;
+    fn peek(&mut self) -> impl Future<Output = io::Result<usize>> + Send;
 
     /// Resolves when the peer has closed the connection, or will send nothing more, which for a
     /// WebSocket is the same. Reads nothing. Once the peer has sent something this may never
     /// resolve, except on Linux.
-    fn gone(&self) -> impl Future<Output = ()> + Send {
+    fn gone(&mut self) -> impl Future<Output = ()> + Send {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         return end_by_readiness(self);
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -175,7 +226,7 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'stat
 
 /// On Linux the end of the stream can be waited for without waiting for data.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-async fn end_by_readiness<T: Transport + ?Sized>(stream: &T) {
+async fn end_by_readiness<T: Transport + ?Sized>(stream: &mut T) {
     match stream.ready(Interest::PRIORITY).await {
         Ok(ready) if !ready.is_read_closed() => std::future::pending().await,
         Ok(_) | Err(_) => {}
@@ -185,25 +236,25 @@ async fn end_by_readiness<T: Transport + ?Sized>(stream: &T) {
 /// Elsewhere readiness does not tell: what made the stream readable may have been read long ago,
 /// and only a look that finds nothing arms it again.
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
-async fn end_by_peeking<T: Transport + ?Sized>(stream: &T) {
+async fn end_by_peeking<T: Transport + ?Sized>(stream: &mut T) {
     if matches!(stream.peek().await, Ok(1..)) {
         std::future::pending().await
     }
 }
 
-impl Transport for TcpStream {
+impl Transport for AcceptedStream {
     fn into_shard(self) -> io::Result<Stream> {
-        self.into_std().map(Stream::tcp)
+        self.unwatched().map(Stream::tcp)
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send {
-        Self::ready(self, interest)
+    async fn ready(&mut self, interest: Interest) -> io::Result<Ready> {
+        self.watched()?.ready(interest).await
     }
 
     #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
-    async fn peek(&self) -> io::Result<usize> {
-        Self::peek(self, &mut [0]).await
+    async fn peek(&mut self) -> io::Result<usize> {
+        self.watched()?.peek(&mut [0]).await
     }
 }
 
@@ -214,13 +265,14 @@ impl Transport for UnixStream {
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send {
+    fn ready(&mut self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send {
         Self::ready(self, interest)
     }
 
     #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
-    fn peek(&self) -> impl Future<Output = io::Result<usize>> + Send {
-        self.async_io(Interest::READABLE, move || SockRef::from(self).peek(&mut [MaybeUninit::uninit()]))
+    fn peek(&mut self) -> impl Future<Output = io::Result<usize>> + Send {
+        let stream: &Self = self;
+        stream.async_io(Interest::READABLE, move || SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]))
     }
 }
 
@@ -237,22 +289,23 @@ impl<T: Transport> Transport for EncryptedStream<T> {
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send {
+    fn ready(&mut self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send {
         self.stream.ready(interest)
     }
 
     #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
-    fn peek(&self) -> impl Future<Output = io::Result<usize>> + Send {
+    fn peek(&mut self) -> impl Future<Output = io::Result<usize>> + Send {
         self.stream.peek()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{future::poll_fn, time::Duration};
 
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
         time::timeout,
     };
 
@@ -263,10 +316,15 @@ mod tests {
     const LONG: Duration = Duration::from_secs(10);
     const SHORT: Duration = Duration::from_millis(20);
 
-    async fn tcp() -> (TcpStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (listener.accept().await.unwrap().0, theirs)
+    async fn tcp() -> (AcceptedStream, TcpStream) {
+        let acceptor = Acceptor::tcp(&["127.0.0.1:0".parse().unwrap()], false).unwrap();
+        let Local::Tcp(address) = *acceptor.local() else { unreachable!() };
+        let theirs = TcpStream::connect(address).await.unwrap();
+        match poll_fn(|cx| acceptor.poll_accept(cx)).await.unwrap() {
+            Accepted::Tcp(ours, _) => (ours, theirs),
+            #[cfg(unix)]
+            Accepted::Unix(_) => unreachable!(),
+        }
     }
 
     /// A buffer as large as what came: nothing tells the runtime that the socket is empty now.
@@ -275,7 +333,7 @@ mod tests {
         ours.read_exact(&mut [0; 7]).await.unwrap();
     }
 
-    async fn notices_the_end(ours: &impl Transport, theirs: impl Send) {
+    async fn notices_the_end(ours: &mut impl Transport, theirs: impl Send) {
         timeout(SHORT, end_by_peeking(ours)).await.expect_err("the peer is there");
         timeout(SHORT, ours.gone()).await.expect_err("the peer is there");
         drop(theirs);
@@ -287,7 +345,7 @@ mod tests {
     async fn the_end_is_noticed_after_a_request_was_read() {
         let (mut ours, mut theirs) = tcp().await;
         exchange(&mut ours, &mut theirs).await;
-        notices_the_end(&ours, theirs).await;
+        notices_the_end(&mut ours, theirs).await;
     }
 
     #[cfg(unix)]
@@ -295,14 +353,20 @@ mod tests {
     async fn the_end_of_a_unix_socket_is_noticed_after_a_request_was_read() {
         let (mut ours, mut theirs) = UnixStream::pair().unwrap();
         exchange(&mut ours, &mut theirs).await;
-        notices_the_end(&ours, theirs).await;
+        notices_the_end(&mut ours, theirs).await;
+    }
+
+    #[tokio::test]
+    async fn small_frames_are_sent_at_once() {
+        let (mut ours, _theirs) = tcp().await;
+        assert!(ours.watched().unwrap().nodelay().unwrap());
     }
 
     #[tokio::test]
     async fn data_is_no_end_and_stays() {
         let (mut ours, mut theirs) = tcp().await;
         theirs.write_all(b"x").await.unwrap();
-        timeout(SHORT, end_by_peeking(&ours)).await.expect_err("there is data");
+        timeout(SHORT, end_by_peeking(&mut ours)).await.expect_err("there is data");
         assert_eq!(ours.read_u8().await.unwrap(), b'x');
     }
 }

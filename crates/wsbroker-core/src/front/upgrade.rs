@@ -82,9 +82,11 @@ async fn negotiate<T: Transport>(
     let Some(entered) = service.endpoint.enter() else { return Err(no(Refusal::NOT_SERVED, None)) };
     let Some(asking) = broker.front.ask() else { return Err(no(Refusal::BUSY, Some(entered))) };
 
-    let offered = protocols.clone();
-    let mut open = request.into_open(peer.ip_text(), peer.port, protocols);
-    stream.describe(&mut open);
+    let open = || {
+        let mut open = request.into_open(peer.ip_text(), peer.port, protocols.clone());
+        stream.describe(&mut open);
+        open
+    };
     let deflate = compression.map(|agreed| agreed.server_window());
     let Some(mut reservation) = Reservation::new(broker, &service.endpoint, open, deflate, asking) else {
         return Err(no(Refusal::CLOSING, Some(entered)));
@@ -110,7 +112,7 @@ async fn negotiate<T: Transport>(
         Verdict::WorkerGone => return Err(no(Refusal::NO_WORKER, Some(entered))),
     };
     reservation.apply(&accept);
-    let protocol = websocket_handshake::choose(&offered, accept.protocol.as_deref(), &service.protocols);
+    let protocol = websocket_handshake::choose(&protocols, accept.protocol.as_deref(), &service.protocols);
     reservation.describe(peer.ip, &path, protocol);
     let head = response::switching(&accept_key, protocol, compression.as_ref(), &accept.headers);
     tracing::debug!(path, "an upgrade is accepted");

@@ -325,6 +325,9 @@ impl Connection {
         if closed || self.phase == ConnectionPhase::Dead {
             return false;
         }
+        if self.phase == ConnectionPhase::Lingering {
+            stream.announce_end();
+        }
         let (before, given) = (self.outbox.len(), stream.given());
         let written = self.outbox.write(stream, &mut ctx.spare, &mut ctx.tally.flow.wire_out);
         if stream.given() != given {

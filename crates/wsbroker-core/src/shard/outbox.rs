@@ -15,9 +15,14 @@ use crate::{channel_protocol, stream::Stream, tls::TlsScratch};
 pub(super) const COPY_MAX: usize = 4 << 10;
 /// Copied frames gather in chunks of about this size.
 const CHUNK: usize = 32 << 10;
+/// Room for some small frames, which is taken at once.
+const FIRST_ROOM: usize = 256;
 /// A chunk that was kept for use again is at most this large.
 const SPARE_MAX: usize = 128 << 10;
-const SPARE_COUNT: usize = 64;
+/// So many chunks are kept: a publish to thousands needs one for each of them at the same time.
+const SPARE_COUNT: usize = 4096;
+/// What they take together.
+const SPARE_BYTES: usize = 8 << 20;
 const SLICES: usize = 64;
 /// Bytes after which a write ends, although the kernel takes more: a fast reader of a long message
 /// does not hold up the others.
@@ -111,6 +116,8 @@ pub(super) enum Written {
 #[derive(Debug)]
 pub(super) struct Spare {
     chunks: Vec<Vec<u8>>,
+    /// The capacity of these.
+    bytes: usize,
     scratch: TlsScratch,
     /// [`WRITE_MAX`], but for tests.
     pub(super) write_max: usize,
@@ -118,20 +125,23 @@ pub(super) struct Spare {
 
 impl Default for Spare {
     fn default() -> Self {
-        Self { chunks: Vec::new(), scratch: TlsScratch::default(), write_max: WRITE_MAX }
+        Self { chunks: Vec::new(), bytes: 0, scratch: TlsScratch::default(), write_max: WRITE_MAX }
     }
 }
 
 impl Spare {
     fn take(&mut self, room: usize) -> Vec<u8> {
-        let mut buffer = self.chunks.pop().unwrap_or_default();
+        let Some(mut buffer) = self.chunks.pop() else { return Vec::with_capacity(room.max(FIRST_ROOM)) };
+        self.bytes -= buffer.capacity();
         buffer.reserve(room);
         buffer
     }
 
     fn give(&mut self, mut buffer: Vec<u8>) {
-        if self.chunks.len() < SPARE_COUNT && buffer.capacity() <= SPARE_MAX {
+        let capacity = buffer.capacity();
+        if self.chunks.len() < SPARE_COUNT && capacity <= SPARE_MAX && self.bytes + capacity <= SPARE_BYTES {
             buffer.clear();
+            self.bytes += capacity;
             self.chunks.push(buffer);
         }
     }

@@ -111,7 +111,10 @@ impl ShardContext {
         let CloseNotice { worker, kind, endpoint } = notice;
         match worker {
             Some(worker) => {
-                if worker.handlers.contains(Handlers::CLOSE) {
+                // Most sockets have no token, and most workers no handler for an end: they would be
+                // woken for nothing.
+                let forgets = worker.handlers.contains(Handlers::FORGET) && socket.token_version() != 0;
+                if forgets || worker.handlers.contains(Handlers::CLOSE) {
                     socket.enter_other();
                     self.batches.push(&worker, socket, kind);
                 }

@@ -24,7 +24,7 @@ pub(crate) enum Stream {
 impl Stream {
     /// Takes over a stream that is non-blocking already.
     pub(crate) fn tcp(stream: std::net::TcpStream) -> Self {
-        Self::Plain(PlainStream::new(StreamKind::Tcp(mio::net::TcpStream::from_std(stream))))
+        Self::Plain(PlainStream::new(StreamKind::tcp(mio::net::TcpStream::from_std(stream))))
     }
 
     /// Takes over a stream that is non-blocking already.
@@ -162,6 +162,12 @@ impl Stream {
             Self::Plain(_) => Ok(()),
             Self::Tls(tls) => tls.flush(),
         }
+    }
+
+    /// Says that [`shutdown_write`](Self::shutdown_write) comes right behind what is written from
+    /// now on.
+    pub(crate) fn announce_end(&mut self) {
+        self.socket_mut().announce_end();
     }
 
     /// Says that nothing more will be written; the peer reads what is under way and then the end.

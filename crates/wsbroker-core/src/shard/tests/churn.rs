@@ -204,7 +204,7 @@ impl World {
                 self.asked.extend(Reservation::new(
                     manual.broker.state(),
                     endpoint,
-                    OpenRequest::default(),
+                    OpenRequest::default,
                     None,
                     asking,
                 ));

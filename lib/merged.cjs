@@ -109,7 +109,7 @@ var require_errors = __commonJS({
     exports2.toPortable = toPortable;
     exports2.fromPortable = fromPortable;
     var node_util_1 = require("node:util");
-    var WSBrokerError = class _WSBrokerError extends Error {
+    var WSBrokerError = class extends Error {
       name = "WSBrokerError";
       code;
       constructor(code, message, options) {
@@ -118,12 +118,15 @@ var require_errors = __commonJS({
       }
       /** By code, so that the `TypeError`s and the addon's own errors count, too. */
       static [Symbol.hasInstance](value) {
-        if (this !== _WSBrokerError)
+        if (!isOfAll(this))
           return Function.prototype[Symbol.hasInstance].call(this, value);
         return isError(value) && String(value.code).startsWith("ERR_WSBROKER_");
       }
     };
     exports2.WSBrokerError = WSBrokerError;
+    function isOfAll(errors) {
+      return errors === WSBrokerError;
+    }
     var WSBrokerTypeError = class extends TypeError {
       code = "ERR_WSBROKER_INVALID_ARG_TYPE";
     };

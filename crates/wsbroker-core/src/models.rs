@@ -16,7 +16,7 @@ use crate::{
     config::{InFlight, SocketLimits},
     dispatch::{Dispatch, WorkerEntry},
     event::Batch,
-    registry::Socket,
+    registry::{Socket, WindowUse},
     shard::{Command, ConnectionKey, Fifo, Waker},
     sync::{AtomicUsize, Mutex, Ordering},
     worker::DeliverError,
@@ -224,7 +224,7 @@ fn socket(limits: &SocketLimits) -> Arc<Socket> {
 fn settles(shard: &Shard, socket: &Arc<Socket>, payload: usize, limit: InFlight) -> JoinHandle<()> {
     let (fifo, socket) = (Arc::clone(&shard.fifo), Arc::clone(socket));
     thread::spawn(move || {
-        if socket.leave_window(payload, &limit) {
+        if socket.leave_window(WindowUse::one(payload), &limit) {
             fifo.push(Command::Resume(ConnectionKey::of(&socket)));
         }
     })
@@ -249,7 +249,7 @@ fn a_socket_that_waits_for_room_is_told_of_it() {
             let (shard, socket) = (Shard::new(), socket(&SocketLimits::default()));
             // A window that is full by its messages, settled by two threads when there are two to
             // settle.
-            (0..messages).for_each(|_| socket.enter_window(10));
+            (0..messages).for_each(|_| socket.enter_window(WindowUse::one(10)));
             let threads: Vec<_> = (0..messages.min(2)).map(|_| settles(&shard, &socket, 10, limit)).collect();
             assert!(told_until(&shard, || socket.has_room(0, &limit)) <= threads.len());
             join(threads);
@@ -262,11 +262,11 @@ fn a_socket_that_waits_for_room_for_many_bytes_is_told_of_it() {
     check_to(3, || {
         let limit = InFlight { messages: 10, bytes: 100, worker_bytes: 1000 };
         let (shard, socket) = (Shard::new(), socket(&SocketLimits::default()));
-        [60, 40].into_iter().for_each(|bytes| socket.enter_window(bytes));
+        [60, 40].into_iter().for_each(|bytes| socket.enter_window(WindowUse::one(bytes)));
         let threads = [60, 40].map(|bytes| settles(&shard, &socket, bytes, limit));
         // Larger than the window: it joins an empty one.
         told_until(&shard, || socket.has_room(1000, &limit));
-        socket.enter_window(1000);
+        socket.enter_window(WindowUse::one(1000));
         join(threads);
     });
 }
@@ -276,7 +276,7 @@ fn a_connection_that_ends_is_told_of_the_last_handler() {
     check_to(3, || {
         let limit = InFlight { messages: 10, bytes: 100, worker_bytes: 1000 };
         let (shard, socket) = (Shard::new(), socket(&SocketLimits::default()));
-        [1, 2].into_iter().for_each(|bytes| socket.enter_window(bytes));
+        [1, 2].into_iter().for_each(|bytes| socket.enter_window(WindowUse::one(bytes)));
         let replies = Arc::new(AtomicUsize::new(0));
         let threads: Vec<_> = [1, 2]
             .into_iter()
@@ -284,7 +284,7 @@ fn a_connection_that_ends_is_told_of_the_last_handler() {
                 let (fifo, socket, replies) = (Arc::clone(&shard.fifo), Arc::clone(&socket), Arc::clone(&replies));
                 thread::spawn(move || {
                     replies.fetch_add(1, Ordering::Relaxed);
-                    if socket.leave_window(bytes, &limit) {
+                    if socket.leave_window(WindowUse::one(bytes), &limit) {
                         fifo.push(Command::Resume(ConnectionKey::of(&socket)));
                     }
                 })
@@ -301,7 +301,7 @@ fn a_connection_that_moves_is_told_of_the_last_event_in_hand() {
     check_to(3, || {
         let limit = InFlight { messages: 10, bytes: 100, worker_bytes: 1000 };
         let (shard, socket) = (Shard::new(), socket(&SocketLimits::default()));
-        socket.enter_window(1);
+        socket.enter_window(WindowUse::one(1));
         socket.enter_other();
         let message = settles(&shard, &socket, 1, limit);
         let (fifo, own) = (Arc::clone(&shard.fifo), Arc::clone(&socket));
@@ -400,7 +400,7 @@ impl Thread {
     fn handle(&mut self, socket: &Socket, reply: u64, limit: &InFlight) {
         self.corked.push(numbered(1, reply));
         self.hold();
-        if socket.leave_window(1, limit) {
+        if socket.leave_window(WindowUse::one(1), limit) {
             self.flush();
             self.shard.push(Command::Resume(ConnectionKey::of(socket)));
         }
@@ -468,7 +468,7 @@ fn a_connection_ends_behind_replies_that_a_cork_holds() {
     check_to(3, || {
         let limit = InFlight { messages: 4, bytes: 100, worker_bytes: 1000 };
         let (worker, shard, socket) = (worker(), Shard::new(), socket(&SocketLimits::default()));
-        (0..2).for_each(|_| socket.enter_window(1));
+        (0..2).for_each(|_| socket.enter_window(WindowUse::one(1)));
         let thread = thread::spawn({
             let (fifo, worker, socket) = (Arc::clone(&shard.fifo), Arc::clone(&worker), Arc::clone(&socket));
             move || {
@@ -490,7 +490,7 @@ fn a_flush_for_another_shard_ends_no_connection_before_its_own_replies() {
     check_to(3, || {
         let limit = InFlight { messages: 4, bytes: 100, worker_bytes: 1000 };
         let (worker, shard, socket) = (worker(), Shard::new(), socket(&SocketLimits::default()));
-        socket.enter_window(1);
+        socket.enter_window(WindowUse::one(1));
         let thread = thread::spawn({
             let (fifo, worker, socket) = (Arc::clone(&shard.fifo), Arc::clone(&worker), Arc::clone(&socket));
             move || {
@@ -520,7 +520,7 @@ fn late_news_of_room_end_no_connection_before_its_replies() {
         let limit = InFlight { messages: 1, bytes: 100, worker_bytes: 1000 };
         let (worker, shard, socket) = (worker(), Shard::new(), socket(&SocketLimits::default()));
         let mailbox = TestPoll::default();
-        socket.enter_window(1);
+        socket.enter_window(WindowUse::one(1));
         let thread = thread::spawn({
             let (fifo, worker, socket) = (Arc::clone(&shard.fifo), Arc::clone(&worker), Arc::clone(&socket));
             let mailbox = mailbox.clone();
@@ -538,7 +538,7 @@ fn late_news_of_room_end_no_connection_before_its_replies() {
             let replies = shard.turn().into_iter().filter(|command| !matches!(command, Command::Resume(_)));
             ending.replies.extend(replies.map(|reply| number_of(&reply).1));
         }
-        ending.socket.enter_window(1);
+        ending.socket.enter_window(WindowUse::one(1));
         mailbox.wake().unwrap();
         // And behind that message comes a close frame.
         assert_eq!(ending.run(&shard), [1, 2]);

@@ -170,15 +170,19 @@ fn what_a_message_costs_besides_its_bytes_counts_in_both_windows() {
     for in_flight in [
         InFlight { messages: 1000, bytes: 10 * 138, worker_bytes: 1 << 20 },
         InFlight { messages: 1000, bytes: 1 << 20, worker_bytes: 10 * 138 },
+        InFlight { messages: 10, bytes: 1 << 20, worker_bytes: 1 << 20 },
     ] {
         let broker = Broker::new(Config { io_threads: 1, in_flight, ..Config::default() }).unwrap();
         let (_listener, port) = listen(&broker, SocketLimits::default());
         let queue = Arc::<Queue>::default();
         let handle = broker.add_worker(Arc::clone(&queue) as Arc<dyn Worker>, Handlers::TEXT);
         let (mut client, mut neighbour) = (Client::connect(port), Client::connect(port));
+        // In one piece, so that they are read together.
+        let mut frames = Vec::new();
         for _ in 0..30 {
-            client.send(&[b'x'; 10]);
+            client::write_frame(&mut frames, true, Opcode::Text, &[b'x'; 10], [1, 2, 3, 4]);
         }
+        client.stream.write_all(&frames).unwrap();
         for _ in 0..3 {
             until("there is no more room", || queue.waiting() >= 10);
             common::pass(&mut neighbour);

@@ -11,7 +11,7 @@ use crate::{
     event::{Batch, Event},
     ids::WorkerId,
     namespace::Namespace,
-    registry::Socket,
+    registry::{Socket, WindowUse},
     shard::{Command, ConnectionKey},
 };
 
@@ -56,19 +56,32 @@ impl WorkerHandle {
         }
         let (mut bytes, mut count) = (0, 0);
         let mut awaited: Vec<&Arc<Socket>> = Vec::new();
+        let limit = &self.broker.config.in_flight;
+        // Messages of one socket that come one behind the other leave in one step.
+        let mut run: Option<(&'a Arc<Socket>, WindowUse)> = None;
+        let mut leave = |run: Option<(&'a Arc<Socket>, WindowUse)>, awaited: &mut Vec<&'a Arc<Socket>>| {
+            if let Some((socket, messages)) = run {
+                bytes += messages.bytes;
+                if socket.leave_window(messages, limit) {
+                    awaited.push(socket);
+                }
+            }
+        };
         for event in events {
             count += 1;
             let Some(cost) = event.kind.cost() else {
+                leave(run.take(), &mut awaited);
                 if event.socket.leave_other() {
                     awaited.push(&event.socket);
                 }
                 continue;
             };
-            bytes += cost;
-            if event.socket.leave_window(cost, &self.broker.config.in_flight) {
-                awaited.push(&event.socket);
+            match &mut run {
+                Some((socket, messages)) if Arc::ptr_eq(socket, &event.socket) => messages.add(cost),
+                _ => leave(run.replace((&event.socket, WindowUse::one(cost))), &mut awaited),
             }
         }
+        leave(run, &mut awaited);
         if count == 0 {
             return;
         }

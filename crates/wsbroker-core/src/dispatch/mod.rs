@@ -127,6 +127,11 @@ impl WorkerEntry {
         self.in_flight() + gathered <= limit / 2
     }
 
+    /// Bytes that may be under way besides, as [`has_room`](Self::has_room) counts.
+    pub(crate) fn room(&self, gathered: usize, limit: usize) -> usize {
+        limit.saturating_sub(self.in_flight() + gathered)
+    }
+
     /// Events are handed over, with messages of this many bytes. Counted before they are, so that
     /// they are never handled more often.
     pub(crate) fn hand_over(&self, events: usize, bytes: usize) {

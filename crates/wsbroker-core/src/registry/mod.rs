@@ -24,5 +24,5 @@ pub(crate) use namespace_state::NamespaceState;
 pub(crate) use request_lines::RequestLines;
 pub(crate) use slow_sockets::{SlowEntry, SlowSockets, Slowest};
 pub(crate) use socket_channels::{LeavingChannels, SocketChannels};
-pub(crate) use sockets::{Awaited, Membership, SocketOrigin, SocketState, Sockets};
+pub(crate) use sockets::{Awaited, Membership, SocketOrigin, SocketState, Sockets, WindowUse};
 pub use sockets::{Socket, Token};

@@ -138,7 +138,7 @@ pub struct Token {
 }
 
 /// What a socket holds of its inbound window.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct WindowUse {
     pub(crate) messages: u32,
     pub(crate) bytes: usize,
@@ -147,8 +147,29 @@ pub(crate) struct WindowUse {
 impl WindowUse {
     const BYTES: u64 = (1 << 40) - 1;
 
+    /// What one message takes.
+    pub(crate) fn one(cost: usize) -> Self {
+        Self { messages: 1, bytes: cost }
+    }
+
+    /// One message more, of this cost.
+    #[inline]
+    pub(crate) fn add(&mut self, cost: usize) {
+        self.messages += 1;
+        self.bytes += cost;
+    }
+
+    fn pack(self) -> u64 {
+        (u64::from(self.messages) << 40) | self.bytes as u64
+    }
+
     fn unpack(packed: u64) -> Self {
         Self { messages: (packed >> 40) as u32, bytes: (packed & Self::BYTES) as usize }
+    }
+
+    /// What may join until a limit is reached.
+    pub(crate) fn left_of(self, limit: &InFlight) -> Self {
+        Self { messages: limit.messages.saturating_sub(self.messages), bytes: limit.bytes.saturating_sub(self.bytes) }
     }
 
     /// Whether a message of this cost may join. One that is larger than the whole window joins an
@@ -457,14 +478,15 @@ impl Socket {
             && self.awaited.swap(Awaited::Nothing as u8, Ordering::SeqCst) != Awaited::Nothing as u8
     }
 
-    pub(crate) fn enter_window(&self, cost: usize) {
-        self.window.fetch_add((1 << 40) | cost as u64, Ordering::SeqCst);
+    pub(crate) fn enter_window(&self, messages: WindowUse) {
+        self.window.fetch_add(messages.pack(), Ordering::SeqCst);
     }
 
-    /// Gives a message's room back. True when the shard waits for that and must be told; told once.
-    pub(crate) fn leave_window(&self, cost: usize, limit: &InFlight) -> bool {
-        let one = (1 << 40) | cost as u64;
-        let left = WindowUse::unpack(self.window.fetch_sub(one, Ordering::SeqCst) - one);
+    /// Gives the room of messages back. True when the shard waits for that and must be told; told
+    /// once.
+    pub(crate) fn leave_window(&self, messages: WindowUse, limit: &InFlight) -> bool {
+        let packed = messages.pack();
+        let left = WindowUse::unpack(self.window.fetch_sub(packed, Ordering::SeqCst) - packed);
         // SeqCst on both sides: either we see what is awaited, or the shard that waits for it sees
         // the room we just made.
         let awaited = self.awaited.load(Ordering::SeqCst);
@@ -591,26 +613,26 @@ mod tests {
         let limit = InFlight { messages: 2, bytes: 100, worker_bytes: 1000 };
         let socket = Socket::new(SocketId::new(1).unwrap(), 0, 0, &SocketLimits::default());
         assert!(socket.window().admits(1_000_000, &limit), "a large message passes when nothing else holds the window");
-        socket.enter_window(60);
+        socket.enter_window(WindowUse::one(60));
         assert!(socket.window().admits(40, &limit));
         assert!(!socket.window().admits(41, &limit));
-        socket.enter_window(0);
+        socket.enter_window(WindowUse::one(0));
         assert!(!socket.window().admits(0, &limit), "two messages are the limit");
         assert_eq!(socket.window(), WindowUse { messages: 2, bytes: 60 });
-        assert!(!socket.leave_window(60, &limit));
+        assert!(!socket.leave_window(WindowUse::one(60), &limit));
         socket.set_awaited(Awaited::Room);
-        assert!(socket.leave_window(0, &limit));
+        assert!(socket.leave_window(WindowUse::one(0), &limit));
         assert_eq!(socket.window(), WindowUse { messages: 0, bytes: 0 });
     }
 
     #[test]
     fn a_shard_that_waits_for_all_handlers_is_told_by_the_last() {
         let socket = Socket::new(SocketId::new(1).unwrap(), 0, 0, &SocketLimits::default());
-        (0..3).for_each(|_| socket.enter_window(5));
+        (0..3).for_each(|_| socket.enter_window(WindowUse::one(5)));
         socket.set_awaited(Awaited::Rest);
         let limit = InFlight::default();
-        assert!(!socket.leave_window(5, &limit) && !socket.leave_window(5, &limit));
-        assert!(socket.leave_window(5, &limit));
+        assert!(!socket.leave_window(WindowUse::one(5), &limit) && !socket.leave_window(WindowUse::one(5), &limit));
+        assert!(socket.leave_window(WindowUse::one(5), &limit));
     }
 
     #[test]
@@ -641,13 +663,13 @@ mod tests {
             let socket = Socket::new(SocketId::new(1).unwrap(), 0, 0, &SocketLimits::default());
             assert!(socket.is_quiet());
             socket.enter_other();
-            socket.enter_window(5);
+            socket.enter_window(WindowUse::one(5));
             assert!(!socket.is_quiet());
             if message_last {
                 assert!(!socket.leave_other());
-                assert!(socket.leave_window(5, &limit));
+                assert!(socket.leave_window(WindowUse::one(5), &limit));
             } else {
-                assert!(!socket.leave_window(5, &limit));
+                assert!(!socket.leave_window(WindowUse::one(5), &limit));
                 assert!(socket.leave_other());
             }
             assert!(socket.is_quiet());

@@ -48,6 +48,27 @@ struct Building {
     cost: usize,
 }
 
+impl Building {
+    #[inline]
+    fn of<'a>(all: &'a mut Vec<Option<Self>>, worker: &Arc<WorkerEntry>) -> &'a mut Self {
+        if all.len() <= worker.index {
+            all.resize_with(worker.index + 1, || None);
+        }
+        all[worker.index].get_or_insert_with(|| Self {
+            worker: Arc::clone(worker),
+            events: Vec::with_capacity(16),
+            data: BytesMut::new(),
+            cost: 0,
+        })
+    }
+
+    #[inline]
+    fn push(&mut self, socket: &Arc<Socket>, kind: EventKind) {
+        self.cost += kind.cost().unwrap_or(0);
+        self.events.push(Event { socket: Arc::clone(socket), kind });
+    }
+}
+
 impl Batches {
     /// Bytes gathered for this worker that are not counted as under way yet.
     pub(super) fn cost(&self, worker: &WorkerEntry) -> usize {
@@ -57,40 +78,20 @@ impl Batches {
         }
     }
 
-    /// Whether a batch is large enough to be handed over before the turn ends.
-    pub(super) fn is_full(&self, worker: &WorkerEntry) -> bool {
-        match self.building.get(worker.index) {
-            Some(Some(building)) => building.events.len() >= EVENTS_MAX || building.data.len() >= DATA_MAX,
-            _ => false,
-        }
-    }
-
-    fn building(&mut self, worker: &Arc<WorkerEntry>) -> &mut Building {
-        if self.building.len() <= worker.index {
-            self.building.resize_with(worker.index + 1, || None);
-        }
-        self.building[worker.index].get_or_insert_with(|| Building {
-            worker: Arc::clone(worker),
-            events: Vec::with_capacity(16),
-            data: BytesMut::new(),
-            cost: 0,
-        })
-    }
-
     pub(super) fn push(&mut self, worker: &Arc<WorkerEntry>, socket: &Arc<Socket>, kind: EventKind) {
-        let building = self.building(worker);
-        building.cost += kind.cost().unwrap_or(0);
-        building.events.push(Event { socket: Arc::clone(socket), kind });
+        Building::of(&mut self.building, worker).push(socket, kind);
     }
 
-    /// A message: its bytes are copied next to the others of the batch if they are few.
+    /// A message: its bytes are copied next to the others of the batch if they are few. True when
+    /// the batch is large enough to be handed over before the turn ends.
     pub(super) fn push_message(
         &mut self,
         worker: &Arc<WorkerEntry>,
         socket: &Arc<Socket>,
         text: bool,
         bytes: MessageBytes<'_>,
-    ) {
+    ) -> bool {
+        let building = Building::of(&mut self.building, worker);
         let payload = match bytes {
             MessageBytes::Borrowed(bytes) if bytes.len() > SHARE_MAX => {
                 EventPayload::Owned(Bytes::copy_from_slice(bytes))
@@ -99,8 +100,7 @@ impl Batches {
             MessageBytes::Owned(bytes) if bytes.len() >= LONG => EventPayload::Owned(self.memory.lend(bytes)),
             small => {
                 let bytes = small.as_ref();
-                self.building(worker);
-                let Some(Some(Building { data, .. })) = self.building.get_mut(worker.index) else { return };
+                let data = &mut building.data;
                 if data.capacity() == 0 {
                     self.memory.batch();
                     *data = self.arenas.take(bytes.len());
@@ -112,7 +112,8 @@ impl Batches {
                 EventPayload::Shared(start..data.len() as u32)
             }
         };
-        self.push(worker, socket, if text { EventKind::Text(payload) } else { EventKind::Binary(payload) });
+        building.push(socket, if text { EventKind::Text(payload) } else { EventKind::Binary(payload) });
+        building.events.len() >= EVENTS_MAX || building.data.len() >= DATA_MAX
     }
 
     /// An event that comes from another batch, with that batch's data.

@@ -9,6 +9,7 @@ use super::{
     budget::TurnBudget,
     codec::Codec,
     command::ConnectionKey,
+    found_room::FoundRoom,
     outbox::Spare,
     retiring::Retired,
     wheel::{Tick, Wheel},
@@ -62,6 +63,8 @@ pub(super) struct ShardContext {
     pub(super) codec: Codec,
     /// What the connection that is being read may still cost before others are read.
     pub(super) allowance: usize,
+    /// Room that it has for messages, as far as that was looked up.
+    pub(super) room: FoundRoom,
 }
 
 impl ShardContext {
@@ -92,6 +95,7 @@ impl ShardContext {
             turn: TurnBudget::default(),
             codec: Codec::default(),
             allowance: 0,
+            room: FoundRoom::default(),
         }
     }
 

@@ -55,6 +55,7 @@ impl Connection {
     /// The peer brought it to an end. Our close frame goes out behind what the handlers of earlier
     /// messages send, if they settle within the close timeout; nothing is read meanwhile.
     pub(super) fn end_behind_handlers(&mut self, ctx: &mut ShardContext, ending: PeerEnd) {
+        self.enter_window(ctx);
         self.cause.get_or_insert(ending.cause());
         self.ending = Some(Box::new(ending));
         if self.phase != ConnectionPhase::Active {

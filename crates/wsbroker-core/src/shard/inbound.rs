@@ -20,6 +20,7 @@ use crate::{
     counters::CloseCause,
     dispatch,
     event::{self, OVERHEAD},
+    registry::WindowUse,
     stream::Stream,
     worker::Handlers,
 };
@@ -217,6 +218,7 @@ impl Connection {
         let limits = self.parse_limits();
         let mut input = Input::new(bytes);
         let mut put_off = false;
+        ctx.room.keep();
         while !stopped && !input.is_empty() {
             put_off = self.phase == ConnectionPhase::Active && ctx.allowance == 0;
             if put_off || self.phase == ConnectionPhase::Active && !self.may_take(ctx, &input) {
@@ -264,6 +266,9 @@ impl Connection {
                     break;
                 }
             }
+        }
+        if let Some(taken) = ctx.room.end() {
+            self.socket.enter_window(taken);
         }
         let waits = put_off || matches!(self.paused, Pause::Window | Pause::Worker | Pause::Rate | Pause::Moving);
         if waits && matches!(self.phase, ConnectionPhase::Active | ConnectionPhase::CloseSent) {
@@ -333,7 +338,21 @@ impl Connection {
         self.end_behind_handlers(ctx, PeerEnd::Failure(CloseCause::RateLimit, CloseCode::POLICY));
     }
 
+    #[inline]
     fn room_for(&mut self, ctx: &mut ShardContext, payload: usize) -> bool {
+        ctx.room.fits(payload) || self.find_room(ctx, payload)
+    }
+
+    /// What was taken must be in the socket's window before anything looks at that, or hands events
+    /// over.
+    pub(super) fn enter_window(&self, ctx: &mut ShardContext) {
+        if let Some(taken) = ctx.room.take_taken() {
+            self.socket.enter_window(taken);
+        }
+    }
+
+    fn find_room(&mut self, ctx: &mut ShardContext, payload: usize) -> bool {
+        self.enter_window(ctx);
         if self.worker.as_ref().is_some_and(|worker| worker.is_superseded()) {
             // The next worker gets it.
             self.paused = Pause::Moving;
@@ -350,6 +369,12 @@ impl Connection {
             None => dispatch::fits(ctx.unassigned.cost(), cost, limit.worker_bytes),
         };
         if fits {
+            let worker = match &self.worker {
+                Some(worker) => worker.room(ctx.batches.cost(worker), limit.worker_bytes),
+                None => limit.worker_bytes.saturating_sub(ctx.unassigned.cost()),
+            };
+            let window = self.socket.window().left_of(&limit);
+            ctx.room.found(WindowUse { bytes: window.bytes.min(worker), ..window });
             return true;
         }
         self.paused = Pause::Worker;
@@ -396,11 +421,13 @@ impl Connection {
             self.held = Some(Box::new((kind, bytes)));
             return false;
         }
-        self.socket.enter_window(length + OVERHEAD);
+        if !ctx.room.take(length) {
+            self.socket.enter_window(WindowUse::one(length + OVERHEAD));
+        }
         match &self.worker {
             Some(worker) => {
-                ctx.batches.push_message(worker, &self.socket, text, bytes);
-                if ctx.batches.is_full(worker) {
+                if ctx.batches.push_message(worker, &self.socket, text, bytes) {
+                    self.enter_window(ctx);
                     ctx.batches.deliver(&ctx.broker.dispatch);
                 }
             }

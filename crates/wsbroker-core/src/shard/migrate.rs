@@ -17,6 +17,7 @@ use crate::{
     dispatch::WorkerEntry,
     event::{Event, EventKind},
     ids::{NamespaceId, SocketId},
+    registry::WindowUse,
     worker::Handlers,
 };
 
@@ -193,7 +194,7 @@ impl Shard {
                         continue;
                     };
                     // A pause that this could end is ended below, when all connections are read on.
-                    if event.socket.leave_window(cost, &self.ctx.broker.config.in_flight)
+                    if event.socket.leave_window(WindowUse::one(cost), &self.ctx.broker.config.in_flight)
                         && let Some(connection) = self.connections.find(ConnectionKey::of(&event.socket))
                     {
                         connection.go_ahead(&mut self.ctx);

@@ -21,6 +21,7 @@ mod deflate;
 mod drain;
 mod ending;
 mod execute;
+mod found_room;
 mod handle;
 mod inbound;
 mod inflating;

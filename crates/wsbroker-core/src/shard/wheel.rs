@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 /// idle shard wakes 20 times a second at most.
 pub(super) const TICK: Duration = Duration::from_millis(50);
 const SLOTS: usize = 1024;
+const WORDS: usize = SLOTS / u64::BITS as usize;
 
 /// A point in time of one shard: ticks since it started.
 pub(super) type Tick = u32;
@@ -28,14 +29,15 @@ pub(super) struct TimerEntry {
 #[derive(Debug)]
 pub(super) struct Wheel {
     slots: Vec<Vec<TimerEntry>>,
-    entries: usize,
+    /// A bit for each slot that holds something: [`sleep`](Self::sleep) is asked every turn.
+    occupied: [u64; WORDS],
     now: Tick,
     start: Instant,
 }
 
 impl Wheel {
     pub(super) fn new(start: Instant) -> Self {
-        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), entries: 0, now: 0, start }
+        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), occupied: [0; WORDS], now: 0, start }
     }
 
     pub(super) fn now(&self) -> Tick {
@@ -45,9 +47,10 @@ impl Wheel {
     pub(super) fn set(&mut self, entry: TimerEntry) {
         // What is due already comes with the next tick.
         let at = entry.due.max(self.now + 1);
-        if let Some(slot) = self.slots.get_mut(at as usize % SLOTS) {
+        let index = at as usize % SLOTS;
+        if let Some(slot) = self.slots.get_mut(index) {
             slot.push(entry);
-            self.entries += 1;
+            self.mark(index, true);
         }
     }
 
@@ -61,8 +64,8 @@ impl Wheel {
         // After a long sleep one round visits every slot.
         let steps = (target - self.now).min(SLOTS as u32);
         for step in 0..steps {
-            let Some(slot) = self.slots.get_mut((target - step) as usize % SLOTS) else { continue };
-            let before = slot.len();
+            let index = (target - step) as usize % SLOTS;
+            let Some(slot) = self.slots.get_mut(index) else { continue };
             slot.retain(|entry| {
                 let keep = entry.due > target;
                 if !keep {
@@ -70,9 +73,11 @@ impl Wheel {
                 }
                 keep
             });
-            self.entries -= before - slot.len();
-            if slot.is_empty() && slot.capacity() > 64 {
-                slot.shrink_to(0);
+            if slot.is_empty() {
+                if slot.capacity() > 64 {
+                    slot.shrink_to(0);
+                }
+                self.mark(index, false);
             }
         }
         self.now = target;
@@ -80,13 +85,27 @@ impl Wheel {
 
     /// How long the shard may sleep: until the next slot that holds anything.
     pub(super) fn sleep(&self, time: Instant) -> Option<Duration> {
-        if self.entries == 0 {
-            return None;
-        }
-        let ahead = (1..=SLOTS as u32)
-            .find(|ahead| self.slots.get((self.now + ahead) as usize % SLOTS).is_some_and(|slot| !slot.is_empty()))?;
+        let ahead = self.next_occupied((self.now as usize + 1) % SLOTS)? as u32 + 1;
         let wake = self.start + TICK * (self.now + ahead);
         Some(wake.saturating_duration_since(time))
+    }
+
+    /// How many slots behind this one the next is that holds something, all around.
+    fn next_occupied(&self, from: usize) -> Option<usize> {
+        let (first, bit) = (from / 64, from % 64);
+        // The first word comes again at the end, for the slots before `from`.
+        (0..=WORDS).find_map(|step| {
+            let word = *self.occupied.get((first + step) % WORDS)?;
+            let word = if step == 0 { word & (u64::MAX << bit) } else { word };
+            (word != 0).then(|| step * 64 + word.trailing_zeros() as usize - bit)
+        })
+    }
+
+    fn mark(&mut self, slot: usize, occupied: bool) {
+        if let Some(word) = self.occupied.get_mut(slot / 64) {
+            let bit = 1 << (slot % 64);
+            if occupied { *word |= bit } else { *word &= !bit }
+        }
     }
 }
 
@@ -114,6 +133,22 @@ mod tests {
         assert_eq!(fired(&mut wheel, start + TICK * (1 + SLOTS as u32)), [0_u32; 0]);
         assert_eq!(fired(&mut wheel, start + TICK * (2 + SLOTS as u32)), [2]);
         assert_eq!(wheel.sleep(start), None);
+    }
+
+    #[test]
+    fn it_sleeps_until_the_next_timer_wherever_that_lies() {
+        let start = Instant::now();
+        for now in (0..2 * SLOTS as u32).step_by(37) {
+            for ahead in [1, 2, 27, 28, 63, 64, 65, 511, 1023, 1024] {
+                let mut wheel = Wheel::new(start);
+                let time = start + TICK * now;
+                assert_eq!(fired(&mut wheel, time), [0_u32; 0]);
+                wheel.set(TimerEntry { slot: 1, due: now + ahead });
+                assert_eq!(wheel.sleep(time), Some(TICK * ahead), "{ahead} behind {now}");
+                wheel.set(TimerEntry { slot: 2, due: now + 1 });
+                assert_eq!(wheel.sleep(time), Some(TICK), "the earlier of two");
+            }
+        }
     }
 
     #[test]

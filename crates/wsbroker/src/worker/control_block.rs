@@ -4,7 +4,7 @@
 //! `shared_numbers` says where everything lies. The worker's own thread reads and writes all of it;
 //! other threads only write the epoch of the tokens and how handlers run, and read the thread's id.
 
-use std::sync::atomic::{AtomicI32, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use crate::{
     js::raw::{Env, Failed, SharedBlock, Value},
@@ -57,6 +57,7 @@ pub(crate) struct EventNumbers {
     pub(crate) length: i32,
 }
 
+#[inline]
 fn put(words: &[AtomicI32], index: usize, value: i32) {
     if let Some(word) = words.get(index) {
         word.store(value, Relaxed);
@@ -139,16 +140,18 @@ impl ControlBlock {
         Some((kind, id))
     }
 
-    /// Describes one of the events of the next call.
-    pub(crate) fn describe(&self, index: usize, event: &EventNumbers) {
-        if let Some(word) = self.block.longs(control_layout::IDS, MAX_EVENTS).get(index) {
-            word.store(event.socket_id.to_bits(), Relaxed);
+    /// Where the events of the next call are described.
+    pub(crate) fn descriptions(&self) -> Descriptions<'_> {
+        let numbers = |offset| self.block.ints(offset, MAX_EVENTS);
+        Descriptions {
+            ids: self.block.longs(control_layout::IDS, MAX_EVENTS),
+            kinds: numbers(control_layout::KINDS),
+            slots: numbers(control_layout::SLOTS),
+            token_versions: numbers(control_layout::TOKEN_VERSIONS),
+            numbers: numbers(control_layout::NUMBERS),
+            lengths: numbers(control_layout::LENGTHS),
+            states: self.states(),
         }
-        put(self.block.ints(control_layout::KINDS, MAX_EVENTS), index, event.kind);
-        put(self.block.ints(control_layout::SLOTS, MAX_EVENTS), index, event.slot as i32);
-        put(self.block.ints(control_layout::TOKEN_VERSIONS, MAX_EVENTS), index, event.token_version as i32);
-        put(self.block.ints(control_layout::NUMBERS, MAX_EVENTS), index, event.number);
-        put(self.block.ints(control_layout::LENGTHS, MAX_EVENTS), index, event.length);
     }
 
     /// Appends the slots whose promises have settled since the last call.
@@ -161,23 +164,46 @@ impl ControlBlock {
         }
     }
 
-    fn state_cell(&self, slot: u32) -> Option<&AtomicU8> {
-        self.block.octets(control_layout::SETTLED + 4 * self.slots, self.slots).get(slot as usize)
+    fn states(&self) -> &[AtomicU8] {
+        self.block.octets(control_layout::SETTLED + 4 * self.slots, self.slots)
     }
 
     /// How far the event in that slot got.
+    #[inline]
     pub(crate) fn state(&self, slot: u32) -> EventState {
-        match self.state_cell(slot).map(|cell| cell.load(Relaxed)) {
+        match self.states().get(slot as usize).map(|cell| cell.load(Relaxed)) {
             Some(event_state::WAITING) => EventState::Waiting,
             Some(event_state::STARTED) => EventState::Started,
             // Nothing else is ever written, and a slot that there is not holds no event.
             Some(event_state::SETTLED..) | None => EventState::Settled,
         }
     }
+}
 
-    /// The slot has a new event.
-    pub(crate) fn reset(&self, slot: u32) {
-        if let Some(cell) = self.state_cell(slot) {
+/// Where the events of a call are described: the lists of the control block.
+pub(crate) struct Descriptions<'a> {
+    ids: &'a [AtomicU64],
+    kinds: &'a [AtomicI32],
+    slots: &'a [AtomicI32],
+    token_versions: &'a [AtomicI32],
+    numbers: &'a [AtomicI32],
+    lengths: &'a [AtomicI32],
+    states: &'a [AtomicU8],
+}
+
+impl Descriptions<'_> {
+    /// Describes one of them. Its slot has a new event from now on.
+    #[inline]
+    pub(crate) fn put(&self, index: usize, event: &EventNumbers) {
+        if let Some(word) = self.ids.get(index) {
+            word.store(event.socket_id.to_bits(), Relaxed);
+        }
+        put(self.kinds, index, event.kind);
+        put(self.slots, index, event.slot as i32);
+        put(self.token_versions, index, event.token_version as i32);
+        put(self.numbers, index, event.number);
+        put(self.lengths, index, event.length);
+        if let Some(cell) = self.states.get(event.slot as usize) {
             cell.store(event_state::WAITING, Relaxed);
         }
     }
@@ -198,7 +224,7 @@ mod tests {
             number: 40,
             length: -1,
         };
-        control.describe(31, &event);
+        control.descriptions().put(31, &event);
         assert_eq!(f64::from_bits(control.block.longs(64, 32)[31].load(Relaxed)), 9_007_199_254_740_991.0);
         let word = |offset: usize| control.block.ints(offset, 32)[31].load(Relaxed);
         assert_eq!([word(320), word(448), word(576), word(704), word(832)], [3, 7, -1, 40, -1]);
@@ -214,12 +240,12 @@ mod tests {
         let control = ControlBlock::new(8);
         for (index, slot) in [5, 2, 7].into_iter().enumerate() {
             let event = EventNumbers { socket_id: index as f64, kind: 2, slot, ..EventNumbers::default() };
-            control.describe(index, &event);
+            control.descriptions().put(index, &event);
         }
         assert_eq!(control.at_work(), None, "there is no call");
         control.begin_call(3);
         assert_eq!(control.at_work(), None, "none was called");
-        let set = |slot, state| control.state_cell(slot).unwrap().store(state, Relaxed);
+        let set = |slot, state| control.states()[slot as usize].store(state, Relaxed);
         set(5, event_state::STARTED);
         assert_eq!(control.at_work(), Some((2, 0.0)));
         // The second waits for the first, whose promise is pending.
@@ -240,7 +266,7 @@ mod tests {
             [control.state(2), control.state(3), control.state(4)],
             [EventState::Waiting, EventState::Settled, EventState::Settled]
         );
-        control.reset(3);
+        control.descriptions().put(0, &EventNumbers { slot: 3, ..EventNumbers::default() });
         assert_eq!(control.state(3), EventState::Waiting);
         control.block.ints(1024, 4)[1].store(3, Relaxed);
         control.words()[1].store(2, Relaxed);

@@ -115,33 +115,50 @@ impl<'s> DispatchCall<'s> {
         room: usize,
     ) -> Result<Vec<Position>, Failed> {
         let mut lost = Vec::new();
-        while self.events.count < room.min(MAX_EVENTS) && self.bytes < ENOUGH && !slots.is_full() {
-            let Some(position) = inbox.advance() else { break };
-            let Some((event, data)) = inbox.get(position) else { break };
-            let mut numbers = EventNumbers {
-                socket_id: event.socket.id().get() as i64 as f64,
-                token_version: event.socket.token_version(),
-                ..EventNumbers::default()
-            };
-            let Ok(value) = self.value(env, event, data, &mut numbers, scratch) else {
-                if env.is_ending() {
-                    // The event is in order: the worker that takes over gets it.
-                    inbox.go_back_to(position);
-                    return Err(Failed);
+        let room = room.min(MAX_EVENTS);
+        let descriptions = control.descriptions();
+        while let Some((first, events, data)) = inbox.ahead() {
+            let (mut passed, mut ends) = (0, false);
+            for event in events {
+                if self.events.count >= room || self.bytes >= ENOUGH || slots.is_full() {
+                    break;
                 }
-                lost.push(position);
-                continue;
-            };
-            let index = self.events.count;
-            // There is a slot: the slab is not full.
-            let Some(slot) = slots.insert(SlotEvent::InBatch(position)) else { break };
-            numbers.slot = slot;
-            control.reset(slot);
-            control.describe(index, &numbers);
-            if let (Some(cell), Some(entry)) = (self.values.get_mut(index + 1), self.events.list.get_mut(index)) {
-                (*cell, *entry) = (value, (slot, position));
+                let position = first.behind(passed);
+                let mut numbers = EventNumbers {
+                    socket_id: event.socket.id().get() as i64 as f64,
+                    token_version: event.socket.token_version(),
+                    ..EventNumbers::default()
+                };
+                let Ok(value) = self.value(env, event, data, &mut numbers, scratch) else {
+                    if env.is_ending() {
+                        // The event is in order: the worker that takes over gets it.
+                        ends = true;
+                        break;
+                    }
+                    passed += 1;
+                    lost.push(position);
+                    continue;
+                };
+                let index = self.events.count;
+                let content = SlotEvent::InBatch { position, asks: numbers.kind == event_kind::OPEN };
+                // There is a slot: the slab is not full.
+                let Some(slot) = slots.insert(content) else { break };
+                passed += 1;
+                numbers.slot = slot;
+                descriptions.put(index, &numbers);
+                if let (Some(cell), Some(entry)) = (self.values.get_mut(index + 1), self.events.list.get_mut(index)) {
+                    (*cell, *entry) = (value, (slot, position));
+                }
+                self.events.count += 1;
             }
-            self.events.count += 1;
+            let all = passed == events.len();
+            inbox.pass(passed);
+            if ends {
+                return Err(Failed);
+            }
+            if !all {
+                break;
+            }
         }
         if let Some(length) = self.shared {
             self.share(env, length, inbox);

@@ -23,7 +23,33 @@ pub(crate) struct Position {
     event: u32,
 }
 
+/// See [`Inbox::lookup`].
+pub(crate) struct Lookup<'a> {
+    batches: &'a VecDeque<Batch>,
+    /// The batch that was looked at last.
+    batch: u32,
+    events: &'a [Event],
+}
+
+impl<'a> Lookup<'a> {
+    /// An event.
+    #[inline]
+    pub(crate) fn get(&mut self, position: Position) -> Option<&'a Event> {
+        if position.batch != self.batch {
+            self.batch = position.batch;
+            self.events = self.batches.get(position.batch as usize).map_or(&[], |batch| &batch.events);
+        }
+        self.events.get(position.event as usize)
+    }
+}
+
 impl Position {
+    /// That of an event further behind in the same batch.
+    #[inline]
+    pub(crate) fn behind(self, events: usize) -> Self {
+        Self { event: self.event + events as u32, ..self }
+    }
+
     /// Whether both events came in one batch.
     pub(crate) fn shares_batch(self, other: Self) -> bool {
         self.batch == other.batch
@@ -53,23 +79,23 @@ impl Inbox {
             || left.any(|batch| !batch.events.is_empty())
     }
 
-    /// The position of the next event, which from now on counts as run.
-    #[inline]
-    pub(crate) fn advance(&mut self) -> Option<Position> {
-        loop {
-            let batch = self.batches.get(self.next.batch as usize)?;
-            if (self.next.event as usize) < batch.events.len() {
-                let position = self.next;
-                self.next.event += 1;
-                return Some(position);
-            }
+    /// The next events, those of one batch: the position of the first, and the bytes of the batch.
+    pub(crate) fn ahead(&mut self) -> Option<(Position, &[Event], &Bytes)> {
+        while self.batches.get(self.next.batch as usize)?.events.len() <= self.next.event as usize {
             self.next = Position { batch: self.next.batch + 1, event: 0 };
         }
+        let batch = self.batches.get(self.next.batch as usize)?;
+        Some((self.next, batch.events.get(self.next.event as usize..)?, &batch.data))
     }
 
-    /// Makes this event the next one again.
-    pub(crate) fn go_back_to(&mut self, position: Position) {
-        self.next = position;
+    /// So many of them count as run from now on.
+    pub(crate) fn pass(&mut self, events: usize) {
+        self.next.event += events as u32;
+    }
+
+    /// Looks events up, which is quick for one behind the other.
+    pub(crate) fn lookup(&self) -> Lookup<'_> {
+        Lookup { batches: &self.batches, batch: u32::MAX, events: &[] }
     }
 
     /// An event and the bytes of its batch.

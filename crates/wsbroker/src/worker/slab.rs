@@ -41,6 +41,16 @@ impl<T> Slab<T> {
         Some(item)
     }
 
+    /// Drops what is in that slot, where it lies.
+    #[inline]
+    pub(crate) fn free(&mut self, slot: u32) {
+        if let Some(content @ Some(_)) = self.slots.get_mut(slot as usize) {
+            *content = None;
+            self.free.push(slot);
+            self.used -= 1;
+        }
+    }
+
     /// What is in that slot.
     pub(crate) fn get(&self, slot: u32) -> Option<&T> {
         self.slots.get(slot as usize)?.as_ref()
@@ -79,6 +89,18 @@ mod tests {
         assert!(!slab.is_full());
         assert_eq!(slab.insert("c"), Some(0), "used again");
         assert_eq!((slab.get(0), slab.get(1), slab.get(2)), (Some(&"c"), Some(&"b"), None));
+    }
+
+    #[test]
+    fn a_slot_is_freed_once() {
+        let mut slab = Slab::new(1);
+        let content = std::rc::Rc::new(());
+        slab.insert(std::rc::Rc::clone(&content)).unwrap();
+        slab.free(0);
+        assert_eq!(std::rc::Rc::strong_count(&content), 1);
+        slab.free(0);
+        assert_eq!((slab.insert(content).is_some(), slab.is_full()), (true, true));
+        assert_eq!(slab.free.len(), 0);
     }
 
     #[test]

@@ -92,7 +92,11 @@ struct RunnerFunctions {
 /// Where the event of a slot is.
 pub(crate) enum SlotEvent {
     /// In its batch: its call is being made, or has just been made.
-    InBatch(Position),
+    InBatch {
+        position: Position,
+        /// It is an open event, and its reply may not be taken yet.
+        asks: bool,
+    },
     /// By itself: its handler has not settled, or has not been called. The number tells the order
     /// of these events.
     Kept(u64, Event),

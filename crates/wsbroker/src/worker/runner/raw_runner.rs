@@ -102,7 +102,7 @@ pub(crate) fn with_event<R>(slot: u32, body: impl FnOnce(&Event, &Bytes) -> R) -
     let (slots, inbox) = (runner.slots.borrow(), runner.inbox.borrow());
     let own = Bytes::new();
     let (event, data) = match slots.get(slot)? {
-        SlotEvent::InBatch(position) => inbox.get(*position)?,
+        SlotEvent::InBatch { position, .. } => inbox.get(*position)?,
         SlotEvent::Kept(_, event) => (event, &own),
     };
     Some(body(event, data))
@@ -113,7 +113,7 @@ pub(crate) fn take_reply(slot: u32) -> Option<OpenReply> {
     let runner = current()?;
     let (mut slots, mut inbox) = (runner.slots.borrow_mut(), runner.inbox.borrow_mut());
     take_open(match slots.get_mut(slot)? {
-        SlotEvent::InBatch(position) => inbox.get_mut(*position)?,
+        SlotEvent::InBatch { position, .. } => inbox.get_mut(*position)?,
         SlotEvent::Kept(_, event) => event,
     })
 }

@@ -34,7 +34,7 @@ impl Runner {
         let mut settled = 0_u32;
         for (index, (slot, position)) in events.iter().enumerate() {
             if self.control().state(slot) == EventState::Settled {
-                end(&mut slots, &mut inbox, slot, position);
+                end(&mut slots, &mut inbox, slot);
                 settled |= 1 << index;
             } else {
                 unsettled.push((slot, position));
@@ -42,7 +42,8 @@ impl Runner {
         }
         if settled != 0 {
             let settled = events.iter().enumerate().filter(|(index, _)| settled & (1 << index) != 0);
-            self.worker.settle(settled.filter_map(|(_, (_, position))| inbox.get(position)).map(|(event, _)| event));
+            let mut lookup = inbox.lookup();
+            self.worker.settle(settled.filter_map(|(_, (_, position))| lookup.get(position)));
         }
         drop((slots, inbox, unsettled));
         self.forget_passed();
@@ -59,7 +60,7 @@ impl Runner {
         unsettled.retain(|&(slot, position)| {
             let state = self.control().state(slot);
             if state == EventState::Settled {
-                end(&mut slots, &mut inbox, slot, position);
+                end(&mut slots, &mut inbox, slot);
                 return true;
             }
             if let (Some(content), Some(event)) =
@@ -70,8 +71,8 @@ impl Runner {
             }
             false
         });
-        let settled = unsettled.drain(..).filter_map(|(_, position)| inbox.get(position)).map(|(event, _)| event);
-        self.worker.settle(settled);
+        let mut lookup = inbox.lookup();
+        self.worker.settle(unsettled.drain(..).filter_map(|(_, position)| lookup.get(position)));
         drop((slots, inbox, unsettled));
         self.forget_passed();
     }
@@ -166,7 +167,7 @@ impl Runner {
             let (order, event) = match content {
                 SlotEvent::Kept(order, event) => (order, event),
                 // The environment ended in the middle of a call.
-                SlotEvent::InBatch(position) => match inbox.take(position, false) {
+                SlotEvent::InBatch { position, .. } => match inbox.take(position, false) {
                     Some(event) => (position.order(), event),
                     None => continue,
                 },
@@ -206,21 +207,23 @@ pub(super) fn take_open(event: &mut Event) -> Option<OpenReply> {
 }
 
 /// The handler of an event has settled that is still in its batch.
-fn end(slots: &mut Slab<SlotEvent>, inbox: &mut Inbox, slot: u32, position: Position) {
-    slots.take(slot);
+fn end(slots: &mut Slab<SlotEvent>, inbox: &mut Inbox, slot: u32) {
     // If there was no verdict, the connection gets its 503 now, and not when the batch is dropped.
-    if let Some(event) = inbox.get_mut(position) {
+    if let Some(SlotEvent::InBatch { position, asks: true }) = slots.get(slot)
+        && let Some(event) = inbox.get_mut(*position)
+    {
         drop(take_open(event));
     }
+    slots.free(slot);
 }
 
 /// Takes an event out of its slot, if it was kept beyond its call.
 fn take_kept(slots: &mut Slab<SlotEvent>, slot: u32) -> Option<Event> {
     match slots.get(slot)? {
-        SlotEvent::InBatch(_) => None,
+        SlotEvent::InBatch { .. } => None,
         SlotEvent::Kept(..) => match slots.take(slot)? {
             SlotEvent::Kept(_, event) => Some(event),
-            SlotEvent::InBatch(_) => None,
+            SlotEvent::InBatch { .. } => None,
         },
     }
 }

@@ -77,7 +77,12 @@ test('handlers_are_called_on_the_object_they_came_from', () => {
 
 test('events_that_nobody_handles_do_not_cross', () => {
   worker({ handleOpen() {}, handleDrain() {} });
-  assert.equal(fake.worker().mask, 1 | 16 | 8, 'a close is needed to forget tokens');
+  assert.equal(fake.worker().mask, 1 | 16 | 128, 'only the ends of sockets with tokens, to forget those');
+});
+
+test('a_handler_for_closes_hears_of_all_of_them', () => {
+  worker({ handleClose() {} });
+  assert.equal(fake.worker().mask, 8, 'it alone gets no token that would be kept');
 });
 
 test('a_throw_costs_only_its_own_event', async () => {

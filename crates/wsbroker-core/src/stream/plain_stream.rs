@@ -83,8 +83,11 @@ impl PlainStream {
     /// Says that [`shutdown_write`](Self::shutdown_write) comes right behind what is written from
     /// now on, so that the kernel may send both in one packet.
     pub(crate) fn announce_end(&mut self) {
-        if let StreamKind::Tcp { end_follows, .. } = &mut self.kind {
-            *end_follows = true;
+        match &mut self.kind {
+            StreamKind::Tcp { end_follows, .. } => *end_follows = true,
+            // There are no packets.
+            #[cfg(unix)]
+            StreamKind::Unix(_) => {}
         }
     }
 

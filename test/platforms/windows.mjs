@@ -10,6 +10,7 @@ export const ON_WINE = ['drain', 'limits', 'limits-sockets', 'order', 'shutdown'
 /** Files that are not run, and why. */
 const FILES = {
   descriptors: 'Windows has no ulimit',
+  suspended: 'Windows has no SIGSTOP',
   'example-cluster': 'there is no Redis for Wine',
   'example-drain': 'Windows has no SIGTERM that a process could answer',
 };

@@ -40,8 +40,13 @@ impl Connection {
             self.look_for_progress(ctx);
         }
         if self.cut_due().is_some_and(|due| due <= ctx.now()) {
-            self.cut(ctx, CloseCause::IdleTimeout);
-            return;
+            if self.was_asked() {
+                self.cut(ctx, CloseCause::IdleTimeout);
+                return;
+            }
+            // The process did not run when a ping was due. The peer has its time from now on.
+            self.seen(ctx);
+            self.ping(ctx);
         }
         if self.ping_due().is_some_and(|due| due <= ctx.now()) {
             self.ping(ctx);
@@ -83,6 +88,11 @@ impl Connection {
     fn ping_due(&self) -> Option<Tick> {
         let interval = ping_after(&self.endpoint.limits)?;
         Some(self.last_seen.min(self.last_sent).max(self.last_ping) + ticks(interval) + 1)
+    }
+
+    /// Whether the peer was pinged since it was last heard of, if it is to be at all.
+    fn was_asked(&self) -> bool {
+        ping_after(&self.endpoint.limits).is_none() || self.last_ping > self.last_seen.max(self.progress.at)
     }
 
     fn ping(&mut self, ctx: &mut ShardContext) {

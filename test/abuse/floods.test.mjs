@@ -168,7 +168,8 @@ site('floods of fragments and small messages', { options: { maxPayload: MiB } },
       await Promise.all(all.map((one) => one.frame(PONG)));
       for (const one of all) one.reset();
     },
-    { expect: { opens: 200, texts: 0 }, most: 40 * MiB, tolerance: 6 * MiB },
+    // A shard keeps 8 MiB of memory for the next messages.
+    { expect: { opens: 200, texts: 0 }, most: 40 * MiB, tolerance: 10 * MiB },
   );
 
   attack(

@@ -579,7 +579,11 @@ export const GUIDES = {
       on: reusePort ? ['node', 'bun'] : [],
       async ask(t, { url, ports, child, exited, said }) {
         const one = await client(t, url);
-        assert.equal((await http(ports, '8081', '/')).status, 200);
+        // Its port may be opened later than that of the sockets.
+        const healthy = async () => {
+          while ((await http(ports, '8081', '/').catch(() => undefined))?.status !== 200) await sleep(10);
+        };
+        await within(healthy(), () => 'a health check that passes');
         const end = closed(one);
         child.kill('SIGTERM');
         const unready = async () => {
